@@ -1,0 +1,87 @@
+/**
+ * The Elixir side as a peer: elixir/bench.exs in its serving mode, one round per request.
+ *
+ * Two processes are kept, one with a scheduler per core and one with a single scheduler. A ping-pong between two
+ * processes is faster on one scheduler, work that spreads is faster on all: the table compares with the better one.
+ * Idle, they cost nothing; they end when their standard input is closed.
+ */
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Peer } from "./harness.js";
+
+const script = fileURLToPath(new URL("elixir/bench.exs", import.meta.url));
+
+const configurations = [
+  { label: "all schedulers", options: "" },
+  { label: "1 scheduler", options: "+S 1:1" },
+];
+
+/** The Elixir side failed: a round lost work, or the process ended. */
+export class ElixirError extends Error {
+  readonly code = "ELIXIR_FAILED";
+}
+
+/** "Elixir 1.x (Erlang/OTP y)", or undefined if `elixir` is not on the PATH. */
+export function elixirVersion(): string | undefined {
+  const { status, stdout } = spawnSync("elixir", ["--version"], { encoding: "utf8", env: environment("") });
+  if (status !== 0) return undefined;
+  const otp = /Erlang\/OTP \d+/.exec(stdout)?.[0];
+  const elixir = /Elixir [\d.]+\S*/.exec(stdout)?.[0];
+  return elixir && otp ? `${elixir} (${otp}${stdout.includes("[jit") ? ", JIT" : ""})` : undefined;
+}
+
+function environment(options: string): NodeJS.ProcessEnv {
+  return { ...process.env, LC_ALL: "C.UTF-8", ELIXIR_ERL_OPTIONS: options };
+}
+
+class ElixirPeer implements Peer {
+  readonly label: string;
+  /** The serving process; owned, ended by `close`. */
+  readonly #child: ChildProcessWithoutNullStreams;
+  /** Lines of its standard output; one per request. */
+  readonly #lines: AsyncIterator<string>;
+  /** What it wrote to standard error, shown when it fails. */
+  #complaints = "";
+
+  constructor(label: string, options: string) {
+    this.label = label;
+    this.#child = spawn("elixir", [script, "--serve"], { env: environment(options) });
+    this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#complaints += text;
+    });
+    // Writing to a process that is gone fails; the missing answer reports it, with what the process said.
+    this.#child.stdin.on("error", () => {});
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async round(name: string): Promise<number> {
+    this.#child.stdin.write(`${name}\n`);
+    const line = await this.#lines.next();
+    if (line.done) throw new ElixirError(`elixir ended during ${name} (${this.label}):\n${this.#complaints}`);
+    const answer: { samples?: number[]; error?: string } = JSON.parse(line.value);
+    const sample = answer.samples?.[0];
+    if (sample === undefined) throw new ElixirError(`elixir answered ${name} with ${line.value}`);
+    return sample;
+  }
+
+  async close(): Promise<void> {
+    const ended =
+      this.#child.exitCode === null ? new Promise((resolve) => this.#child.once("exit", resolve)) : undefined;
+    this.#child.stdin.end();
+    await ended;
+  }
+}
+
+/** Starts both configurations; nothing is measured while they start. */
+export async function startElixir(): Promise<{ peers: readonly Peer[]; close(): Promise<void> }> {
+  const peers = configurations.map(({ label, options }) => new ElixirPeer(label, options));
+  // The first round compiles the script and makes the first process; it is thrown away.
+  await Promise.all(peers.map((peer) => peer.round("mixed")));
+  return {
+    peers,
+    close: async () => {
+      await Promise.all(peers.map((peer) => peer.close()));
+    },
+  };
+}

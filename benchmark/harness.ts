@@ -1,0 +1,187 @@
+/**
+ * Measuring: rounds in, samples out.
+ *
+ * A case does a fixed number of operations per round and reports how many were *completed*: answered, or seen by the
+ * receiver. One round gives one sample, elapsed time / operations. A round that completed less than it was asked for
+ * throws WorkLostError, so a figure exists for finished work or not at all.
+ *
+ * Cases that are compared are interleaved: round 1 of each, round 2 of each, and so on, starting one case later every
+ * time. A machine that slows down for a second slows all of them, and no case always runs behind the same other one.
+ * A peer (another process doing the same work, see elixir.ts) takes its turn in the same rotation.
+ *
+ * Before each round the young generation is collected, so that a case pays for its own garbage and not for its
+ * predecessor's. Results are handed to `sink`, which keeps the optimiser from removing the work.
+ *
+ * MUST NOT: define named closures inside a measured loop or a measured factory. tsx compiles benches with function
+ * names kept, and that is a property definition per closure; anonymous handlers are free of it.
+ */
+
+/** A round ended with fewer completed operations than it was given. */
+export class WorkLostError extends Error {
+  readonly code = "WORK_LOST";
+
+  constructor(name: string, completed: number, expected: number) {
+    super(`${name}: ${completed} of ${expected} operations were completed; the rest was lost, and nothing is reported`);
+  }
+}
+
+/** What a round returns if it keeps its own clock, to leave preparation out of the figure. */
+export interface Timed {
+  completed: number;
+  elapsedNs: number;
+}
+
+export type Round = (ops: number) => number | Timed | Promise<number | Timed>;
+
+export interface MeasureOptions {
+  /** Unrecorded rounds before the first sample. */
+  warmup: number;
+  /** Recorded rounds, one sample each. */
+  rounds: number;
+  /** Operations of one round. */
+  opsPerRound: number;
+}
+
+/** One line of a comparison. */
+export interface Case {
+  /** Stable name for targets. */
+  key: string;
+  /** What the reader of the table sees. */
+  name: string;
+  opsPerRound: number;
+  run: Round;
+  /** At most this many rounds, for cases whose round takes seconds. */
+  roundsMax?: number;
+  /** Cases of elixir/bench.exs doing the same work; the fastest of them is compared. */
+  elixir?: readonly string[];
+}
+
+/** Another process that can be asked for one round of a named case. */
+export interface Peer {
+  /** How the process is set up, for the table. */
+  readonly label: string;
+  round(name: string): Promise<number>;
+}
+
+export interface Stats {
+  median: number;
+  p10: number;
+  p90: number;
+  min: number;
+  max: number;
+  /** (p90 - p10) / median: how far to trust the median. */
+  spread: number;
+  samples: number;
+}
+
+/** Samples of one case, and of the peers that did the same. */
+export interface Measured {
+  samples: number[];
+  peers: { label: string; samples: number[] }[];
+}
+
+let sunk = 0;
+
+/** Uses a value, so that the work that made it cannot be optimised away. */
+export function sink(value: number): void {
+  sunk = (sunk + value) | 0;
+}
+
+/** What went into `sink` so far; reading it is what makes the writes observable. */
+export function sinkValue(): number {
+  return sunk;
+}
+
+/** The value below which `fraction` of the samples lie; nearest rank. */
+export function quantile(samples: readonly number[], fraction: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(fraction * sorted.length) - 1))] ?? Number.NaN;
+}
+
+export function summarize(samples: readonly number[]): Stats {
+  const median = quantile(samples, 0.5);
+  const p10 = quantile(samples, 0.1);
+  const p90 = quantile(samples, 0.9);
+  return {
+    median,
+    p10,
+    p90,
+    min: Math.min(...samples),
+    max: Math.max(...samples),
+    spread: (p90 - p10) / median,
+    samples: samples.length,
+  };
+}
+
+/** Runs one round and returns nanoseconds per operation. */
+async function sample(name: string, opsPerRound: number, run: Round): Promise<number> {
+  collectYoung();
+  const started = process.hrtime.bigint();
+  const result = await run(opsPerRound);
+  const elapsed = Number(process.hrtime.bigint() - started);
+  const completed = typeof result === "number" ? result : result.completed;
+  if (completed !== opsPerRound) throw new WorkLostError(name, completed, opsPerRound);
+  return (typeof result === "number" ? elapsed : result.elapsedNs) / opsPerRound;
+}
+
+function collectYoung(): void {
+  const collect = globalThis.gc as ((options?: { type: "minor" }) => void) | undefined;
+  collect?.({ type: "minor" });
+}
+
+/** Measures one case alone; returns nanoseconds per operation, one sample per round. */
+export async function measure(name: string, options: MeasureOptions, run: Round): Promise<number[]> {
+  const samples: number[] = [];
+  for (let round = -options.warmup; round < options.rounds; round++) {
+    const value = await sample(name, options.opsPerRound, run);
+    if (round >= 0) samples.push(value);
+  }
+  return samples;
+}
+
+/** One participant of the rotation: a case of this process, or a case of a peer. */
+interface Turn {
+  roundsMax: number;
+  samples: number[];
+  take(): Promise<number>;
+}
+
+/** Measures cases against each other, taking turns; the result has the order of `cases`. */
+export async function interleave(
+  cases: readonly Case[],
+  options: { warmup: number; rounds: number; peers: readonly Peer[] },
+): Promise<Measured[]> {
+  const turns: Turn[] = [];
+  // A peer's case is measured once even if several of our cases are compared with it.
+  const asked = new Map<string, Turn>();
+  const measured = cases.map((one): Measured => {
+    const roundsMax = one.roundsMax ?? Number.POSITIVE_INFINITY;
+    const own: Turn = { roundsMax, samples: [], take: () => sample(one.name, one.opsPerRound, one.run) };
+    turns.push(own);
+    const peers = options.peers.flatMap((peer) =>
+      (one.elixir ?? []).map((name) => {
+        const id = `${peer.label}/${name}`;
+        const turn = asked.get(id) ?? { roundsMax, samples: [], take: () => peer.round(name) };
+        if (!asked.has(id)) turns.push(turn);
+        asked.set(id, turn);
+        return { label: peer.label, samples: turn.samples };
+      }),
+    );
+    return { samples: own.samples, peers };
+  });
+  await rotate(turns, options);
+  return measured;
+}
+
+async function rotate(turns: readonly Turn[], options: { warmup: number; rounds: number }): Promise<void> {
+  for (let round = -options.warmup; round < options.rounds; round++) {
+    for (let i = 0; i < turns.length; i++) {
+      const turn = turns[(i + round + options.warmup) % turns.length]!;
+      // A long round warms up by itself: one is enough, and one less is taken.
+      const first = turn.roundsMax === Number.POSITIVE_INFINITY ? -options.warmup : -1;
+      if (round < first || round >= turn.roundsMax) continue;
+      const value = await turn.take();
+      if (round >= 0) turn.samples.push(value);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The numbers libeam is to reach, checked against the rows of a run.
+ *
+ * A target whose rows were not measured (filtered out, or no Elixir on the machine) is left out. A missed target is
+ * a finding, printed as such, and no failure of the benchmark.
+ */
+import type { Row } from "./suite.js";
+
+export interface Verdict {
+  target: string;
+  /** What was measured, formatted. */
+  measured: string;
+  outcome: "pass" | "MISS";
+}
+
+type Rows = ReadonlyMap<string, Row>;
+
+interface Target {
+  text: string;
+  limit: number;
+  /** Appended to the measured value. */
+  unit: string;
+  /** Smaller is better for all targets; undefined if a row is missing. */
+  value(rows: Rows): number | undefined;
+  /** The same figure for two equal things, shown beside the measured one: what the machine's noise makes of nothing. */
+  noise?(rows: Rows): number | undefined;
+}
+
+const median = (key: string) => (rows: Rows) => rows.get(key)?.stats.median;
+const floorRatio = (key: string) => (rows: Rows) => rows.get(key)?.floorRatio;
+
+function quotient(above: number | undefined, below: number | undefined): number | undefined {
+  return above === undefined || below === undefined ? undefined : above / below;
+}
+
+function toFloor(text: string, key: string, limit: number): Target {
+  return { text: `${text} ≤ ${limit}× await floor`, limit, unit: "×", value: floorRatio(key) };
+}
+
+function absolute(text: string, key: string, limit: number, unit: string): Target {
+  return { text: `${text} ≤ ${limit.toLocaleString("en")} ${unit}`, limit, unit: ` ${unit}`, value: median(key) };
+}
+
+function flat(kind: "batches" | "burst"): Target {
+  return {
+    text: `cast, ${kind}: many actors ≤ 1.5× one actor`,
+    limit: 1.5,
+    unit: "×",
+    value: (rows) => quotient(median(`cast_${kind}_many`)(rows), median(`cast_${kind}_1`)(rows)),
+  };
+}
+
+/**
+ * Cost of telemetry that nobody uses any more, in percent of a call that nobody ever observed. From p10, not from the
+ * median: other load on the machine only ever adds time, and by more than the few percent looked for.
+ */
+const telemetryCost = (key: string) => (rows: Rows) => {
+  const ratio = quotient(rows.get(key)?.stats.p10, rows.get("telemetry_never")?.stats.p10);
+  return ratio === undefined ? undefined : 100 * (ratio - 1);
+};
+
+const targets: readonly Target[] = [
+  toFloor("sequential call, functional", "call_functional", 3.5),
+  toFloor("sequential call, class", "call_class", 3.5),
+  toFloor("sequential call, named", "call_named", 3.5),
+  toFloor("50 in flight, busy actor", "in_flight_async", 6),
+  absolute("cast, 1 actor, batches", "cast_batches_1", 60, "ns"),
+  absolute("cast, 1 actor, burst", "cast_burst_1", 60, "ns"),
+  flat("batches"),
+  flat("burst"),
+  absolute("spawn + stop, functional", "spawn_stop_functional", 1_500, "ns"),
+  absolute("spawn + stop, class", "spawn_stop_class", 1_500, "ns"),
+  {
+    text: "telemetry, nobody listens any more: < 3 % (p10)",
+    limit: 3,
+    unit: " %",
+    value: telemetryCost("telemetry_off"),
+    noise: telemetryCost("telemetry_control"),
+  },
+  absolute("timer delay under a flood, p99", "fairness_flood_timer_p99", 20, "ms"),
+  absolute("other actor's call under a flood, p99", "fairness_flood_call_p99", 20, "ms"),
+  absolute("idle actor, 100,000 alive", "memory_resident_100000", 500, "B"),
+  absolute("idle actor, 1,000,000 alive", "memory_resident_1000000", 500, "B"),
+];
+
+function judge(target: Target, rows: Rows): Verdict | undefined {
+  const value = target.value(rows);
+  if (value === undefined) return undefined;
+  const show = (number: number) => `${number.toLocaleString("en", { maximumFractionDigits: 2 })}${target.unit}`;
+  const noise = target.noise?.(rows);
+  const measured = noise === undefined ? show(value) : `${show(value)} (noise: ${show(noise)})`;
+  return { target: target.text, measured, outcome: value <= target.limit ? "pass" : "MISS" };
+}
+
+/** How many times faster (or smaller) than Elixir a row is. */
+export function timesFaster(row: Row): number | undefined {
+  return quotient(row.elixir?.stats.median, row.stats.median);
+}
+
+function againstElixir(rows: readonly Row[]): Verdict[] {
+  return rows.flatMap((row) => {
+    const times = timesFaster(row);
+    if (times === undefined) return [];
+    const outcome = times > 1 ? "pass" : "MISS";
+    return [{ target: `better than Elixir: ${row.name}`, measured: `${times.toFixed(2)}×`, outcome }];
+  });
+}
+
+/** Judges every target that was measured; those against Elixir exist for each row that has a counterpart. */
+export function judgeAll(rows: readonly Row[]): Verdict[] {
+  const byKey = new Map(rows.map((row) => [row.key, row]));
+  const own = targets.flatMap((target) => judge(target, byKey) ?? []);
+  return [...own, ...againstElixir(rows)];
+}

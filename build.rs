@@ -1,0 +1,5 @@
+//! Emits the linker settings that a Node-API addon needs, and nothing else.
+
+fn main() {
+    napi_build::setup();
+}

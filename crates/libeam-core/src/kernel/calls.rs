@@ -1,0 +1,177 @@
+//! Where each unanswered call is, so that its deadline or its caller can withdraw it.
+//!
+//! A call is *queued* (in a mailbox), *stashed* or *issued* (the isolate has it: it runs or will run
+//! in this batch). A withdrawn call that was queued or stashed is never handled. One that is issued
+//! goes on running; only its caller is told, and its slot stays in use until the isolate says
+//! `SUBMIT_SETTLED`.
+
+use super::{Kernel, TICK_US};
+use crate::actor_id::{ActorIndex, NIL};
+use crate::ring::protocol::*;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    None,
+    Queued,
+    Stashed,
+    Issued,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    place: Place,
+    /// Cell in the pool while queued or stashed.
+    cell: u32,
+    actor: ActorIndex,
+}
+
+const NO_CALL: Call = Call { place: Place::None, cell: NIL, actor: NIL };
+
+/// Unanswered calls by slot.
+#[derive(Debug, Default)]
+pub struct Calls {
+    calls: Vec<Call>,
+    len: usize,
+}
+
+/// What a withdrawal found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Withdrawal {
+    /// No such call.
+    Unknown,
+    /// It was waiting and is gone: the slot is free.
+    Removed,
+    /// It runs: the slot stays in use.
+    Running,
+}
+
+impl Calls {
+    /// Unanswered calls.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    fn put(&mut self, slot: u32, call: Call) {
+        let at = slot as usize;
+        if at >= self.calls.len() {
+            self.calls.resize(at + 1, NO_CALL);
+        }
+        if self.calls[at].place == Place::None {
+            self.len += 1;
+        }
+        self.calls[at] = call;
+    }
+
+    /// The call waits in that cell of its actor's mailbox.
+    #[inline]
+    pub fn queued(&mut self, slot: u32, actor: ActorIndex, cell: u32) {
+        self.put(slot, Call { place: Place::Queued, cell, actor });
+    }
+
+    /// The call waits in that cell of its actor's stash.
+    pub fn stashed(&mut self, slot: u32, actor: ActorIndex, cell: u32) {
+        self.put(slot, Call { place: Place::Stashed, cell, actor });
+    }
+
+    /// The call moved from the stash to the mailbox, in the same cell.
+    pub fn unstashed(&mut self, slot: u32) {
+        if let Some(call) = self.calls.get_mut(slot as usize)
+            && call.place == Place::Stashed
+        {
+            call.place = Place::Queued;
+        }
+    }
+
+    /// The isolate has the call.
+    #[inline]
+    pub fn issued(&mut self, slot: u32) {
+        if let Some(call) = self.calls.get_mut(slot as usize) {
+            call.place = Place::Issued;
+            call.cell = NIL;
+        }
+    }
+
+    /// The call became a pending promise without passing through a mailbox.
+    pub fn started(&mut self, slot: u32, actor: ActorIndex) {
+        self.put(slot, Call { place: Place::Issued, cell: NIL, actor });
+    }
+
+    /// The call is answered or refused.
+    #[inline]
+    pub fn forget(&mut self, slot: u32) {
+        if let Some(call) = self.calls.get_mut(slot as usize)
+            && call.place != Place::None
+        {
+            *call = NO_CALL;
+            self.len -= 1;
+        }
+    }
+
+    fn get(&self, slot: u32) -> Call {
+        self.calls.get(slot as usize).copied().unwrap_or(NO_CALL)
+    }
+}
+
+impl Kernel {
+    /// Starts the clock of a call.
+    #[inline]
+    pub(super) fn arm_deadline(&mut self, slot: u32, timeout_ms: u32) {
+        if timeout_ms != NIL && !self.deadlines.is_armed(slot) {
+            // A call made within a tick lasts at least its timeout: round up.
+            self.deadlines.arm(slot, self.now_us.div_ceil(TICK_US), timeout_ms);
+        }
+    }
+
+    /// A call that ran inline has become a pending promise.
+    pub(super) fn call_started(&mut self, actor: ActorIndex, slot: u32, timeout_ms: u32) {
+        self.calls.started(slot, actor);
+        self.arm_deadline(slot, timeout_ms);
+    }
+
+    /// A call is answered.
+    pub(super) fn call_settled(&mut self, slot: u32) {
+        self.deadlines.disarm(slot);
+        self.calls.forget(slot);
+    }
+
+    /// Takes a call out of wherever it waits.
+    pub(super) fn withdraw_call(&mut self, slot: u32) -> Withdrawal {
+        self.deadlines.disarm(slot);
+        let Call { place, cell, actor } = self.calls.get(slot);
+        match place {
+            Place::None => return Withdrawal::Unknown,
+            Place::Issued => return Withdrawal::Running,
+            Place::Queued => {
+                self.pool.withdraw(cell);
+                self.table.get_mut(actor).queued -= 1;
+                self.table.sub_pending(actor, 1);
+            }
+            Place::Stashed => {
+                self.pool.withdraw(cell);
+                self.table.cold_mut(actor).stashed -= 1;
+            }
+        }
+        self.calls.forget(slot);
+        Withdrawal::Removed
+    }
+
+    /// Rejects the calls whose time is up.
+    pub(super) fn fire_deadlines(&mut self) {
+        let now = self.now_us / TICK_US;
+        if self.deadlines.next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let mut expired = std::mem::take(&mut self.expired);
+        self.deadlines.expire(now, &mut expired);
+        for slot in expired.drain(..) {
+            let free = match self.withdraw_call(slot) {
+                Withdrawal::Unknown => continue,
+                Withdrawal::Removed => 1,
+                Withdrawal::Running => 0,
+            };
+            self.outbox.push(super::Event::new(EVENT_REJECT, NIL, &[slot, CAUSE_TIMEOUT, free]));
+        }
+        self.expired = expired;
+    }
+}

@@ -1,0 +1,295 @@
+//! What happens after a crash: the decision, and restarts of one actor or of several siblings.
+//!
+//! The limit is looked at before the strategy, per logical child, for roots as well. A crash of an
+//! actor that is already on its way out changes nothing. When a strategy takes siblings along, the
+//! parent holds a [`Plan`]: the members stop in reverse order of their spawning, each completely
+//! before the next, and when all are down they start in order, each after the `init` of the one
+//! before. A member that fails on the way makes a new plan out of what it would take along and what
+//! the old plan still had to do.
+
+use super::timers::Alarm;
+use super::{Event, Kernel, TICK_US};
+use crate::actor_id::{ActorIndex, NIL};
+use crate::reason::{Reason, ReasonKind};
+use crate::ring::protocol::*;
+use crate::supervision::{Backoff, Intensity, OnCrash, Strategy, Supervision};
+use crate::table::{Phase, Plan, Then};
+
+/// The answer to a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// One of the `DECISION_…` numbers.
+    pub decision: u32,
+    /// Restarts within the period, this one included; for `DECISION_GIVE_UP` the number of crashes.
+    pub attempt: u32,
+    /// Milliseconds before the next start.
+    pub delay_ms: u32,
+}
+
+const IGNORED: Verdict = Verdict { decision: DECISION_IGNORED, attempt: 0, delay_ms: 0 };
+
+impl Kernel {
+    /// The supervision under which an actor runs.
+    fn supervision_of(&self, actor: ActorIndex) -> Supervision {
+        let parent = self.table.get(actor).parent;
+        if parent == NIL {
+            return self.config.root_supervision;
+        }
+        let own = self.table.get(parent).cold.as_ref().and_then(|cold| cold.child_supervision);
+        own.unwrap_or_default()
+    }
+
+    /// A handler, a timer or an `init` of that incarnation failed, with the value in slot `token`.
+    pub(super) fn crash(&mut self, actor: ActorIndex, incarnation: u32, token: u32) -> Verdict {
+        let reason = Reason { kind: ReasonKind::Error, token };
+        self.reasons.retain(reason);
+        let current = self.table.exists(actor) && self.table.get(actor).incarnation == incarnation;
+        let verdict = if current { self.decide(actor, reason) } else { IGNORED };
+        self.release_reason(reason);
+        verdict
+    }
+
+    fn decide(&mut self, actor: ActorIndex, reason: Reason) -> Verdict {
+        let in_init = self.table.flags(actor) & FLAG_STARTING != 0;
+        if in_init {
+            self.table.lower(actor, FLAG_STARTING | FLAG_RUNNING);
+        }
+        if self.table.get(actor).phase != Phase::Alive {
+            self.wake(actor);
+            return IGNORED;
+        }
+        let supervision = self.supervision_of(actor);
+        let now = self.now_us / TICK_US;
+        let intensity = self.table.cold_mut(actor).window.record(now, supervision.max_restarts, supervision.period_ms);
+        let attempt = match intensity {
+            Intensity::Allowed { attempt } => {
+                self.table.cold_mut(actor).attempt = attempt;
+                attempt
+            }
+            Intensity::Exceeded { count } => {
+                self.leave(actor, Reason::KILLED, in_init);
+                return Verdict { decision: DECISION_GIVE_UP, attempt: count, delay_ms: 0 };
+            }
+        };
+        match supervision.on_crash {
+            OnCrash::Stop => {
+                self.leave(actor, reason, in_init);
+                Verdict { decision: DECISION_STOP, attempt, delay_ms: 0 }
+            }
+            OnCrash::Escalate => {
+                let parent = self.table.get(actor).parent;
+                self.leave(actor, reason, in_init);
+                if parent != NIL && self.table.exists(parent) {
+                    self.decide(parent, reason);
+                }
+                Verdict { decision: DECISION_ESCALATE, attempt, delay_ms: 0 }
+            }
+            OnCrash::Restart => {
+                let backoff = match (&supervision.backoff, in_init) {
+                    (Some(backoff), _) => Some(*backoff),
+                    (None, true) => Some(Backoff::INIT_FAILURE),
+                    (None, false) => None,
+                };
+                let random = self.random();
+                let delay_ms = backoff.map_or(0, |backoff| backoff.delay_ms(attempt, random));
+                self.table.get_mut(actor).unborn = in_init;
+                self.restart(actor, reason, supervision.strategy, delay_ms);
+                Verdict { decision: DECISION_RESTART, attempt, delay_ms }
+            }
+        }
+    }
+
+    /// Ends an actor for good after a crash; one that never started has nothing to terminate.
+    fn leave(&mut self, actor: ActorIndex, reason: Reason, in_init: bool) {
+        self.table.get_mut(actor).unborn = in_init;
+        self.begin_exit(actor, reason, Then::Stop);
+    }
+
+    fn restart(&mut self, actor: ActorIndex, reason: Reason, strategy: Strategy, delay_ms: u32) {
+        let parent = self.table.get(actor).parent;
+        let planned = parent != NIL && self.plan(parent).is_some();
+        if parent == NIL || (!planned && strategy == Strategy::OneForOne) {
+            self.table.cold_mut(actor).restart_delay_ms = delay_ms;
+            self.begin_exit(actor, reason, Then::Restart);
+            return;
+        }
+        // The crashed one waits for its turn in the reverse order, but handles nothing more.
+        self.table.raise(actor, FLAG_EXITING);
+        self.record_exit(actor, reason, Then::Restart);
+        self.make_plan(parent, actor, strategy, delay_ms);
+        self.step_plan(parent);
+    }
+
+    /// An actor has ended and is to be started again.
+    pub(super) fn member_down(&mut self, actor: ActorIndex) {
+        let parent = self.table.get(actor).parent;
+        if parent != NIL && self.plan(parent).is_some_and(|plan| plan.members.contains(&actor)) {
+            self.step_plan(parent);
+            return;
+        }
+        let delay_ms = std::mem::take(&mut self.table.cold_mut(actor).restart_delay_ms);
+        if delay_ms == 0 {
+            self.start_incarnation(actor);
+        } else {
+            let timer = self.set_alarm(actor, Alarm::Restart, delay_ms);
+            self.table.cold_mut(actor).restart_timer = Some(timer);
+        }
+    }
+
+    /// Has the isolate run `init` of the next incarnation.
+    pub(super) fn start_incarnation(&mut self, actor: ActorIndex) {
+        self.table.get_mut(actor).phase = Phase::Alive;
+        self.table.lower(actor, FLAG_RESTARTING);
+        self.table.raise(actor, FLAG_STARTING);
+        let incarnation = self.table.get(actor).incarnation;
+        let attempt = self.table.cold_mut(actor).attempt;
+        self.outbox.push(Event::new(EVENT_INIT, actor, &[incarnation, attempt]));
+    }
+
+    fn plan(&self, parent: ActorIndex) -> Option<&Plan> {
+        self.table.get(parent).cold.as_ref()?.plan.as_deref()
+    }
+
+    fn plan_mut(&mut self, parent: ActorIndex) -> Option<&mut Plan> {
+        self.table.get_mut(parent).cold.as_mut()?.plan.as_deref_mut()
+    }
+
+    /// Joins what the crashed child takes along with what an older plan still has to do.
+    fn make_plan(&mut self, parent: ActorIndex, crashed: ActorIndex, strategy: Strategy, delay_ms: u32) {
+        let children: Vec<ActorIndex> = self.table.children(parent).collect();
+        let position = children.iter().position(|&child| child == crashed).unwrap_or(0);
+        let affected = strategy.affected(position, children.len());
+        let unfinished = match self.plan(parent) {
+            Some(plan) => plan.members[plan.started_to.min(plan.members.len())..].to_vec(),
+            None => Vec::new(),
+        };
+        self.drop_plan(parent);
+        let members: Vec<ActorIndex> = children
+            .iter()
+            .enumerate()
+            .filter(|(at, child)| affected.contains(at) || unfinished.contains(child))
+            .map(|(_, &child)| child)
+            .collect();
+        for &member in &members {
+            let timer = self.table.get_mut(member).cold.as_mut().and_then(|cold| cold.restart_timer.take());
+            if let Some(timer) = timer {
+                self.clear_alarm(timer); // From now on the plan decides when it starts.
+            }
+        }
+        let stopped_from = members.len();
+        let plan = Plan { members, stopped_from, started_to: 0, delay_ms, timer: NIL };
+        self.table.cold_mut(parent).plan = Some(Box::new(plan));
+    }
+
+    /// Takes the next step of a plan that can be taken now.
+    fn step_plan(&mut self, parent: ActorIndex) {
+        while let Some(plan) = self.plan(parent)
+            && plan.stopped_from > 0
+        {
+            let member = plan.members[plan.stopped_from - 1];
+            if member != NIL && self.table.get(member).phase != Phase::Down {
+                if self.table.get(member).phase == Phase::Alive {
+                    self.begin_exit(member, self.exit_of(member).reason, Then::Restart);
+                }
+                // The member calls back when it is down; it may have done so already.
+                let down = self.table.get(member).phase == Phase::Down;
+                let moved = self
+                    .plan(parent)
+                    .is_none_or(|plan| plan.stopped_from == 0 || plan.members[plan.stopped_from - 1] != member);
+                if moved {
+                    return;
+                }
+                if !down {
+                    return;
+                }
+            }
+            if let Some(plan) = self.plan_mut(parent)
+                && plan.stopped_from > 0
+            {
+                plan.stopped_from -= 1;
+            }
+        }
+        self.delay_plan(parent);
+    }
+
+    fn delay_plan(&mut self, parent: ActorIndex) {
+        let Some(plan) = self.plan_mut(parent) else { return };
+        if plan.timer != NIL {
+            return;
+        }
+        let delay_ms = std::mem::take(&mut plan.delay_ms);
+        if delay_ms == 0 {
+            self.start_next_member(parent);
+            return;
+        }
+        let timer = self.set_alarm(parent, Alarm::PlanStart, delay_ms);
+        if let Some(plan) = self.plan_mut(parent) {
+            plan.timer = timer;
+        }
+    }
+
+    /// The delay before the first start of a plan has passed.
+    pub(super) fn plan_delay_passed(&mut self, parent: ActorIndex) {
+        if let Some(plan) = self.plan_mut(parent) {
+            plan.timer = NIL;
+        }
+        self.start_next_member(parent);
+    }
+
+    fn start_next_member(&mut self, parent: ActorIndex) {
+        while let Some(plan) = self.plan(parent) {
+            let Some(&member) = plan.members.get(plan.started_to) else {
+                self.drop_plan(parent);
+                return;
+            };
+            if member != NIL && self.table.get(member).phase == Phase::Down {
+                self.start_incarnation(member);
+                return;
+            }
+            if let Some(plan) = self.plan_mut(parent) {
+                plan.started_to += 1;
+            }
+        }
+    }
+
+    /// The `init` of an actor has ended well; its parent's plan may go on.
+    pub(super) fn plan_member_started(&mut self, actor: ActorIndex) {
+        let parent = self.table.get(actor).parent;
+        if parent == NIL {
+            return;
+        }
+        if let Some(plan) = self.plan_mut(parent)
+            && plan.stopped_from == 0
+            && plan.members.get(plan.started_to) == Some(&actor)
+        {
+            plan.started_to += 1;
+            self.start_next_member(parent);
+        }
+    }
+
+    /// Gives a plan up.
+    pub(super) fn drop_plan(&mut self, parent: ActorIndex) {
+        let plan = self.table.get_mut(parent).cold.as_mut().and_then(|cold| cold.plan.take());
+        if let Some(plan) = plan
+            && plan.timer != NIL
+        {
+            self.clear_alarm(plan.timer);
+        }
+    }
+
+    /// An actor that leaves for good leaves its parent's plan, which goes on without it.
+    pub(super) fn leave_plan(&mut self, actor: ActorIndex) {
+        let parent = self.table.get(actor).parent;
+        if parent == NIL {
+            return;
+        }
+        let Some(plan) = self.plan_mut(parent) else { return };
+        let Some(at) = plan.members.iter().position(|&member| member == actor) else { return };
+        plan.members[at] = NIL;
+        if plan.stopped_from > 0 {
+            self.step_plan(parent);
+        } else if plan.timer == NIL && plan.started_to == at {
+            self.start_next_member(parent);
+        }
+    }
+}

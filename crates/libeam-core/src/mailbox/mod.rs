@@ -1,0 +1,196 @@
+//! Message queues for a million actors: linked lists in one pool.
+//!
+//! A mailbox is the two ends of a list; its cells come from a [`Pool`] that all mailboxes and stashes
+//! of a kernel share, so that an idle actor costs no queue memory and a message costs no allocation.
+//! Order is first in, first out; [`Queue::push_front`] is for what has to go before (unread,
+//! unstashed and injected messages). Bounds and the policy for full mailboxes are the kernel's
+//! business: only it knows which entries are messages of the user's.
+
+use crate::actor_id::NIL;
+use crate::ring::protocol::{ENTRY_NONE, entry};
+
+/// What a cell of a withdrawn entry holds until the head of the queue reaches it.
+pub const WITHDRAWN: u32 = entry(ENTRY_NONE, 0);
+
+/// One element of a queue.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// The following cell, or `NIL`; in the free list, the following free cell.
+    next: u32,
+    /// Kind and slot, packed as on the ring.
+    entry: u32,
+}
+
+/// The cells of all queues of a kernel.
+#[derive(Debug)]
+pub struct Pool {
+    /// Cells in use and free ones.
+    cells: Vec<Cell>,
+    /// First free cell, or `NIL`. Last in, first out: recently used cells are in the cache.
+    free: u32,
+    /// Cells in use.
+    len: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { cells: Vec::new(), free: NIL, len: 0 }
+    }
+}
+
+impl Pool {
+    /// Cells in use.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no cell is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What a cell holds.
+    #[inline]
+    #[must_use]
+    pub fn entry(&self, cell: u32) -> u32 {
+        self.cells[cell as usize].entry
+    }
+
+    /// Marks a cell as withdrawn; it leaves its queue when the head reaches it.
+    #[inline]
+    pub fn withdraw(&mut self, cell: u32) {
+        self.cells[cell as usize].entry = WITHDRAWN;
+    }
+
+    #[inline]
+    fn take(&mut self, entry: u32) -> u32 {
+        self.len += 1;
+        if self.free == NIL {
+            self.cells.push(Cell { next: NIL, entry });
+            return (self.cells.len() - 1) as u32;
+        }
+        let cell = self.free;
+        self.free = self.cells[cell as usize].next;
+        self.cells[cell as usize] = Cell { next: NIL, entry };
+        cell
+    }
+
+    #[inline]
+    fn give_back(&mut self, cell: u32) {
+        self.len -= 1;
+        self.cells[cell as usize] = Cell { next: self.free, entry: WITHDRAWN };
+        self.free = cell;
+    }
+}
+
+/// The two ends of a list of cells.
+#[derive(Clone, Copy, Debug)]
+pub struct Queue {
+    head: u32,
+    tail: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { head: NIL, tail: NIL }
+    }
+}
+
+impl Queue {
+    /// Whether there is no cell, not even a withdrawn one.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.head == NIL
+    }
+
+    /// Adds at the end and tells the cell.
+    #[inline]
+    pub fn push_back(&mut self, pool: &mut Pool, entry: u32) -> u32 {
+        let cell = pool.take(entry);
+        if self.tail == NIL {
+            self.head = cell;
+        } else {
+            pool.cells[self.tail as usize].next = cell;
+        }
+        self.tail = cell;
+        cell
+    }
+
+    /// Adds before the first and tells the cell.
+    #[inline]
+    pub fn push_front(&mut self, pool: &mut Pool, entry: u32) -> u32 {
+        let cell = pool.take(entry);
+        pool.cells[cell as usize].next = self.head;
+        if self.head == NIL {
+            self.tail = cell;
+        }
+        self.head = cell;
+        cell
+    }
+
+    /// Takes the first entry that is not withdrawn; frees the withdrawn ones before it.
+    #[inline]
+    pub fn pop(&mut self, pool: &mut Pool) -> Option<u32> {
+        while self.head != NIL {
+            let cell = self.head;
+            let Cell { next, entry } = pool.cells[cell as usize];
+            self.head = next;
+            if next == NIL {
+                self.tail = NIL;
+            }
+            pool.give_back(cell);
+            if entry != WITHDRAWN {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// Moves all cells of `other` before the first of this queue, keeping their order and identity.
+    pub fn prepend(&mut self, pool: &mut Pool, other: &mut Queue) {
+        if other.head == NIL {
+            return;
+        }
+        pool.cells[other.tail as usize].next = self.head;
+        if self.head == NIL {
+            self.tail = other.tail;
+        }
+        self.head = other.head;
+        *other = Self::default();
+    }
+
+    /// Takes the first cell off as a queue of its own, with the withdrawn ones before it freed.
+    pub fn split_first(&mut self, pool: &mut Pool) -> Option<Queue> {
+        while self.head != NIL {
+            let cell = self.head;
+            let next = pool.cells[cell as usize].next;
+            self.head = next;
+            if next == NIL {
+                self.tail = NIL;
+            }
+            if pool.cells[cell as usize].entry == WITHDRAWN {
+                pool.give_back(cell);
+                continue;
+            }
+            pool.cells[cell as usize].next = NIL;
+            return Some(Self { head: cell, tail: cell });
+        }
+        None
+    }
+
+    /// The cells in order, withdrawn ones included.
+    pub fn iter<'a>(&self, pool: &'a Pool) -> impl Iterator<Item = (u32, u32)> + use<'a> {
+        let mut cell = self.head;
+        std::iter::from_fn(move || {
+            if cell == NIL {
+                return None;
+            }
+            let current = cell;
+            cell = pool.cells[current as usize].next;
+            Some((current, pool.cells[current as usize].entry))
+        })
+    }
+}

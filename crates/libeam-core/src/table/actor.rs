@@ -1,0 +1,183 @@
+//! The record of one actor.
+
+use super::relation::List;
+use crate::actor_id::{ActorIndex, NIL};
+use crate::mailbox::Queue;
+use crate::reason::Reason;
+use crate::supervision::{RestartWindow, Supervision};
+
+/// Where an actor is between spawn and gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The index is not in use.
+    Free,
+    /// Starting or running; `FLAG_STARTING` tells which.
+    Alive,
+    /// Exit asked for; its handler (or asynchronous `init`) still runs.
+    AwaitHandler,
+    /// Its children are stopping, one after another.
+    StopChildren,
+    /// Its `terminate` runs.
+    Terminating,
+    /// Ended, waiting to be started again.
+    Down,
+    /// Gone; the isolate has not been told yet, so the index cannot be used again.
+    Limbo,
+}
+
+/// What a full mailbox does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// Refuses the newest message.
+    DropNewest,
+    /// Pushes out the oldest message.
+    DropOldest,
+    /// Refuses the newest message, as an error.
+    Error,
+}
+
+/// What follows an exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: the actor is gone.
+    Stop,
+    /// The next incarnation.
+    Restart,
+}
+
+/// An exit under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// What watchers will be told if this is for good.
+    pub reason: Reason,
+    /// What follows.
+    pub then: Then,
+    /// Timer that ends the wait for a handler or `terminate`, or `NIL`.
+    pub deadline: u32,
+}
+
+/// A restart of several siblings: all stop in reverse order, then start in order.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The siblings in spawn order; `NIL` for one that has left for good.
+    pub members: Vec<ActorIndex>,
+    /// Members at this position and after it are down.
+    pub stopped_from: usize,
+    /// Members before this position have been started.
+    pub started_to: usize,
+    /// Delay before the first start, in milliseconds; 0 when it has passed.
+    pub delay_ms: u32,
+    /// Timer of that delay, or `NIL`.
+    pub timer: u32,
+}
+
+/// What every message may touch.
+#[derive(Debug)]
+pub struct Actor {
+    /// Counts the users of this index.
+    pub generation: u32,
+    /// Counts the starts of this actor.
+    pub incarnation: u32,
+    /// Waiting messages and signals.
+    pub mailbox: Queue,
+    /// Casts and calls among them; what the capacity bounds.
+    pub queued: u32,
+    /// Casts and calls at most; 0 is unbounded.
+    pub capacity: u32,
+    /// Parent, or `NIL`.
+    pub parent: ActorIndex,
+    /// Oldest child, or `NIL`.
+    pub first_child: ActorIndex,
+    /// Youngest child, or `NIL`.
+    pub last_child: ActorIndex,
+    /// Next older child of the same parent, or `NIL`.
+    pub prev_sibling: ActorIndex,
+    /// Next younger child of the same parent, or `NIL`.
+    pub next_sibling: ActorIndex,
+    /// Where in its life.
+    pub phase: Phase,
+    /// What the mailbox does when full.
+    pub overflow: Overflow,
+    /// In the run queue.
+    pub scheduled: bool,
+    /// Its last turn ended in a pending promise: give it one message at a time.
+    pub asynchronous: bool,
+    /// Exit signals become messages.
+    pub traps_exit: bool,
+    /// The isolate has something to run in `terminate`.
+    pub terminates: bool,
+    /// Leaves before its `init` has ended well: there is nothing to terminate.
+    pub unborn: bool,
+    /// What most actors never need.
+    pub cold: Option<Box<Cold>>,
+}
+
+impl Default for Actor {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            incarnation: 0,
+            mailbox: Queue::default(),
+            queued: 0,
+            capacity: 0,
+            parent: NIL,
+            first_child: NIL,
+            last_child: NIL,
+            prev_sibling: NIL,
+            next_sibling: NIL,
+            phase: Phase::Free,
+            overflow: Overflow::DropNewest,
+            scheduled: false,
+            asynchronous: false,
+            traps_exit: false,
+            terminates: false,
+            unborn: false,
+            cold: None,
+        }
+    }
+}
+
+/// What most actors never need.
+#[derive(Debug, Default)]
+pub struct Cold {
+    /// How this actor's children are supervised; `None` is the default.
+    pub child_supervision: Option<Supervision>,
+    /// Restarts of this actor, counted over all its incarnations.
+    pub window: RestartWindow,
+    /// Number of the last restart within the period.
+    pub attempt: u32,
+    /// Stashed messages, oldest first.
+    pub stash: Queue,
+    /// How many, withdrawn ones excluded.
+    pub stashed: u32,
+    /// Monitors in which this actor is the watcher.
+    pub watching: List,
+    /// Monitors in which this actor is watched.
+    pub watched_by: List,
+    /// Links.
+    pub links: List,
+    /// First and number of its timers.
+    pub timers: Option<u32>,
+    /// How many timers.
+    pub timers_len: u32,
+    /// Idle timeout in milliseconds; 0 is none.
+    pub idle_ms: u32,
+    /// When the last message was handled, in ticks.
+    pub idle_since: u64,
+    /// Timer of the idle timeout.
+    pub idle_timer: Option<u32>,
+    /// Registered name.
+    pub name: Option<Box<str>>,
+    /// Groups, with the ticket under which each group knows this actor.
+    pub groups: Vec<(Box<str>, u64)>,
+    /// Exit under way.
+    pub exit: Option<Exit>,
+    /// Timer of a delayed restart.
+    pub restart_timer: Option<u32>,
+    /// Delay of the coming restart in milliseconds.
+    pub restart_delay_ms: u32,
+    /// Restart of several children under way.
+    pub plan: Option<Box<Plan>>,
+    /// Children stopped by the exit under way.
+    pub children_stopped: u32,
+}

@@ -1,0 +1,1 @@
+//! What tests and fuzz targets need to drive a kernel without a JavaScript engine.

@@ -1,0 +1,138 @@
+/**
+ * Loads the native addon. Only lib/kernel/native.ts imports this file.
+ *
+ * Places, in this order; the first one that works is the binding:
+ *   1. the file that LIBEAM_NATIVE_PATH names. When it is set, nothing else is tried: whoever points at one file
+ *      does not want to be handed another.
+ *   2. the package @libeam/<platform>, which npm installs beside this one. Its version MUST be this package's: the two
+ *      halves share memory layouts.
+ *   3. native/libeam.<platform>.node, which a build from source leaves in a clone.
+ *
+ * When none works, the error lists each place with its own reason and ends with the command that repairs it.
+ */
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The platforms that a binary is published for: the suffix of the package's name and of the file's. */
+export const PLATFORMS = Object.freeze([
+  "darwin-arm64",
+  "darwin-x64",
+  "linux-arm64-gnu",
+  "linux-arm64-musl",
+  "linux-x64-gnu",
+  "linux-x64-musl",
+  "win32-arm64-msvc",
+  "win32-x64-msvc",
+]);
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+
+/**
+ * The C library of a Linux process: "gnu", "musl", or undefined where the runtime keeps no diagnostic report.
+ */
+function libcOf(report) {
+  try {
+    const { header } = report.getReport();
+    return header.glibcVersionRuntime ? "gnu" : "musl";
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The platform names to try for a machine, most likely first. More than one only on a Linux whose C library is
+ * not known: the wrong one refuses to load and does no harm.
+ */
+export function platformNames({ platform, arch, report }) {
+  const base = `${platform}-${arch}`;
+  if (platform === "win32") return [`${base}-msvc`];
+  if (platform !== "linux") return [base];
+  const libc = libcOf(report);
+  return libc ? [`${base}-${libc}`] : [`${base}-gnu`, `${base}-musl`];
+}
+
+/** The first line of an error's message; the "Require stack" that follows it helps nobody here. */
+function reasonOf(error) {
+  return String(error?.message ?? error).split("\n", 1)[0];
+}
+
+/** What the reader should type, as lines. */
+function remedy({ names, platform, arch, inClone, version, path }) {
+  if (path) return ["Set LIBEAM_NATIVE_PATH to a file that exists and was built for this machine, or unset it."];
+  if (inClone) return ["Build it (needs Rust 1.88 or newer, https://rustup.rs):", "  npm run build:native"];
+  if (!names.some((name) => PLATFORMS.includes(name))) {
+    return [
+      `No binary is published for ${names[0]}; there is one for ${PLATFORMS.join(", ")}.`,
+      "Build it in a clone of the repository with `npm install` and set LIBEAM_NATIVE_PATH to the file it leaves.",
+    ];
+  }
+  const libc = platform === "linux" ? ` --libc=${names[0].endsWith("musl") ? "musl" : "glibc"}` : "";
+  const lines = [
+    "Install it again on this machine, optional dependencies included:",
+    `  npm install --include=optional --os=${platform} --cpu=${arch}${libc} libeam@${version}`,
+  ];
+  if (globalThis.Deno) lines.push("Deno also needs --allow-ffi, --allow-read, --allow-env and --allow-sys.");
+  return lines;
+}
+
+/** Requires the platform's package, after a look at its version. */
+function requirePackage(require, name, version) {
+  const found = require(`${name}/package.json`).version;
+  if (found !== version) throw new Error(`version ${found} is installed, and libeam ${version} needs the same one`);
+  return require(name);
+}
+
+/**
+ * Loads the binding. The arguments are what it asks the process for; a test passes its own.
+ *
+ * @throws Error with the code `NATIVE_ADDON_NOT_LOADED` when no place holds an addon that loads.
+ */
+export function loadNative({
+  platform = process.platform,
+  arch = process.arch,
+  env = process.env,
+  report = process.report,
+  require = createRequire(import.meta.url),
+  root = ROOT,
+} = {}) {
+  const names = platformNames({ platform, arch, report });
+  const { version } = createRequire(import.meta.url)("./package.json");
+  const path = env.LIBEAM_NATIVE_PATH;
+  const places = path
+    ? [{ place: `LIBEAM_NATIVE_PATH=${path}`, load: () => require(path) }]
+    : [
+        ...names.map((name) => ({
+          place: `@libeam/${name}`,
+          load: () => requirePackage(require, `@libeam/${name}`, version),
+        })),
+        ...names.map((name) => {
+          const file = join(root, "native", `libeam.${name}.node`);
+          return { place: file, load: () => require(file) };
+        }),
+      ];
+
+  const failures = [];
+  for (const { place, load } of places) {
+    try {
+      return load();
+    } catch (error) {
+      failures.push({ place, error });
+    }
+  }
+
+  const runtime = `${platform}-${arch}, ${process.release?.name ?? "node"} ${process.version}`;
+  const message = [
+    `libeam could not load its native addon for ${names.join(" or ")} (${runtime}).`,
+    "Tried:",
+    ...failures.map(({ place, error }) => `  ${place}: ${reasonOf(error)}`),
+    ...remedy({ names, platform, arch, inClone: existsSync(join(root, "Cargo.toml")), version, path }),
+  ].join("\n");
+  const error = new Error(message, { cause: failures.at(-1).error });
+  error.code = "NATIVE_ADDON_NOT_LOADED";
+  throw error;
+}
+
+export default loadNative();

@@ -1,0 +1,188 @@
+/**
+ * createSystem: a system with everything wired.
+ */
+
+import { randomBytes } from "node:crypto";
+import { InvalidOptionError, LibeamError, TimeoutError } from "../errors.js";
+import type { ActorRef } from "../kernel/actor_ref.js";
+import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
+import type { MailboxConfig, ShutdownOptions, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
+import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import type { ActorClass } from "../stdlib/actor.js";
+import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from "../stdlib/actor_system.js";
+import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
+import { ProcessGroupManager } from "../stdlib/process_groups.js";
+import type { ActorRegistry, NamedRef } from "../stdlib/registry_types.js";
+import { InMemoryTransport } from "./in_memory_transport.js";
+import { LocalCluster } from "./local_cluster.js";
+import { LocalRegistry } from "./local_registry.js";
+
+/** How root actors are supervised. */
+export type SupervisionConfig = Partial<SupervisionOptions>;
+
+/** Settings of a system in one process. */
+export interface LocalConfig {
+  type?: "local";
+  /** Id of the node; default `local-` and eight random hex digits. */
+  nodeId?: string;
+  /** How crashes of root actors are treated; default Restart, 3 times in 5000 ms. */
+  supervision?: SupervisionConfig;
+  /** Bounds of all mailboxes; default unbounded. */
+  mailbox?: MailboxConfig;
+  /** Default timeouts. */
+  timeouts?: SystemTimeouts;
+  /** Limits of the system. */
+  limits?: SystemLimits;
+}
+
+/** When a cluster counts as formed. */
+export interface WaitForClusterOptions {
+  minMembers?: number;
+  nodes?: string[];
+  /** Milliseconds. */
+  timeout?: number;
+}
+
+/** A running node. */
+export interface System extends Spawner, AsyncDisposable {
+  /** Id of the node. */
+  readonly nodeId: string;
+  /** The system behind this façade. */
+  readonly system: ActorSystem;
+  readonly transport: Transport;
+  readonly cluster: Cluster;
+  readonly registry: Registry;
+  /** Rotation of cookies; only on clusters with a cookie. */
+  readonly keyring: undefined;
+  /** Makes an actor. A synchronous `init` has ended when this returns. */
+  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions<DefinitionArgs<D>>,
+  ): DefinitionRef<D>;
+  /** Makes a class or definition known under a name for remote spawns. */
+  register(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void;
+  /** Looks a named actor up; null if there is none. */
+  getActorByName<N extends keyof ActorRegistry & string>(name: N): Promise<NamedRef<N> | null>;
+  getActorByName(name: string): Promise<ActorRef | null>;
+  /** Stops an actor and everything below it. */
+  stop(ref: ActorRef): Promise<void>;
+  /** Adds an actor to a group. */
+  joinGroup(group: string, ref: ActorRef): void;
+  /** Removes an actor from a group. */
+  leaveGroup(group: string, ref: ActorRef): void;
+  /** The members of a group. */
+  getGroup(group: string): ActorRef[];
+  /** Casts a message to every member of a group. */
+  broadcast(group: string, message: any): void;
+  /** Waits until the cluster has formed; a local system is a cluster of one. */
+  waitForCluster(options?: WaitForClusterOptions): Promise<void>;
+  /** Stops all actors and lets go of everything. */
+  shutdown(options?: ShutdownOptions): Promise<void>;
+}
+
+/** Default of `waitForCluster`, in milliseconds. */
+const WAIT_FOR_CLUSTER_MS = 30_000;
+
+/** Whether a list of members meets all conditions. */
+export function isClusterReady(members: string[], options: { minMembers?: number; nodes?: string[] } = {}): boolean {
+  const { minMembers = 0, nodes = [] } = options;
+  return members.length >= minMembers && nodes.every((node) => members.includes(node));
+}
+
+class LocalSystem implements System {
+  readonly keyring = undefined;
+
+  constructor(
+    readonly nodeId: string,
+    readonly system: ActorSystem,
+    readonly transport: Transport,
+    readonly cluster: Cluster,
+    readonly registry: Registry,
+  ) {}
+
+  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions<DefinitionArgs<D>>,
+  ): DefinitionRef<D> {
+    return this.system.spawn(definition, options);
+  }
+
+  register(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void {
+    this.system.registerActorClass(definition, name);
+  }
+
+  getActorByName(name: string): Promise<any> {
+    return this.system.getActorByName(name);
+  }
+
+  stop(ref: ActorRef): Promise<void> {
+    return this.system.stop(ref);
+  }
+
+  joinGroup(group: string, ref: ActorRef): void {
+    this.system.joinGroup(group, ref);
+  }
+
+  leaveGroup(group: string, ref: ActorRef): void {
+    this.system.leaveGroup(group, ref);
+  }
+
+  getGroup(group: string): ActorRef[] {
+    return this.system.getGroup(group);
+  }
+
+  broadcast(group: string, message: any): void {
+    this.system.broadcast(group, message);
+  }
+
+  async waitForCluster(options: WaitForClusterOptions = {}): Promise<void> {
+    if (isClusterReady(this.cluster.getMembers(), options)) return;
+    throw new TimeoutError("waitForCluster", options.timeout ?? WAIT_FOR_CLUSTER_MS);
+  }
+
+  async shutdown(options?: ShutdownOptions): Promise<void> {
+    await this.system.shutdown(options);
+    await this.transport.disconnect();
+    await this.registry.disconnect();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+}
+
+/**
+ * Makes a system. A local one is ready at once.
+ *
+ * @throws InvalidOptionError
+ * @example
+ * const system = createSystem();
+ * const counter = system.spawn(Counter, { args: [0] });
+ */
+export function createSystem(config: LocalConfig = {}): System {
+  assertPlainOptions("createSystem options", config);
+  const { type = "local", nodeId = `local-${randomBytes(4).toString("hex")}` } = config as LocalConfig;
+  if ((type as string) === "distributed") {
+    throw new LibeamError("This version has no distributed systems yet", "NOT_IMPLEMENTED");
+  }
+  if (type !== "local") throw new InvalidOptionError("type", type, '"local"');
+  assertName("nodeId", nodeId);
+  const cluster = new LocalCluster(nodeId);
+  const transport = new InMemoryTransport(nodeId);
+  const registry = new LocalRegistry();
+  const { supervision, mailbox, timeouts, limits } = config as LocalConfig;
+  const groups = new ProcessGroupManager(nodeId, transport, cluster);
+  const system = new ActorSystem(
+    cluster,
+    transport,
+    registry,
+    supervision,
+    undefined,
+    mailbox,
+    timeouts,
+    groups,
+    limits,
+  );
+  void system.start();
+  return new LocalSystem(nodeId, system, transport, cluster, registry);
+}

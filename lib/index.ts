@@ -1,0 +1,146 @@
+/**
+ * libeam: Erlang/OTP for TypeScript. The public surface, listed by hand.
+ */
+
+export {
+  createSystem,
+  isClusterReady,
+  type LocalConfig,
+  type SupervisionConfig,
+  type System,
+  type WaitForClusterOptions,
+} from "./cluster/create_system.js";
+export { InMemoryTransport } from "./cluster/in_memory_transport.js";
+export { LocalCluster } from "./cluster/local_cluster.js";
+export { LocalRegistry } from "./cluster/local_registry.js";
+export { VectorClock } from "./cluster/vector_clock.js";
+export {
+  ActorClassNotRegisteredError,
+  ActorHasChildrenError,
+  ActorInitError,
+  ActorLimitError,
+  ActorNotFoundError,
+  ActorNotMigratableError,
+  AuthenticationError,
+  CallAbortedError,
+  CookieRotationError,
+  InvalidArgumentError,
+  InvalidOptionError,
+  LibeamError,
+  MailboxFullError,
+  MaxChildrenError,
+  MigrationFailedError,
+  MigrationInProgressError,
+  NameAlreadyRegisteredError,
+  NameReservationError,
+  NodeDownError,
+  NoRoleMatchError,
+  PeerNotFoundError,
+  RegistryLookupError,
+  SelfCallError,
+  StashFullError,
+  StateSerializationTimeoutError,
+  SystemShuttingDownError,
+  TimeoutError,
+  TimerLimitError,
+  TransportError,
+  UnknownCallMethodError,
+} from "./errors.js";
+export { ActorId } from "./kernel/actor_id.js";
+export { ActorRef, TypedActorRef } from "./kernel/actor_ref.js";
+export type {
+  ActorLocation,
+  Cluster,
+  ClusterPeer,
+  MessageHandler,
+  NameReservation,
+  PeerState,
+  PeerStatus,
+  Registry,
+  RequestHandler,
+  Subscription,
+  Transport,
+} from "./kernel/collaborators.js";
+export {
+  type DownMessage,
+  type ExitMessage,
+  type InfoMessage,
+  LinkRef,
+  type MovedMessage,
+  type TerminationReason,
+  type TimeoutMessage,
+  TimerRef,
+  WatchRef,
+} from "./kernel/info.js";
+export { type InitContinue, isInitContinue } from "./kernel/lifecycle.js";
+export {
+  consoleLogHandler,
+  createLogger,
+  type LogContext,
+  type LogEntry,
+  Logger,
+  type LogHandler,
+  type LogLevel,
+  loggerConfig,
+} from "./kernel/logger.js";
+export {
+  type BackoffOptions,
+  type CallOptions,
+  type ChildSupervisionOptions,
+  type ChildSupervisionStrategy,
+  DEFAULT_CHILD_SUPERVISION,
+  DEFAULT_MAILBOX_CONFIG,
+  type MailboxConfig,
+  type MailboxOverflowStrategy,
+  type ShutdownOptions,
+  type SupervisionOptions,
+  type SupervisionStrategy,
+  type SystemTimeouts,
+} from "./kernel/options.js";
+export {
+  type EventName,
+  type Measurements,
+  type Metadata,
+  TelemetryEvents,
+  type TelemetryHandler,
+  telemetry,
+} from "./kernel/telemetry.js";
+export { Actor, type ActorClass, isMigratable, type Migratable } from "./stdlib/actor.js";
+export {
+  type ActorInfo,
+  ActorSystem,
+  type Spawner,
+  type SpawnOptions,
+  type SystemLimits,
+} from "./stdlib/actor_system.js";
+export { Agent } from "./stdlib/agent.js";
+export { BoundedMailbox } from "./stdlib/bounded_mailbox.js";
+export { type CombinedRef, combineRefs } from "./stdlib/combine_refs.js";
+export {
+  type ActorBuilder,
+  type ActorContext,
+  type ActorDefinition,
+  type ActorRefFrom,
+  createActor,
+  type ExtractCalls,
+  type ExtractCasts,
+  type InfoMessages,
+} from "./stdlib/create_actor.js";
+export {
+  type ChildCounts,
+  type ChildInfo,
+  DynamicSupervisor,
+  type DynamicSupervisorOptions,
+} from "./stdlib/dynamic_supervisor.js";
+export {
+  type ComponentHealth,
+  combineHealthStatus,
+  HealthAggregator,
+  type HealthCheckable,
+  type HealthReport,
+  type HealthStatus,
+} from "./stdlib/health.js";
+export type { StashedMessage } from "./stdlib/mailbox_control.js";
+export { PlacementEngine, type PlacementStrategy } from "./stdlib/placement.js";
+export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";
+export type { ActorRegistry } from "./stdlib/registry_types.js";

@@ -1,0 +1,73 @@
+/**
+ * Public actor ids.
+ *
+ * The core names an actor by index, generation and incarnation. Its public id is a version 4 UUID that carries these
+ * three numbers, masked with the random key of its kernel, beside a random tag. So an id costs nothing until somebody
+ * asks for it, no table maps ids to actors, and an id of another system (or a made-up one) is recognised as foreign.
+ */
+
+import { randomFillSync } from "node:crypto";
+
+/** Names one incarnation of one actor. */
+export class ActorId {
+  constructor(
+    /** Id of the system (node) on which the actor lives. */
+    readonly systemId: string,
+    /** UUID of this incarnation; a restart gives a new one. */
+    readonly id: string,
+    /** Registered name, if it has one. */
+    readonly name?: string,
+  ) {}
+
+  /** `system/name`, or `system/id` for an actor without a name. */
+  toString(): string {
+    return `${this.systemId}/${this.name ?? this.id}`;
+  }
+}
+
+/** The three numbers behind an id. */
+export interface ActorNumbers {
+  index: number;
+  generation: number;
+  incarnation: number;
+}
+
+const INCARNATION_MASK = 0xfff_ffff;
+const UUID_CHARS = 36;
+
+/** Makes and reads the ids of one kernel. */
+export class ActorIdCodec {
+  private readonly key = randomFillSync(new Uint32Array(5));
+
+  /** The id of an incarnation. */
+  encode(index: number, generation: number, incarnation: number): string {
+    const key = this.key;
+    const first = hex((index ^ key[0]) >>> 0, 8);
+    const middle = hex((incarnation & INCARNATION_MASK) ^ (key[1] & INCARNATION_MASK), 7);
+    const variant = hex(0x8000 | (key[2] & 0x3fff), 4);
+    const tag = hex(key[3] & 0xffff, 4);
+    const last = hex((generation ^ key[4]) >>> 0, 8);
+    return `${first}-${middle.slice(0, 4)}-4${middle.slice(4)}-${variant}-${tag}${last}`;
+  }
+
+  /** The numbers behind an id of this kernel; undefined for anything else. */
+  decode(id: string): ActorNumbers | undefined {
+    if (typeof id !== "string" || id.length !== UUID_CHARS || id[14] !== "4") return undefined;
+    const key = this.key;
+    if (Number.parseInt(id.slice(19, 23), 16) !== (0x8000 | (key[2] & 0x3fff))) return undefined;
+    if (Number.parseInt(id.slice(24, 28), 16) !== (key[3] & 0xffff)) return undefined;
+    const first = Number.parseInt(id.slice(0, 8), 16);
+    const middle = Number.parseInt(id.slice(9, 13) + id.slice(15, 18), 16);
+    const last = Number.parseInt(id.slice(28), 16);
+    if (Number.isNaN(first + middle + last)) return undefined;
+    return {
+      index: (first ^ key[0]) >>> 0,
+      incarnation: middle ^ (key[1] & INCARNATION_MASK),
+      generation: (last ^ key[4]) >>> 0,
+    };
+  }
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, "0");
+}

@@ -1,0 +1,107 @@
+/**
+ * References to actors: what user code holds, sends around and talks to.
+ *
+ * A ref names one incarnation (its id) and reaches the logical actor: after a supervised restart an old ref works, with
+ * its old id. Refs are cheap, and equal ids mean the same incarnation.
+ */
+
+import type { ActorId } from "./actor_id.js";
+import type { ActorCell } from "./cell.js";
+import type { CallOptions } from "./options.js";
+import { call, callMethod, cast, castMethod } from "./send.js";
+
+/** What a ref can be made from by hand: a system that finds the cell behind an id. */
+export interface RefOwner {
+  /** @internal */
+  _cellOf(id: ActorId): ActorCell;
+}
+
+/**
+ * Location-transparent reference to an actor.
+ *
+ * @example
+ * const value = await ref.call({ type: "get" });
+ * ref.cast({ type: "set", value: 1 });
+ */
+export class ActorRef<TCast = any, TCall = any, TReply = any> {
+  /** @internal */
+  readonly _cell: ActorCell;
+  /** @internal */
+  readonly _incarnation: number;
+  private cachedId: ActorId | undefined;
+
+  /** Makes a ref from an id; refs of `spawn` and `ctx.self` come ready-made. */
+  constructor(id: ActorId, system: RefOwner);
+  /** @internal */
+  constructor(cell: ActorCell, incarnation: number);
+  constructor(source: ActorId | ActorCell, second: RefOwner | number) {
+    if (typeof second === "number") {
+      this._cell = source as ActorCell;
+      this._incarnation = second;
+      this.cachedId = undefined;
+    } else {
+      this._cell = second._cellOf(source as ActorId);
+      this._incarnation = -1;
+      this.cachedId = source as ActorId;
+    }
+  }
+
+  /** Id of the incarnation that this ref was made for. */
+  get id(): ActorId {
+    this.cachedId ??= this._cell.idOf(this._incarnation);
+    return this.cachedId;
+  }
+
+  /**
+   * Sends a request and waits for the reply.
+   *
+   * @param options timeout in milliseconds (default 5000, or the system's), or {@link CallOptions}.
+   * @throws TimeoutError (TIMEOUT), ActorNotFoundError (ACTOR_NOT_FOUND), MailboxFullError (MAILBOX_FULL),
+   * SelfCallError (SELF_CALL), CallAbortedError (CALL_ABORTED), SystemShuttingDownError, or what the handler threw.
+   */
+  call(message: TCall, options?: number | CallOptions): Promise<TReply> {
+    return call(this._cell, message, options);
+  }
+
+  /** Sends a message and does not wait. Never throws; a message to an actor that is gone is dropped. */
+  cast(message: TCast): void {
+    cast(this._cell, message);
+  }
+
+  /** `system/name` or `system/id`. */
+  toString(): string {
+    return this.id.toString();
+  }
+}
+
+/** Call options may follow a method's own arguments. */
+type CallArguments<F> = F extends (...args: infer A) => any ? [...A] | [...A, CallOptions] : never;
+
+/** Reference to an actor whose methods the type system knows. */
+export class TypedActorRef<
+  TCalls extends Record<string, (...args: any[]) => any> = any,
+  TCasts extends Record<string, (...args: any[]) => any> = any,
+> extends ActorRef {
+  /**
+   * Calls a method, or sends a whole message (`{ method, args }`) with a timeout or {@link CallOptions}.
+   *
+   * A last argument made only of `timeout` and/or `signal` is call options if the handler declares fewer parameters.
+   */
+  override call<K extends keyof TCalls & string>(
+    method: K,
+    ...args: CallArguments<TCalls[K]>
+  ): Promise<Awaited<ReturnType<TCalls[K]>>>;
+  override call(message: object, options?: number | CallOptions): Promise<any>;
+  override call(message: any, ...rest: any[]): Promise<any> {
+    if (typeof message === "string") return callMethod(this._cell, message, rest);
+    return call(this._cell, message, rest[0]);
+  }
+
+  /** Casts to a method, or sends a whole message (`{ method, args }`). Never throws. */
+  override cast<K extends keyof TCasts & string>(method: K, ...args: Parameters<TCasts[K]>): void;
+  override cast(message: object): void;
+  override cast(message: any, ...args: any[]): void {
+    if (typeof message === "string") castMethod(this._cell, message, args);
+    else cast(this._cell, message);
+  }
+}

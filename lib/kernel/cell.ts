@@ -1,0 +1,185 @@
+/**
+ * What the isolate holds of one logical actor: its state words, its behaviour, and what is needed to start it again.
+ *
+ * A cell lives as long as the actor, restarts included; refs point at cells. When the actor is gone its cell becomes a
+ * husk that owns nothing and whose state words say DEAD, so an old ref is harmless and keeps nothing alive.
+ * A million of these exist at once: fields that few actors need are in {@link CellExtra}.
+ */
+
+import { type ActorId, ActorId as Id } from "./actor_id.js";
+import type { ActorRef } from "./actor_ref.js";
+import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "./info.js";
+import type { Kernel } from "./kernel.js";
+import type { ChildSupervisionOptions } from "./options.js";
+import { FLAG_DEAD, FLAG_STOPPING } from "./protocol.js";
+
+/** Handlers of a functional actor by method name. */
+export type Handlers = Record<string, (...args: any[]) => unknown>;
+
+/** What runs an actor's messages. Handlers may return promises. */
+export interface Behaviour {
+  handleCall(message: any): unknown;
+  handleCast(message: any): unknown;
+  handleInfo(message: InfoMessage): unknown;
+  handleContinue(data: any): unknown;
+  terminate(): unknown;
+}
+
+/** How the actors of one kind come to life. */
+export interface Definition {
+  /** Name for people and for remote spawns. */
+  readonly className: string;
+  /** Makes the behaviour of a new incarnation, puts it into the cell and runs its `init`; gives what `init` gave. */
+  start(cell: ActorCell, args: readonly unknown[]): unknown;
+  /** Whether there is something to run in `terminate`. */
+  terminates(cell: ActorCell): boolean;
+  /** How the cell's children are supervised now; undefined for the default. */
+  childSupervision(cell: ActorCell): ChildSupervisionOptions | undefined;
+  /** Runs before `terminate` when the actor is to be started again. */
+  preRestart(cell: ActorCell, error: unknown): unknown;
+  /** Runs after `init` of the incarnation that follows a crash. */
+  postRestart(cell: ActorCell, error: unknown): unknown;
+  /** A ref to the cell. */
+  makeRef(cell: ActorCell): ActorRef;
+}
+
+/** A watch as its watcher knows it. */
+export interface WatchRecord {
+  watchRef: WatchRef;
+  actorRef: ActorRef;
+}
+
+/** A link as each of its two sides knows it. */
+export interface LinkRecord {
+  linkRef: LinkRef;
+  /** The other side. */
+  actorRef: ActorRef;
+}
+
+/** What most actors never need. */
+export class CellExtra {
+  /** Watches of this actor by key. */
+  readonly watches = new Map<number, WatchRecord>();
+  /** Links of this actor by key. */
+  readonly links = new Map<number, LinkRecord>();
+  /** Timers of this actor by key. */
+  readonly timers = new Map<number, TimerRef>();
+  /** Who waits for the end of this actor. */
+  stopWaiters: (() => void)[] = [];
+  /** Idle timeout in milliseconds; 0 is none. */
+  idleTimeoutMs = 0;
+  /** Exit signals become messages. */
+  trapExit = false;
+  /** When a stop was asked for, in milliseconds of `performance.now()`; 0 if it was not. */
+  stopStarted = 0;
+  /** What the last crash threw; for `preRestart` and `postRestart`. */
+  lastError: unknown = undefined;
+}
+
+/** A message handler is not running, or its message cannot be stashed. */
+export const STASH_IMPOSSIBLE = 0;
+/** A message that can be stashed is being handled. */
+export const STASH_POSSIBLE = 1;
+/** The message being handled is to be stashed. */
+export const STASH_WANTED = 2;
+
+const DEAD_WORDS = new Uint32Array([FLAG_DEAD | FLAG_STOPPING, 0, 0, 0]);
+
+/** One logical actor of this isolate. */
+export class ActorCell {
+  /** Behaviour of the current incarnation; null before `init` and after the end. */
+  behaviour: Behaviour | null = null;
+  /** Call handlers of a functional actor; null for a class. */
+  calls: Handlers | null = null;
+  /** Cast handlers of a functional actor; null for a class. */
+  casts: Handlers | null = null;
+  /** Incarnation that runs here. */
+  incarnation = 0;
+  /** Changes when handlers that still run are given up: their end is ignored. */
+  epoch = 0;
+  /** Slot of the message whose handler's promise is pending; -1 if none has a slot. */
+  runningSlot = -1;
+  /** One of the `STASH_…` constants. */
+  stashing = STASH_IMPOSSIBLE;
+  /** What most actors never need. */
+  extra: CellExtra | null = null;
+  /** Ref of the current incarnation. */
+  private currentRef: ActorRef | null = null;
+
+  constructor(
+    readonly kernel: Kernel,
+    /** State words of the chunk in which the actor's are; see protocol.rs. */
+    public words: Uint32Array,
+    /** Position of the actor's first state word. */
+    public at: number,
+    readonly index: number,
+    readonly generation: number,
+    readonly definition: Definition,
+    /** Arguments of `init`, for this incarnation and the next ones. */
+    public args: readonly unknown[],
+    readonly name: string | undefined,
+    /** Parent; null for a root. */
+    readonly parent: ActorCell | null,
+  ) {}
+
+  /** Ref of the current incarnation. */
+  get ref(): ActorRef {
+    this.currentRef ??= this.definition.makeRef(this);
+    return this.currentRef;
+  }
+
+  /** Whether the actor has ended. */
+  get dead(): boolean {
+    return this.words === DEAD_WORDS;
+  }
+
+  /** The actor's flags. */
+  get flags(): number {
+    return this.words[this.at];
+  }
+
+  /** The rarely used part, made if it is not there. */
+  more(): CellExtra {
+    this.extra ??= new CellExtra();
+    return this.extra;
+  }
+
+  /** Public id of an incarnation. */
+  idOf(incarnation: number): ActorId {
+    const { kernel, index, generation, name } = this;
+    return new Id(kernel.nodeId, kernel.ids.encode(index, generation, incarnation), name);
+  }
+
+  /** Public id of the current incarnation. */
+  get id(): ActorId {
+    return this.ref.id;
+  }
+
+  /** Forgets the incarnation that has ended; the next one starts with a new ref. */
+  reincarnate(incarnation: number): void {
+    this.incarnation = incarnation;
+    this.epoch++;
+    this.behaviour = null;
+    this.calls = null;
+    this.casts = null;
+    this.currentRef = null;
+    this.runningSlot = -1;
+    this.stashing = STASH_IMPOSSIBLE;
+    if (this.extra !== null) {
+      const { stopWaiters, stopStarted, lastError } = this.extra;
+      this.extra = Object.assign(new CellExtra(), { stopWaiters, stopStarted, lastError });
+    }
+  }
+
+  /** Becomes a husk. The last ref stays, so that it keeps its id. */
+  bury(): void {
+    this.words = DEAD_WORDS;
+    this.at = 0;
+    this.epoch++;
+    this.behaviour = null;
+    this.calls = null;
+    this.casts = null;
+    this.args = [];
+    this.extra = null;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * What a system works with and does not own: membership, transport, registry.
+ *
+ * Interfaces only. A system is given one of each; users may write their own. Required methods are the specified
+ * minimum, optional ones are used when present. Implementations MUST NOT throw synchronously where a promise is
+ * returned.
+ *
+ * Messages are `any`: they belong to whoever sends and receives them, and no collaborator looks inside.
+ */
+
+// biome-ignore-all lint/suspicious/noExplicitAny: messages and listener arguments belong to the two ends, see above
+
+/** Life of a peer as its gossip tells it; a leaving peer says goodbye and is not waited for. */
+export type PeerStatus = "alive" | "leaving";
+
+/** What a gossiping node knows of a peer. */
+export interface PeerState {
+  /** Node id. */
+  id: string;
+  /** Where its transport listens, for example `tcp://10.0.0.1:5000`. */
+  address: string;
+  /** Beats since it started; rises while it lives. */
+  heartbeat: number;
+  /** Start of its current life, ms since the epoch; the greater generation wins. */
+  generation: number;
+  /** Where its gossip listens, `host:port`. */
+  gossipAddress: string;
+  /** When this node last heard of it, ms since the epoch by the local clock. */
+  lastUpdated: number;
+  /** Absent means "alive". */
+  status?: PeerStatus;
+  /** Roles it declared; absent means none. */
+  roles?: string[];
+  /** Small facts it published about itself. */
+  metadata?: Record<string, string>;
+}
+
+/** A live member. */
+export interface ClusterPeer {
+  /** Node id. */
+  id: string;
+  status?: string;
+}
+
+/** Who belongs to the cluster. */
+export interface Cluster {
+  /** Id of this node. */
+  readonly nodeId: string;
+  /** Ids of all live members, this node included. */
+  getMembers(): string[];
+  /** Live members with their state, this node included. */
+  getLivePeers?(): ClusterPeer[];
+  /** Ids of the live members that declared a role. Without this method roles are ignored. */
+  getMembersByRole?(role: string): string[];
+  /** Listens to `member_join` and `member_leave`. */
+  on?(event: string, listener: (...args: any[]) => void): this;
+  removeListener?(event: string, listener: (...args: any[]) => void): this;
+}
+
+/** Takes a message that expects no answer. */
+export type MessageHandler = (message: any) => void;
+/** Takes a request; its result, or the result of its promise, is the answer. */
+export type RequestHandler = (message: any) => any;
+
+/** A subscription to a topic. */
+export interface Subscription {
+  /** Ends it; doing so twice is harmless. */
+  unsubscribe(): Promise<void>;
+}
+
+/** Carries messages between nodes. */
+export interface Transport {
+  /** Id of this node. */
+  getNodeId(): string;
+  /** Asks a node; rejects when no answer came within `timeout` ms. */
+  request(nodeId: string, message: any, timeout: number): Promise<any>;
+  /** Sends to a node; resolves when the message was handed over, not when it arrived. */
+  send(nodeId: string, message: any): Promise<void>;
+  /** Sends to all subscribers of a topic on other nodes. */
+  publish(topic: string, message: any): Promise<void>;
+  /** Receives what other nodes publish to a topic. */
+  subscribe(topic: string, handler: MessageHandler): Promise<Subscription>;
+  /** Sets the one handler of requests; the last one counts. */
+  onRequest(handler: RequestHandler): void;
+  /** Sets the one handler of messages; the last one counts. */
+  onMessage(handler: MessageHandler): void;
+  /** Tells where the other nodes are. */
+  updatePeers(peers: Array<[nodeId: string, address: string]>): void;
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+}
+
+/** Where a named actor lives. */
+export interface ActorLocation {
+  nodeId: string;
+  actorId: string;
+}
+
+/** A name held for an actor that is about to arrive. */
+export interface NameReservation {
+  reservationId: string;
+}
+
+/** Names of actors across the cluster. */
+export interface Registry {
+  /** Binds a name; a later registration wins. */
+  register(name: string, nodeId: string, actorId: string): Promise<void>;
+  unregister(name: string): Promise<void>;
+  lookup(name: string): Promise<ActorLocation | null>;
+  /** Names bound to actors of a node. */
+  getNodeActors(nodeId: string): Promise<string[]>;
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  /** Holds a name for `ttlMs`; null if another reservation holds it. Does not touch the registration of the name. */
+  reserveName?(name: string, nodeId: string, ttlMs?: number): Promise<NameReservation | null>;
+  /** Turns a reservation into a registration; false if it expired or was released. */
+  confirmReservation?(reservationId: string, actorId: string): Promise<boolean>;
+  /** Gives a reservation back; unknown ids are ignored. */
+  releaseReservation?(reservationId: string): Promise<void>;
+}

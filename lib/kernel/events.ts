@@ -1,0 +1,236 @@
+/**
+ * Walks through what the core hands out: messages for the door, and events for whoever they concern.
+ *
+ * A batch may hold several records for one actor. If its handler for one of them becomes a pending promise (or it is
+ * paused, or on its way out), the rest goes back to the front of its mailbox, last one first, so that the order stays.
+ */
+
+import { LibeamError, MailboxFullError } from "../errors.js";
+import type { ActorCell } from "./cell.js";
+import type { Kernel } from "./kernel.js";
+import { abandoned, crash, gone, reinit, runTerminate } from "./lifecycle.js";
+import {
+  CAUSE_EVICTED,
+  CAUSE_FULL,
+  CAUSE_FULL_ERROR,
+  CAUSE_GONE,
+  CAUSE_STASH_CLEARED,
+  CAUSE_TIMEOUT,
+  ENTRY_EVENT,
+  ENTRY_SIGNAL,
+  EVENT_ABANDONED,
+  EVENT_CONTINUE,
+  EVENT_DOWN,
+  EVENT_DROP,
+  EVENT_EXIT,
+  EVENT_FREE,
+  EVENT_GONE,
+  EVENT_IDLE,
+  EVENT_INIT,
+  EVENT_REJECT,
+  EVENT_SIGNALLED,
+  EVENT_TERMINATE,
+  EVENT_TIMER,
+  EVENT_UNLINKED,
+  EVENT_WORDS,
+  FLAG_OBSERVED,
+  H_COMPLETED,
+  HEADER_WORDS,
+  SLOT_BITS,
+  SUBMIT_UNREAD,
+  SUBMIT_WORDS,
+} from "./protocol.js";
+import { isThenable, type Outcome, pump, runMessage, runPlain } from "./run.js";
+import { notFound, timedOut } from "./send.js";
+import { deliverDown, deliverExit, signalled, unlinked } from "./signals.js";
+import { PendingCall } from "./slots.js";
+import { TelemetryEvents, telemetry } from "./telemetry.js";
+import { deliverTick } from "./timers.js";
+
+const COMPLETE_AT = HEADER_WORDS + SUBMIT_WORDS;
+const SLOT_MASK = 2 ** SLOT_BITS - 1;
+/** The ring's word for nothing. */
+const NIL = 0xffff_ffff;
+
+/** Runs a batch and tells how many records it had. */
+export function runBatch(kernel: Kernel): number {
+  const { page, cells } = kernel;
+  const end = COMPLETE_AT + page[H_COMPLETED];
+  let at = COMPLETE_AT;
+  let count = 0;
+  while (at < end) {
+    const word = page[at + 1];
+    const cell = cells[page[at]];
+    const isEvent = word >>> SLOT_BITS === ENTRY_EVENT;
+    count++;
+    if (isEvent && (word & SLOT_MASK) > EVENT_CONTINUE) {
+      runEvent(kernel, cell, word & SLOT_MASK, at);
+      at += EVENT_WORDS;
+      continue;
+    }
+    if (cell === undefined || (cell.words[cell.at] & ~FLAG_OBSERVED) !== 0) {
+      at = unreadFrom(kernel, at, end);
+      continue;
+    }
+    const outcome = isEvent ? runSignal(kernel, cell, word & SLOT_MASK, at) : runEntry(cell, word);
+    at += isEvent ? EVENT_WORDS : 2;
+    if (outcome !== null) void pump(cell, outcome, cell.runningSlot);
+  }
+  return count;
+}
+
+/** Runs the record that the core wrote for one actor outside a batch. */
+export function runRecord(kernel: Kernel, cell: ActorCell, at: number): Outcome {
+  const word = kernel.page[at + 1];
+  if (word >>> SLOT_BITS === ENTRY_EVENT) return runSignal(kernel, cell, word & SLOT_MASK, at);
+  return runEntry(cell, word);
+}
+
+function runEntry(cell: ActorCell, word: number): Outcome {
+  return runMessage(cell, word >>> SLOT_BITS, word & SLOT_MASK);
+}
+
+/** Puts the record at `at`, and those of the same actor right after it, back into the mailbox. */
+function unreadFrom(kernel: Kernel, at: number, end: number): number {
+  const { page } = kernel;
+  const actor = page[at];
+  const entries: number[] = [];
+  let next = at;
+  while (next < end && page[next] === actor) {
+    const word = page[next + 1];
+    if (word >>> SLOT_BITS !== ENTRY_EVENT) {
+      entries.push(word);
+      next += 2;
+    } else if ((word & SLOT_MASK) <= EVENT_CONTINUE) {
+      entries.push(((ENTRY_SIGNAL << SLOT_BITS) | page[next + EVENT_WORDS - 1]) >>> 0);
+      next += EVENT_WORDS;
+    } else break;
+  }
+  for (let back = entries.length - 1; back >= 0; back--) kernel.pushTimed(actor, SUBMIT_UNREAD, 0, entries[back]);
+  return next;
+}
+
+/** Runs a signal that came out of a mailbox. */
+function runSignal(kernel: Kernel, cell: ActorCell, code: number, at: number): Outcome {
+  const { page } = kernel;
+  switch (code) {
+    case EVENT_DOWN:
+      return deliverDown(kernel, cell, page[at + 2], page[at + 3], page[at + 4], page[at + 5]);
+    case EVENT_EXIT:
+      return deliverExit(kernel, cell, page[at + 2], page[at + 3], page[at + 4], page[at + 5]);
+    case EVENT_IDLE: {
+      const idleMs = page[at + 2];
+      return runPlain(cell, () => cell.behaviour?.handleInfo({ type: "timeout", idleMs }));
+    }
+    case EVENT_TIMER:
+      return deliverTick(kernel, cell, page[at + 2], page[at + 3] === 1, page[at + 4], page[at + 5]);
+    default:
+      return runContinue(kernel, cell, page[at + 2]);
+  }
+}
+
+/** Runs `handleContinue`. It does not hold messages up: only its synchronous part is exclusive. */
+function runContinue(kernel: Kernel, cell: ActorCell, slot: number): Outcome {
+  const data = kernel.slots.values[slot];
+  kernel.slots.free(slot);
+  const { epoch } = cell;
+  return runPlain(cell, () => {
+    const result = cell.behaviour?.handleContinue(data);
+    if (!isThenable(result)) return;
+    result.then(undefined, (error) => {
+      if (cell.epoch === epoch) crash(cell, error);
+    });
+  });
+}
+
+/** Does what an event says. */
+function runEvent(kernel: Kernel, cell: ActorCell | undefined, code: number, at: number): void {
+  const { page, slots } = kernel;
+  const a = page[at + 2];
+  const b = page[at + 3];
+  switch (code) {
+    case EVENT_FREE:
+      if (a !== NIL) slots.free(a);
+      return;
+    case EVENT_DROP:
+      dropped(kernel, cell, a, b);
+      return;
+    case EVENT_REJECT:
+      refused(kernel, cell, a, b, page[at + 4] === 1);
+      return;
+  }
+  if (cell === undefined) return;
+  switch (code) {
+    case EVENT_INIT:
+      reinit(cell, a, b);
+      return;
+    case EVENT_TERMINATE:
+      runTerminate(cell, a, b === 1);
+      return;
+    case EVENT_GONE:
+      gone(cell, page[at + 4]);
+      return;
+    case EVENT_SIGNALLED:
+      signalled(kernel, cell, a, b, page[at + 4], page[at + 5]);
+      return;
+    case EVENT_UNLINKED:
+      unlinked(cell, a, b);
+      return;
+    case EVENT_ABANDONED:
+      abandoned(cell);
+      return;
+    default:
+      throw new LibeamError(`The runtime sent an event with the unknown code ${code}`, "KERNEL_PROTOCOL");
+  }
+}
+
+/** A cast will not be handled. */
+function dropped(kernel: Kernel, cell: ActorCell | undefined, slot: number, cause: number): void {
+  kernel.slots.free(slot);
+  if (!telemetry.active) return;
+  if (cause === CAUSE_FULL_ERROR) overflow(cell, "cast");
+  kernel.deadLetter(cell, "cast", causeName(cause));
+}
+
+/** A call will not be handled, or not in time. */
+function refused(kernel: Kernel, cell: ActorCell | undefined, slot: number, cause: number, free: boolean): void {
+  const pending = kernel.slots.values[slot];
+  if (free) kernel.slots.free(slot);
+  if (!(pending instanceof PendingCall)) return;
+  if (cause === CAUSE_FULL || cause === CAUSE_FULL_ERROR) overflow(cell, "call");
+  pending.reject(refusal(kernel, cell, pending, cause));
+}
+
+function refusal(kernel: Kernel, cell: ActorCell | undefined, pending: PendingCall, cause: number): Error {
+  switch (cause) {
+    case CAUSE_TIMEOUT:
+      return timedOut(pending.timeoutMs < 0 ? kernel.callTimeoutMs : pending.timeoutMs);
+    case CAUSE_FULL:
+    case CAUSE_FULL_ERROR:
+    case CAUSE_EVICTED:
+      return new MailboxFullError(cell?.ref.id.id);
+    case CAUSE_STASH_CLEARED:
+      return new LibeamError("Stashed message discarded", "STASH_CLEARED");
+    default:
+      if (kernel.closed) return kernel.closedError("make calls");
+      return cell === undefined ? new LibeamError("Actor not found", "ACTOR_NOT_FOUND") : notFound(cell);
+  }
+}
+
+function overflow(cell: ActorCell | undefined, messageType: "call" | "cast"): void {
+  if (!telemetry.active || cell === undefined) return;
+  telemetry.execute(TelemetryEvents.mailbox.overflow, {}, { actor_id: cell.ref.id.id, message_type: messageType });
+}
+
+function causeName(cause: number): string {
+  switch (cause) {
+    case CAUSE_GONE:
+      return "not_found";
+    case CAUSE_EVICTED:
+      return "evicted";
+    case CAUSE_STASH_CLEARED:
+      return "stash_cleared";
+    default:
+      return "mailbox_full";
+  }
+}

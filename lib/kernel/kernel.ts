@@ -1,0 +1,279 @@
+/**
+ * One kernel seen from its isolate: the shared memory, the slots, the cells, and when the core is entered.
+ *
+ * # When the core is entered
+ * Sends only write into the submission queue. The first one of a turn schedules a *flush* as a microtask; a flush
+ * enters the core, runs the batch it gets, and goes on while there is more and the turn's budget lasts. The budget is
+ * BUDGET_MESSAGES messages or BUDGET_MS milliseconds, shared with calls that run inline; when it is used up the next
+ * flush waits for `setImmediate`, which renews it. So timers and I/O of the process wait for one budget at most.
+ * A full submission queue is emptied into the mailboxes at once, without running anything.
+ *
+ * # Who may do what
+ * Only `flush` calls `enter`, and never while a batch is walked through: control operations and `submit` are safe then,
+ * because they do not write into the completion queue. Every control operation submits first, so the core sees sends
+ * and operations in the order in which they were made.
+ */
+
+import { type LibeamError, SystemShuttingDownError } from "../errors.js";
+import { ActorIdCodec } from "./actor_id.js";
+import type { ActorCell } from "./cell.js";
+import { runBatch } from "./events.js";
+import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
+import {
+  CHUNK_ACTORS,
+  H_ARGS,
+  H_MORE,
+  H_RESULTS,
+  H_SUBMITTED,
+  HEADER_WORDS,
+  OP_COUNTERS,
+  SLOT_BITS,
+  STATE_WORDS,
+  SUBMIT_STARTED,
+  SUBMIT_STARTED_TIMED,
+  SUBMIT_WAKE,
+  SUBMIT_WORDS,
+} from "./protocol.js";
+import { SlotTable } from "./slots.js";
+import { TelemetryEvents, telemetry } from "./telemetry.js";
+
+/** Messages per turn of the event loop before timers and I/O get theirs. */
+export const BUDGET_MESSAGES = 1024;
+/** Milliseconds per turn of the event loop, looked at between batches. */
+export const BUDGET_MS = 1;
+/** Messages between two looks at the clock while messages run inline. */
+const CLOCK_INTERVAL = 64;
+
+const SUBMIT_END = HEADER_WORDS + SUBMIT_WORDS;
+const RESOLVED = Promise.resolve();
+
+/** What a kernel tells the system around it. */
+export interface KernelHooks {
+  /** An actor crashed and the core has decided. */
+  crashed(cell: ActorCell, error: unknown, decision: number, attempt: number, delayMs: number): void;
+  /** An actor has been started again. */
+  restarted(cell: ActorCell, oldId: string, attempt: number): void;
+  /** An actor is gone. */
+  gone(cell: ActorCell, childrenStopped: number): void;
+}
+
+/** See the module's header. */
+export class Kernel {
+  /** Values of messages under way. */
+  readonly slots = new SlotTable();
+  /** Cells by index. */
+  readonly cells: (ActorCell | undefined)[] = [];
+  /** Makes and reads public ids. */
+  readonly ids = new ActorIdCodec();
+  /** The actor whose handler runs on the stack now. */
+  current: ActorCell | null = null;
+  /** Handlers that run inside each other now. */
+  inlineDepth = 0;
+  /** Messages that may still run in this turn. */
+  budget = BUDGET_MESSAGES;
+  /** No calls are taken any more. */
+  closed = false;
+  /** Arguments of the next control operation. */
+  readonly args: Uint32Array;
+  /** Results of the last control operation. */
+  readonly results: Uint32Array;
+  /** Header and queues. */
+  readonly page: Uint32Array;
+
+  private readonly native: KernelFunctions;
+  private readonly chunks: Uint32Array[] = [];
+  /** Next free word of the submission queue. */
+  private submitAt = HEADER_WORDS;
+  /** A flush is scheduled. */
+  private scheduled = false;
+  /** A batch is being walked through. */
+  private running = false;
+  /** Messages until the next look at the clock. */
+  private untilClock = CLOCK_INTERVAL;
+  /** When this turn's budget was renewed, in milliseconds; 0 if nothing has been spent since. */
+  private turnStart = 0;
+  private disposed = false;
+  private readonly flushSoon = (): void => this.flush();
+  private readonly flushNextTurn = (): void => {
+    this.renew();
+    this.flush();
+  };
+
+  constructor(
+    /** Id of the node, the first half of public actor ids. */
+    readonly nodeId: string,
+    /** Timeout of calls that name none, in milliseconds. */
+    readonly callTimeoutMs: number,
+    readonly hooks: KernelHooks,
+    readonly options: Required<Pick<NativeKernelOptions, "actorsMax" | "timersPerActorMax" | "stashMessagesMax">> &
+      NativeKernelOptions,
+  ) {
+    this.native = createKernel({ ...options, callTimeoutMs: timeoutWord(callTimeoutMs) }, this.flushNextTurn);
+    this.page = this.native.page;
+    this.args = this.page.subarray(H_ARGS, H_ARGS + 8);
+    this.results = this.page.subarray(H_RESULTS, H_RESULTS + 12);
+  }
+
+  /** Appends a pair to the submission queue. */
+  push(actor: number, kind: number, slot: number): void {
+    const { page, submitAt } = this;
+    page[submitAt] = actor;
+    page[submitAt + 1] = (kind << SLOT_BITS) | slot;
+    this.submitAt = submitAt + 2;
+    if (submitAt + 2 >= SUBMIT_END) this.submit();
+    if (!this.scheduled) this.schedule();
+  }
+
+  /** Appends a pair and the word that belongs to it; both stay in one batch. */
+  pushTimed(actor: number, kind: number, slot: number, word: number): void {
+    if (this.submitAt + 4 > SUBMIT_END) this.submit();
+    const { page, submitAt } = this;
+    page[submitAt] = actor;
+    page[submitAt + 1] = (kind << SLOT_BITS) | slot;
+    page[submitAt + 2] = word;
+    page[submitAt + 3] = word;
+    this.submitAt = submitAt + 4;
+    if (submitAt + 4 >= SUBMIT_END) this.submit();
+    if (!this.scheduled) this.schedule();
+  }
+
+  /** Tells the core that a handler has ended while its actor had flags or messages. */
+  wake(cell: ActorCell): void {
+    this.push(cell.index, SUBMIT_WAKE, 0);
+  }
+
+  /** Tells the core that a call which ran inline waits for a promise. A negative timeout is the default. */
+  submitStarted(cell: ActorCell, slot: number, timeoutMs: number): void {
+    if (timeoutMs < 0) this.push(cell.index, SUBMIT_STARTED, slot);
+    else this.pushTimed(cell.index, SUBMIT_STARTED_TIMED, slot, timeoutMs);
+  }
+
+  /** Empties the submission queue into the mailboxes. */
+  private submit(): void {
+    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
+    this.submitAt = HEADER_WORDS;
+    this.native.submit();
+  }
+
+  /** Performs a control operation; arguments and results are in `args` and `results`. */
+  control(op: number): void {
+    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
+    this.submitAt = HEADER_WORDS;
+    this.native.control(op);
+    if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
+  }
+
+  /** The same for operations that need a name. */
+  controlText(op: number, text: string): void {
+    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
+    this.submitAt = HEADER_WORDS;
+    this.native.controlText(op, text);
+    if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
+  }
+
+  /** Performs a listing operation. */
+  list(op: number, text?: string): Uint32Array {
+    if (text === undefined) this.control(op);
+    else this.controlText(op, text);
+    return this.native.listing();
+  }
+
+  /** The state words of the chunk in which an actor is. */
+  chunkOf(index: number): Uint32Array {
+    const at = Math.floor(index / CHUNK_ACTORS);
+    let words = this.chunks[at];
+    if (words === undefined) {
+      words = this.native.chunk(at) as Uint32Array;
+      this.chunks[at] = words;
+    }
+    return words;
+  }
+
+  /** Position of an actor's first state word in its chunk. */
+  wordOf(index: number): number {
+    return (index % CHUNK_ACTORS) * STATE_WORDS;
+  }
+
+  /** Accounts for one message that runs inline, and looks at the clock now and then. */
+  spend(): void {
+    this.budget--;
+    if (--this.untilClock > 0) return;
+    this.untilClock = CLOCK_INTERVAL;
+    const now = performance.now();
+    if (this.turnStart === 0) this.turnStart = now;
+    else if (now - this.turnStart > BUDGET_MS) this.budget = 0;
+    if (this.budget <= 0 && !this.scheduled) this.schedule();
+  }
+
+  private renew(): void {
+    this.budget = BUDGET_MESSAGES;
+    this.turnStart = 0;
+    this.untilClock = CLOCK_INTERVAL;
+    telemetry.refresh();
+  }
+
+  /** Has `flush` run soon: in this turn while there is budget, in the next one otherwise. */
+  schedule(): void {
+    if (this.disposed) return;
+    this.scheduled = true;
+    if (this.budget > 0) RESOLVED.then(this.flushSoon);
+    else setImmediate(this.flushNextTurn);
+  }
+
+  private flush(): void {
+    this.scheduled = false;
+    if (this.running || this.disposed) return;
+    this.running = true;
+    const start = performance.now();
+    try {
+      do {
+        this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
+        this.submitAt = HEADER_WORDS;
+        this.native.enter();
+        this.budget -= runBatch(this);
+        if (this.budget > 0 && performance.now() - start > BUDGET_MS) this.budget = 0;
+      } while (this.budget > 0 && this.hasWork());
+    } finally {
+      this.running = false;
+    }
+    if (this.hasWork() && !this.scheduled) this.schedule();
+  }
+
+  private hasWork(): boolean {
+    return this.page[H_MORE] !== 0 || this.submitAt !== HEADER_WORDS;
+  }
+
+  /** The error for work that a closed system refuses. */
+  closedError(operation: string): LibeamError {
+    return new SystemShuttingDownError(operation);
+  }
+
+  /** Says that a message will not be handled. */
+  deadLetter(cell: ActorCell | undefined, messageType: "call" | "cast", reason: string): void {
+    if (!telemetry.active) return;
+    const actor_id = cell === undefined ? undefined : cell.ref.id.id;
+    telemetry.execute(TelemetryEvents.actor.deadLetter, {}, { actor_id, message_type: messageType, reason });
+  }
+
+  /** Numbers of everything that must not leak; slots of the isolate included. */
+  counters(): Record<string, number> {
+    if (!this.running && !this.disposed) this.flush();
+    const numbers = this.list(OP_COUNTERS);
+    const named = Object.fromEntries(counterNames.map((name, at) => [name, numbers[at] ?? 0]));
+    let cells = 0;
+    for (const cell of this.cells) if (cell !== undefined) cells++;
+    return { ...named, slots: this.slots.used, cells };
+  }
+
+  /** Ends the kernel; nothing runs afterwards. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.native.dispose();
+  }
+}
+
+/** A timeout as the core wants it: whole milliseconds, all ones for never. */
+export function timeoutWord(timeoutMs: number): number {
+  return timeoutMs === Number.POSITIVE_INFINITY ? 0xffff_ffff : Math.ceil(timeoutMs);
+}

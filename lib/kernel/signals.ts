@@ -1,0 +1,205 @@
+/**
+ * Watches, links and exit signals on the isolate's side: the names that users hold, and the messages they get.
+ *
+ * The core knows relations by index and generation. The cell of whoever is to be told keeps the public name
+ * ({@link WatchRef}, {@link LinkRef}) and the ref of the other side by the same key, because the other side may be gone
+ * when the news arrives. An entry disappears with its message, with its removal, or with its actor.
+ */
+
+import { ActorNotFoundError } from "../errors.js";
+import type { ActorRef } from "./actor_ref.js";
+import type { ActorCell } from "./cell.js";
+import { keyGeneration, keyIndex, LinkRef, relationKey, type TerminationReason, WatchRef } from "./info.js";
+import type { Kernel } from "./kernel.js";
+import { crash, stop } from "./lifecycle.js";
+import { OP_DEMONITOR, OP_EXIT, OP_LINK, OP_MONITOR, OP_TRAP_EXIT, OP_UNLINK, STATUS_OK } from "./protocol.js";
+import { type Outcome, runPlain } from "./run.js";
+
+const NIL = 0xffff_ffff;
+const KIND_NORMAL = 0;
+const KIND_KILLED = 2;
+const KIND_EXIT = 3;
+
+/** The value behind an exit signal that somebody sent. */
+class ExitValue {
+  constructor(
+    readonly reason: unknown,
+    readonly sender: ActorRef | undefined,
+  ) {}
+}
+
+/** Thrown into an actor that does not trap exits when a signal or a link takes it down. */
+class ExitSignalError extends Error {
+  override readonly name = "ExitSignalError";
+  constructor(
+    message: string,
+    readonly exit: ExitValue | undefined,
+    cause: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+  }
+}
+
+function reasonOf(kernel: Kernel, kind: number, token: number): TerminationReason {
+  if (kind === KIND_NORMAL) return { type: "normal" };
+  if (kind === KIND_KILLED) return { type: "killed" };
+  const value = token === NIL ? undefined : kernel.slots.values[token];
+  const exit = value instanceof ExitSignalError ? value.exit : value;
+  if (exit instanceof ExitValue) return { type: "exit", reason: exit.reason };
+  return { type: "error", error: value };
+}
+
+/** Has `watcher` told once when the actor behind `target` ends; at once if it has ended. */
+export function watch(watcher: ActorCell, target: ActorRef): WatchRef {
+  const { kernel } = watcher;
+  const watched = target._cell;
+  const sameKernel = watched.kernel === kernel && !watched.dead;
+  kernel.args[0] = watcher.index;
+  kernel.args[1] = sameKernel ? watched.index : NIL;
+  if (!watcher.dead) kernel.control(OP_MONITOR);
+  const [index, generation] = watcher.dead ? [NIL, 0] : kernel.results;
+  const key = relationKey(index, generation);
+  const watchRef = new WatchRef(`watch-${index}-${generation}`, watcher.ref.id, target.id, key);
+  if (index !== NIL) watcher.more().watches.set(key, { watchRef, actorRef: target });
+  return watchRef;
+}
+
+/** Ends a watch; news that are already under way are suppressed. */
+export function unwatch(watcher: ActorCell, watchRef: WatchRef): void {
+  if (!watcher.extra?.watches.delete(watchRef._key)) return;
+  const { kernel } = watcher;
+  kernel.args[0] = keyIndex(watchRef._key);
+  kernel.args[1] = keyGeneration(watchRef._key);
+  kernel.control(OP_DEMONITOR);
+}
+
+/** Links two actors. Throws ActorNotFoundError when one of them has ended. */
+export function link(cell: ActorCell, other: ActorRef): LinkRef {
+  const { kernel } = cell;
+  const target = other._cell;
+  if (cell.dead || target.dead || target.kernel !== kernel) {
+    const missing = cell.dead ? cell.ref.id : other.id;
+    throw new ActorNotFoundError(missing.id, missing.systemId);
+  }
+  if (cell === target) return new LinkRef("link-self", cell.id, cell.id, -1, other);
+  kernel.args[0] = cell.index;
+  kernel.args[1] = target.index;
+  kernel.control(OP_LINK);
+  const [status, index, generation] = kernel.results;
+  if (status !== STATUS_OK) throw new ActorNotFoundError(other.id.id, other.id.systemId);
+  const key = relationKey(index, generation);
+  const linkRef = new LinkRef(`link-${index}-${generation}`, cell.ref.id, other.id, key, other);
+  cell.more().links.set(key, { linkRef, actorRef: other });
+  target.more().links.set(key, { linkRef, actorRef: cell.ref });
+  return linkRef;
+}
+
+/** Ends a link without a signal, from whichever side. */
+export function unlink(cell: ActorCell, linkRef: LinkRef): void {
+  const record = cell.extra?.links.get(linkRef._key);
+  if (record === undefined) return;
+  const { kernel } = cell;
+  cell.extra?.links.delete(linkRef._key);
+  record.actorRef._cell.extra?.links.delete(linkRef._key);
+  kernel.args[0] = keyIndex(linkRef._key);
+  kernel.args[1] = keyGeneration(linkRef._key);
+  kernel.control(OP_UNLINK);
+}
+
+/** Turns exit signals into messages, or not. */
+export function setTrapExit(cell: ActorCell, trap: boolean): void {
+  if (cell.dead) return;
+  const { kernel } = cell;
+  cell.more().trapExit = trap;
+  kernel.args[0] = cell.index;
+  kernel.args[1] = trap ? 1 : 0;
+  kernel.control(OP_TRAP_EXIT);
+}
+
+/** Sends an exit signal. `"normal"` stops the sender itself and does nothing to others; `"kill"` cannot be trapped. */
+export function exit(sender: ActorCell | null, target: ActorCell, reason: unknown): void {
+  const { kernel } = target;
+  if (target.dead) return;
+  if (reason === "normal") {
+    if (sender === target) void stop(target);
+    return;
+  }
+  kernel.args[2] = NIL;
+  if (reason === "kill") kernel.args[1] = KIND_KILLED;
+  else {
+    kernel.args[2] = kernel.slots.alloc(undefined, new ExitValue(reason, sender?.ref));
+    kernel.args[1] = KIND_EXIT;
+  }
+  kernel.args[0] = target.index;
+  kernel.control(OP_EXIT);
+}
+
+/** Delivers DOWN, unless the watch was given up meanwhile. */
+export function deliverDown(
+  kernel: Kernel,
+  cell: ActorCell,
+  index: number,
+  generation: number,
+  kind: number,
+  token: number,
+): Outcome {
+  const key = relationKey(index, generation);
+  const record = cell.extra?.watches.get(key);
+  const reason = reasonOf(kernel, kind, token);
+  return runPlain(cell, () => {
+    if (record === undefined) return undefined;
+    cell.extra?.watches.delete(key);
+    return cell.behaviour?.handleInfo({ type: "down", ...record, reason });
+  });
+}
+
+/** Delivers EXIT to an actor that traps exits. */
+export function deliverExit(
+  kernel: Kernel,
+  cell: ActorCell,
+  index: number,
+  generation: number,
+  kind: number,
+  token: number,
+): Outcome {
+  const key = relationKey(index, generation);
+  const record = index === NIL ? undefined : cell.extra?.links.get(key);
+  const reason = reasonOf(kernel, kind, token);
+  const value = token === NIL ? undefined : kernel.slots.values[token];
+  const sender = value instanceof ExitValue ? value.sender : undefined;
+  return runPlain(cell, () => {
+    if (index !== NIL && record === undefined) return undefined; // Unlinked meanwhile.
+    cell.extra?.links.delete(key);
+    const actorRef = (record?.actorRef ?? sender) as ActorRef;
+    return cell.behaviour?.handleInfo({ type: "exit", linkRef: record?.linkRef, actorRef, reason });
+  });
+}
+
+/** An exit signal takes an actor down that does not trap exits. */
+export function signalled(
+  kernel: Kernel,
+  cell: ActorCell,
+  index: number,
+  generation: number,
+  kind: number,
+  token: number,
+): void {
+  const key = relationKey(index, generation);
+  const record = index === NIL ? undefined : cell.extra?.links.get(key);
+  cell.extra?.links.delete(key);
+  const reason = reasonOf(kernel, kind, token);
+  if (record !== undefined) {
+    const cause = reason.type === "error" ? reason.error : undefined;
+    const message = `Linked actor ${record.actorRef.id.id} terminated: ${reason.type}`;
+    crash(cell, new ExitSignalError(message, undefined, cause));
+    return;
+  }
+  const exitValue = kernel.slots.values[token];
+  if (!(exitValue instanceof ExitValue)) return;
+  crash(cell, new ExitSignalError(`Exit signal: ${String(exitValue.reason)}`, exitValue, undefined));
+}
+
+/** A link ended on the other side without a signal for this one. */
+export function unlinked(cell: ActorCell, index: number, generation: number): void {
+  cell.extra?.links.delete(relationKey(index, generation));
+}

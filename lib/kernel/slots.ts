@@ -1,0 +1,128 @@
+/**
+ * The slot table: where one isolate keeps the values whose tokens travel through the core.
+ *
+ * The isolate owns slots. A slot is in use from `alloc` until `free`; in between the core may hold its number, as a
+ * message in a mailbox, the message of a timer, the data of a continue, or the reason of an exit. Whoever receives the
+ * number last frees the slot: the dispatcher after a handler, or an event of the core that says so.
+ *
+ * A cast has its method (or undefined) in `methods` and its arguments (or message) in `values`. A call has a
+ * {@link PendingCall} in `values`. Limit: 2^28 slots, which is what fits beside the kind in a ring word.
+ */
+
+import { LibeamError } from "../errors.js";
+import { SLOT_BITS } from "./protocol.js";
+
+const SLOTS_MAX = 2 ** SLOT_BITS;
+
+/** A call that has not been answered at once. */
+export class PendingCall {
+  /** What the caller holds. */
+  readonly promise: Promise<any>;
+  readonly #resolve: (value: any) => void;
+  readonly #reject: (error: unknown) => void;
+  /** The caller has its answer; what the handler still does concerns nobody. */
+  settled = false;
+  /** Its own timeout in milliseconds; -1 for the system's default. */
+  timeoutMs = -1;
+  /** Withdraws the call when its signal aborts. */
+  private signal: AbortSignal | undefined;
+  private onAbort: (() => void) | undefined;
+
+  constructor(
+    /** Method name, or undefined when `value` is a whole message. */
+    readonly method: string | undefined,
+    /** Arguments, or the message. */
+    readonly value: any,
+  ) {
+    this.promise = new Promise(captureResolvers);
+    this.#resolve = capturedResolve;
+    this.#reject = capturedReject;
+  }
+
+  /** Withdraws the call with `onAbort` when the signal aborts before an answer. */
+  abortable(signal: AbortSignal, onAbort: () => void): void {
+    this.signal = signal;
+    this.onAbort = onAbort;
+    signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  /** Answers the caller, once. */
+  resolve(value: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    if (this.signal !== undefined) this.forgetSignal();
+    this.#resolve(value);
+  }
+
+  /** Refuses the caller, once. A refusal that nobody awaits is not an unhandled rejection. */
+  reject(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    if (this.signal !== undefined) this.forgetSignal();
+    this.promise.catch(ignore);
+    this.#reject(error);
+  }
+
+  private forgetSignal(): void {
+    this.signal?.removeEventListener("abort", this.onAbort as () => void);
+    this.signal = undefined;
+    this.onAbort = undefined;
+  }
+}
+
+// Perf: one executor for all promises instead of a closure for each ("50 calls in flight").
+let capturedResolve: (value: any) => void;
+let capturedReject: (error: unknown) => void;
+function captureResolvers(resolve: (value: any) => void, reject: (error: unknown) => void): void {
+  capturedResolve = resolve;
+  capturedReject = reject;
+}
+
+function ignore(): void {}
+
+/** A promise that is rejected with `error` and never counts as unhandled. */
+export function rejected(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
+
+/** Values by slot, and the free slots. */
+export class SlotTable {
+  /** Method of a cast; undefined when its value is a whole message, and for everything that is not a cast. */
+  readonly methods: (string | undefined)[] = [];
+  /** The value. */
+  readonly values: any[] = [];
+  /** Free slots, last freed last: the next one is still in the cache. */
+  private readonly freed: number[] = [];
+
+  /** Takes a slot. */
+  alloc(method: string | undefined, value: unknown): number {
+    const slot = this.freed.length > 0 ? (this.freed.pop() as number) : this.grow();
+    this.methods[slot] = method;
+    this.values[slot] = value;
+    return slot;
+  }
+
+  /** Gives a slot back and lets its value go. */
+  free(slot: number): void {
+    this.methods[slot] = undefined;
+    this.values[slot] = undefined;
+    this.freed.push(slot);
+  }
+
+  /** Slots in use. */
+  get used(): number {
+    return this.values.length - this.freed.length;
+  }
+
+  private grow(): number {
+    const slot = this.values.length;
+    if (slot >= SLOTS_MAX) {
+      throw new LibeamError(`All ${SLOTS_MAX} message slots are in use; the message was not sent`, "SLOT_LIMIT");
+    }
+    this.methods.push(undefined);
+    this.values.push(undefined);
+    return slot;
+  }
+}

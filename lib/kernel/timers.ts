@@ -1,0 +1,94 @@
+/**
+ * Timers and idle timeouts on the isolate's side. The core owns time; a timer's message waits in a slot.
+ *
+ * Limit: `timersPerActorMax` timers of one actor; one more throws TimerLimitError. Delays are whole milliseconds up to
+ * DELAY_MS_MAX; nothing fires early. A tick is delivered through `handleCast`.
+ */
+
+import { TimerLimitError } from "../errors.js";
+import type { ActorCell } from "./cell.js";
+import { keyGeneration, keyIndex, relationKey, TimerRef } from "./info.js";
+import type { Kernel } from "./kernel.js";
+import {
+  ENTRY_CAST,
+  OP_IDLE,
+  OP_TIMER_CANCEL,
+  OP_TIMER_CANCEL_ALL,
+  OP_TIMER_START,
+  STATUS_LIMIT,
+  STATUS_OK,
+} from "./protocol.js";
+import { type Outcome, runMessage, runPlain } from "./run.js";
+import { assertNonNegativeMs } from "./validate.js";
+
+/** Starts a timer. A string is short for `{ method: string, args: [] }`. */
+export function startTimer(cell: ActorCell, message: unknown, delayMs: number, isInterval: boolean): TimerRef {
+  assertNonNegativeMs(isInterval ? "intervalMs" : "delayMs", delayMs);
+  const { kernel } = cell;
+  if (cell.dead) return new TimerRef("timer-none", cell.ref.id, isInterval);
+  const payload = typeof message === "string" && cell.casts !== null ? { method: message, args: [] } : message;
+  const slot = kernel.slots.alloc(undefined, payload);
+  kernel.args[0] = cell.index;
+  kernel.args[1] = slot;
+  kernel.args[2] = Math.ceil(delayMs);
+  kernel.args[3] = isInterval ? 1 : 0;
+  kernel.control(OP_TIMER_START);
+  const [status, index, generation] = kernel.results;
+  if (status !== STATUS_OK) {
+    kernel.slots.free(slot);
+    if (status === STATUS_LIMIT) throw new TimerLimitError(cell.ref.id.id, kernel.options.timersPerActorMax);
+    return new TimerRef("timer-none", cell.ref.id, isInterval);
+  }
+  const key = relationKey(index, generation);
+  const timerRef = new TimerRef(`timer-${index}-${generation}`, cell.ref.id, isInterval, key);
+  cell.more().timers.set(key, timerRef);
+  return timerRef;
+}
+
+/** Cancels a timer; false if there was nothing left to cancel. */
+export function cancelTimer(cell: ActorCell, timerRef: TimerRef): boolean {
+  if (!cell.extra?.timers.delete(timerRef._key)) return false;
+  const { kernel } = cell;
+  kernel.args[0] = keyIndex(timerRef._key);
+  kernel.args[1] = keyGeneration(timerRef._key);
+  kernel.control(OP_TIMER_CANCEL);
+  if (kernel.results[0] !== STATUS_OK) return false;
+  kernel.slots.free(kernel.results[1]);
+  return true;
+}
+
+/** Cancels all timers of an actor. */
+export function cancelAllTimers(cell: ActorCell): void {
+  if (cell.extra === null || cell.extra.timers.size === 0) return;
+  cell.extra.timers.clear();
+  cell.kernel.args[0] = cell.index;
+  cell.kernel.control(OP_TIMER_CANCEL_ALL);
+}
+
+/** Delivers a tick, unless its timer was cancelled meanwhile. */
+export function deliverTick(
+  kernel: Kernel,
+  cell: ActorCell,
+  slot: number,
+  single: boolean,
+  index: number,
+  generation: number,
+): Outcome {
+  const key = relationKey(index, generation);
+  const timers = cell.extra?.timers;
+  if (!timers?.has(key)) return runPlain(cell, () => undefined);
+  if (single) timers.delete(key);
+  // The timer keeps its slot until the core lets go of it; the message gets one that it can be stashed with.
+  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(undefined, kernel.slots.values[slot]));
+}
+
+/** Sets, changes or (0) removes the idle timeout. */
+export function setIdleTimeout(cell: ActorCell, idleMs: number): void {
+  assertNonNegativeMs("idleTimeoutMs", idleMs);
+  if (cell.dead) return;
+  const { kernel } = cell;
+  cell.more().idleTimeoutMs = idleMs;
+  kernel.args[0] = cell.index;
+  kernel.args[1] = Math.ceil(idleMs);
+  kernel.control(OP_IDLE);
+}

@@ -1,0 +1,148 @@
+/**
+ * Checks of what users pass in, made before anything changes.
+ *
+ * Every check throws `InvalidOptionError` (code INVALID_OPTION) that names the option, what was expected and what was
+ * given; `assertName` throws `InvalidArgumentError` (INVALID_ARGUMENT). Unknown keys pass: configuration objects are
+ * shared between versions. `undefined` fields of an options object count as absent. Nothing here reads deeper than the
+ * fields it names, so a cyclic object costs nothing and loops nowhere.
+ *
+ * Limits: finite delays up to DELAY_MS_MAX, names up to NAME_CHARS_MAX, mailboxes up to MAILBOX_MESSAGES_MAX.
+ */
+
+import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
+import type {
+  BackoffOptions,
+  ChildSupervisionOptions,
+  ChildSupervisionStrategy,
+  MailboxConfig,
+  MailboxOverflowStrategy,
+  SupervisionOptions,
+  SupervisionStrategy,
+} from "./options.js";
+
+/** Longest finite delay or timeout, in ms (24.8 days): what a Node timer can hold. */
+export const DELAY_MS_MAX = 2 ** 31 - 1;
+/** Longest actor, group or node name, in UTF-16 units. */
+export const NAME_CHARS_MAX = 255;
+/** Largest `maxSize` of a bounded mailbox, in messages. */
+export const MAILBOX_MESSAGES_MAX = 2 ** 31 - 1;
+
+const SUPERVISION_STRATEGIES: readonly SupervisionStrategy[] = ["Restart", "Stop", "Escalate"];
+const CHILD_STRATEGIES: readonly ChildSupervisionStrategy[] = [
+  "one-for-one",
+  "one-for-all",
+  "rest-for-one",
+  ...SUPERVISION_STRATEGIES,
+];
+const OVERFLOW_STRATEGIES: readonly MailboxOverflowStrategy[] = ["drop-newest", "drop-oldest", "error"];
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Accepts 0 to DELAY_MS_MAX, and `Infinity` for no deadline. */
+export function assertTimeoutMs(option: string, value: unknown): asserts value is number {
+  if (value === Number.POSITIVE_INFINITY) return;
+  if (typeof value !== "number" || !(value >= 0 && value <= DELAY_MS_MAX)) {
+    throw new InvalidOptionError(option, value, `milliseconds from 0 to ${DELAY_MS_MAX}, or Infinity`);
+  }
+}
+
+/** Accepts 0 to DELAY_MS_MAX; a delay, unlike a timeout, ends. */
+export function assertNonNegativeMs(option: string, value: unknown): asserts value is number {
+  if (typeof value !== "number" || !(value >= 0 && value <= DELAY_MS_MAX)) {
+    throw new InvalidOptionError(option, value, `milliseconds from 0 to ${DELAY_MS_MAX}`);
+  }
+}
+
+/** Accepts 1 to NAME_CHARS_MAX characters of well-formed Unicode, which survive the way to another node unchanged. */
+export function assertName(what: string, value: unknown): asserts value is string {
+  const valid =
+    typeof value === "string" && value !== "" && value.length <= NAME_CHARS_MAX && !LONE_SURROGATE.test(value);
+  if (!valid) {
+    throw new InvalidArgumentError(
+      what,
+      `a non-empty, well-formed string of at most ${NAME_CHARS_MAX} characters`,
+      value,
+    );
+  }
+}
+
+/** Accepts objects that hold named options; no arrays, functions, Maps, Dates or promises, and not `undefined`. */
+export function assertPlainOptions(option: string, value: unknown): asserts value is Record<string, unknown> {
+  // By tag, not by prototype, so that objects of another realm (a vm context, a test runner) pass.
+  const plain = typeof value === "object" && value !== null && tagOf(value) === "[object Object]";
+  if (!plain) throw new InvalidOptionError(option, value, "an options object");
+}
+
+function tagOf(value: object): string {
+  try {
+    return Object.prototype.toString.call(value);
+  } catch {
+    return ""; // A revoked proxy has no tag.
+  }
+}
+
+function assertOneOf(option: string, value: unknown, allowed: readonly string[]): void {
+  if (typeof value !== "string" || !allowed.includes(value)) {
+    throw new InvalidOptionError(option, value, `one of ${allowed.map((each) => `"${each}"`).join(", ")}`);
+  }
+}
+
+function assertNumberBetween(option: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== "number" || !(value >= min && value <= max)) {
+    throw new InvalidOptionError(option, value, `a number from ${min} to ${max}`);
+  }
+}
+
+function assertRestartCount(option: string, value: unknown): void {
+  const valid = value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) >= 0);
+  if (!valid) throw new InvalidOptionError(option, value, "a whole number of at least 0, or Infinity");
+}
+
+/** Checks the fields that are present: `maxSize` from 1 (or `Infinity`), and a known `overflowStrategy`. */
+export function assertMailboxConfig(option: string, value: unknown): asserts value is MailboxConfig {
+  assertPlainOptions(option, value);
+  const { maxSize, overflowStrategy } = value;
+  if (maxSize !== undefined && maxSize !== Number.POSITIVE_INFINITY) {
+    const valid = Number.isInteger(maxSize) && (maxSize as number) >= 1 && (maxSize as number) <= MAILBOX_MESSAGES_MAX;
+    if (!valid) {
+      const expected = `a whole number of messages from 1 to ${MAILBOX_MESSAGES_MAX}, or Infinity`;
+      throw new InvalidOptionError(`${option}.maxSize`, maxSize, expected);
+    }
+  }
+  if (overflowStrategy !== undefined) assertOneOf(`${option}.overflowStrategy`, overflowStrategy, OVERFLOW_STRATEGIES);
+}
+
+/** Checks the fields that are present, and that `maxMs` is not below `initialMs` when both are. */
+export function assertBackoff(option: string, value: unknown): asserts value is BackoffOptions {
+  assertPlainOptions(option, value);
+  const { initialMs, maxMs, multiplier, jitter } = value;
+  if (initialMs !== undefined) assertNonNegativeMs(`${option}.initialMs`, initialMs);
+  if (maxMs !== undefined) assertNonNegativeMs(`${option}.maxMs`, maxMs);
+  if (initialMs !== undefined && maxMs !== undefined && (maxMs as number) < (initialMs as number)) {
+    throw new InvalidOptionError(`${option}.maxMs`, maxMs, `at least ${option}.initialMs (${initialMs})`);
+  }
+  if (multiplier !== undefined) assertNumberBetween(`${option}.multiplier`, multiplier, 1, Number.MAX_VALUE);
+  if (jitter !== undefined) assertNumberBetween(`${option}.jitter`, jitter, 0, 1);
+}
+
+function assertRestarts(option: string, value: unknown, strategies: readonly string[]): void {
+  assertPlainOptions(option, value);
+  const { strategy, maxRestarts, periodMs, backoff } = value;
+  if (strategy !== undefined) assertOneOf(`${option}.strategy`, strategy, strategies);
+  if (maxRestarts !== undefined) assertRestartCount(`${option}.maxRestarts`, maxRestarts);
+  if (periodMs !== undefined) assertTimeoutMs(`${option}.periodMs`, periodMs);
+  if (backoff !== undefined) assertBackoff(`${option}.backoff`, backoff);
+}
+
+/** Checks the fields that are present; the caller merges them over DEFAULT_SUPERVISION. */
+export function assertSupervisionOptions(option: string, value: unknown): asserts value is Partial<SupervisionOptions> {
+  assertRestarts(option, value, SUPERVISION_STRATEGIES);
+}
+
+/** Checks the fields that are present; the caller merges them over DEFAULT_CHILD_SUPERVISION. */
+export function assertChildSupervisionOptions(
+  option: string,
+  value: unknown,
+): asserts value is Partial<ChildSupervisionOptions> {
+  assertRestarts(option, value, CHILD_STRATEGIES);
+}

@@ -1,0 +1,286 @@
+/**
+ * The class-based API: extend {@link Actor} and override what the actor needs.
+ *
+ * An actor object is one incarnation. Its links to the runtime are `self` (set before `init`) and `context`.
+ */
+
+import { LibeamError } from "../errors.js";
+import type { ActorRef } from "../kernel/actor_ref.js";
+import { ActorRef as Ref } from "../kernel/actor_ref.js";
+import { type ActorCell, type Behaviour, type Definition, STASH_POSSIBLE, STASH_WANTED } from "../kernel/cell.js";
+import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
+import { type InitContinue, stop } from "../kernel/lifecycle.js";
+import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../kernel/options.js";
+import { OP_CHILDREN, OP_CLEAR_STASH, OP_UNSTASH } from "../kernel/protocol.js";
+import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
+import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
+import type { ActorSystem, SpawnOptions } from "./actor_system.js";
+import { ClassContext } from "./context.js";
+import type { ActorDefinition, DefinitionRef } from "./create_actor.js";
+
+/** State that an actor can take to another node. */
+export interface Migratable {
+  getState(): any;
+  setState(state: any): void;
+}
+
+/** Whether an actor can hand over its state. */
+export function isMigratable(actor: unknown): actor is Actor & Migratable {
+  const candidate = actor as Partial<Migratable> | null | undefined;
+  return typeof candidate?.getState === "function" && typeof candidate.setState === "function";
+}
+
+/** The children of a cell in the order in which they were spawned. */
+export function childrenOf(cell: ActorCell): ActorRef[] {
+  if (cell.dead) return [];
+  const { kernel } = cell;
+  kernel.args[0] = cell.index;
+  const refs: ActorRef[] = [];
+  for (const index of kernel.list(OP_CHILDREN)) {
+    const child = kernel.cells[index];
+    if (child !== undefined) refs.push(child.ref);
+  }
+  return refs;
+}
+
+/** Marks the message being handled as stashed. Outside a message this does nothing. */
+export function stash(cell: ActorCell): void {
+  if (cell.stashing === STASH_POSSIBLE) cell.stashing = STASH_WANTED;
+}
+
+/** Puts the oldest `count` stashed messages back in front of the mailbox. */
+export function unstash(cell: ActorCell, count: number): void {
+  if (cell.dead) return;
+  cell.kernel.args[0] = cell.index;
+  cell.kernel.args[1] = count;
+  cell.kernel.control(OP_UNSTASH);
+}
+
+/** Discards the stash: casts vanish, calls are rejected. */
+export function clearStash(cell: ActorCell): void {
+  if (cell.dead) return;
+  cell.kernel.args[0] = cell.index;
+  cell.kernel.control(OP_CLEAR_STASH);
+}
+
+/** All stashed messages. */
+export const UNSTASH_ALL = 0xffff_ffff;
+
+/** The actor system in which a cell lives. */
+export function systemOf(cell: ActorCell): ActorSystem {
+  return cell.kernel.hooks as unknown as ActorSystem;
+}
+
+/**
+ * Base class of class-based actors.
+ *
+ * @example
+ * class Counter extends Actor {
+ *   private count = 0;
+ *   handleCall(message: { type: "increment" }) {
+ *     return ++this.count;
+ *   }
+ * }
+ */
+export abstract class Actor<TCast = any, TCall = any, TReply = any> implements Behaviour {
+  /** Ref to this actor. */
+  declare self: ActorRef<TCast, TCall, TReply>;
+  /** Runs before `terminate` when a crash leads to a restart. */
+  preRestart?(error: unknown): unknown;
+  /** Runs after `init` of the incarnation that follows a crash. */
+  postRestart?(error: unknown): unknown;
+
+  /** Parent, children, system and what else belongs to this actor. */
+  get context(): ClassContext {
+    return new ClassContext(this.self._cell);
+  }
+
+  /** How crashed children are treated; asked for when a child crashes. */
+  childSupervision(): ChildSupervisionOptions {
+    return DEFAULT_CHILD_SUPERVISION;
+  }
+
+  /** Starts the actor with the arguments of `spawn`. May return `{ continue: data }` to have `handleContinue` run. */
+  init(..._args: any[]): void | InitContinue | Promise<void | InitContinue> {}
+
+  /** Deferred part of `init`; messages are served meanwhile. */
+  handleContinue(_data: any): void | Promise<void> {}
+
+  /** Runs when the actor stops, and before it is started again. */
+  terminate(): void | Promise<void> {}
+
+  /** Answers a call with its return value. What it throws rejects the caller and does not crash the actor. */
+  handleCall(_message: TCall): TReply | Promise<TReply> {
+    throw new LibeamError("handleCall not implemented", "NOT_IMPLEMENTED");
+  }
+
+  /** Handles a cast, and the messages of timers. What it throws crashes the actor. */
+  handleCast(_message: TCast): void | Promise<void> {
+    throw new LibeamError("handleCast not implemented", "NOT_IMPLEMENTED");
+  }
+
+  /** Handles messages of the system: down, exit, timeout, moved. What it throws crashes the actor. */
+  handleInfo(_message: InfoMessage): void | Promise<void> {}
+
+  /** Has `handleInfo` told once when the actor ends. */
+  protected watch(ref: ActorRef): WatchRef {
+    return watch(this.self._cell, ref);
+  }
+
+  /** Ends a watch. */
+  protected unwatch(watchRef: WatchRef): void {
+    unwatch(this.self._cell, watchRef);
+  }
+
+  /** Links two lives: the abnormal end of one takes the other down. @throws ActorNotFoundError */
+  protected link(ref: ActorRef): LinkRef {
+    return link(this.self._cell, ref);
+  }
+
+  /** Ends a link. */
+  protected unlink(linkRef: LinkRef): void {
+    unlink(this.self._cell, linkRef);
+  }
+
+  /** Turns exit signals into `exit` messages, or not. */
+  protected setTrapExit(trap: boolean): void {
+    setTrapExit(this.self._cell, trap);
+  }
+
+  /** Whether exit signals become messages. */
+  protected isTrapExit(): boolean {
+    return this.self._cell.extra?.trapExit ?? false;
+  }
+
+  /** Sends an exit signal: `"normal"` stops only oneself, `"kill"` cannot be trapped, anything else is a reason. */
+  protected exit(ref: ActorRef, reason: any = "normal"): void {
+    exit(this.self._cell, ref._cell, reason);
+  }
+
+  /** Has `handleInfo` told when no message came for that long; 0 disables. */
+  protected setIdleTimeout(timeoutMs: number): void {
+    setIdleTimeout(this.self._cell, timeoutMs);
+  }
+
+  /** The idle timeout in milliseconds; 0 is none. */
+  protected getIdleTimeout(): number {
+    return this.self._cell.extra?.idleTimeoutMs ?? 0;
+  }
+
+  /** Defers the message that is being handled. */
+  protected stash(): void {
+    stash(this.self._cell);
+  }
+
+  /** Puts the oldest stashed message back in front of the mailbox. */
+  protected unstash(): void {
+    unstash(this.self._cell, 1);
+  }
+
+  /** Puts all stashed messages back in front of the mailbox, in their order. */
+  protected unstashAll(): void {
+    unstash(this.self._cell, UNSTASH_ALL);
+  }
+
+  /** Discards the stash: casts vanish, calls are rejected. */
+  protected clearStash(): void {
+    clearStash(this.self._cell);
+  }
+
+  /** Spawns a child. Throws what its synchronous `init` throws. */
+  protected spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions,
+  ): DefinitionRef<D> {
+    return systemOf(this.self._cell).spawnChild(this.self, definition, options);
+  }
+
+  /** Stops a child and everything below it. */
+  protected stopChild(ref: ActorRef): Promise<void> {
+    return stop(ref._cell);
+  }
+
+  /** The children in the order in which they were spawned. */
+  protected getChildren(): ActorRef[] {
+    return childrenOf(this.self._cell);
+  }
+
+  /** How many children there are. */
+  protected countChildren(): number {
+    return this.getChildren().length;
+  }
+
+  /** Sends a message to oneself after `delayMs` milliseconds. */
+  protected sendAfter(message: TCast, delayMs: number): TimerRef {
+    return startTimer(this.self._cell, message, delayMs, false);
+  }
+
+  /** Sends a message to oneself every `intervalMs` milliseconds. */
+  protected sendInterval(message: TCast, intervalMs: number): TimerRef {
+    return startTimer(this.self._cell, message, intervalMs, true);
+  }
+
+  /** Cancels a timer; false if there was nothing left to cancel. */
+  protected cancelTimer(timerRef: TimerRef): boolean {
+    return cancelTimer(this.self._cell, timerRef);
+  }
+
+  /** Cancels all timers of this actor. */
+  protected cancelAllTimers(): void {
+    cancelAllTimers(this.self._cell);
+  }
+}
+
+/** A class that extends Actor. */
+export type ActorClass = new (...args: any[]) => Actor;
+
+/** How the runtime brings actors of one class to life. */
+class ClassDefinition implements Definition {
+  readonly className: string;
+  private readonly hasTerminate: boolean;
+
+  constructor(private readonly actorClass: ActorClass) {
+    this.className = actorClass.name;
+    const { prototype } = actorClass;
+    this.hasTerminate = prototype.terminate !== Actor.prototype.terminate || prototype.preRestart !== undefined;
+  }
+
+  start(cell: ActorCell, args: readonly unknown[]): unknown {
+    const actor = new this.actorClass();
+    actor.self = cell.ref;
+    cell.behaviour = actor;
+    return actor.init(...args);
+  }
+
+  terminates(cell: ActorCell): boolean {
+    return this.hasTerminate || Object.hasOwn(cell.behaviour ?? {}, "terminate");
+  }
+
+  preRestart(cell: ActorCell, error: unknown): unknown {
+    return (cell.behaviour as Actor | null)?.preRestart?.(error);
+  }
+
+  postRestart(cell: ActorCell, error: unknown): unknown {
+    return (cell.behaviour as Actor | null)?.postRestart?.(error);
+  }
+
+  childSupervision(cell: ActorCell): ChildSupervisionOptions | undefined {
+    return (cell.behaviour as Actor | null)?.childSupervision();
+  }
+
+  makeRef(cell: ActorCell): ActorRef {
+    return new Ref(cell, cell.incarnation);
+  }
+}
+
+const definitions = new WeakMap<ActorClass, ClassDefinition>();
+
+/** The definition behind a class; one per class. */
+export function definitionOfClass(actorClass: ActorClass): Definition {
+  let definition = definitions.get(actorClass);
+  if (definition === undefined) {
+    definition = new ClassDefinition(actorClass);
+    definitions.set(actorClass, definition);
+  }
+  return definition;
+}

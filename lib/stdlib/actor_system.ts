@@ -1,0 +1,729 @@
+/**
+ * ActorSystem: one node's actors, and the collaborators that a program may bring (cluster, transport, registry).
+ *
+ * The system is a façade. The core owns actors, names, groups, supervision and time; collaborators are told of names
+ * and asked for nodes, and never own what the core owns. Everything hangs on the system object: two systems in one
+ * process share nothing.
+ */
+
+import {
+  InvalidArgumentError,
+  InvalidOptionError,
+  LibeamError,
+  SystemShuttingDownError,
+  TransportError,
+} from "../errors.js";
+import { ActorId } from "../kernel/actor_id.js";
+import { ActorRef, type RefOwner } from "../kernel/actor_ref.js";
+import { ActorCell, type Definition } from "../kernel/cell.js";
+import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
+import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
+import { Kernel, type KernelHooks, timeoutWord } from "../kernel/kernel.js";
+import { spawn, stop } from "../kernel/lifecycle.js";
+import { createLogger, type Logger } from "../kernel/logger.js";
+import {
+  DEFAULT_CALL_TIMEOUT_MS,
+  DEFAULT_SHUTDOWN_TIMEOUT_MS,
+  type MailboxConfig,
+  type ShutdownOptions,
+  type SupervisionOptions,
+  type SystemTimeouts,
+} from "../kernel/options.js";
+import {
+  DECISION_ESCALATE,
+  DECISION_GIVE_UP,
+  DECISION_IGNORED,
+  OP_BACKLOG,
+  OP_CHILDREN,
+  OP_GROUP_JOIN,
+  OP_GROUP_LEAVE,
+  OP_GROUP_MEMBERS,
+  OP_WHEREIS,
+  POLICY_DROP_NEWEST,
+  POLICY_DROP_OLDEST,
+  POLICY_ERROR,
+} from "../kernel/protocol.js";
+import { exit, link, unlink, unwatch, watch } from "../kernel/signals.js";
+import { setSupervision } from "../kernel/supervision.js";
+import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
+import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
+import {
+  assertMailboxConfig,
+  assertName,
+  assertPlainOptions,
+  assertSupervisionOptions,
+  assertTimeoutMs,
+} from "../kernel/validate.js";
+import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
+import {
+  type ActorDefinition,
+  type DefinitionArgs,
+  type DefinitionRef,
+  FunctionalActor,
+  isActorDefinition,
+} from "./create_actor.js";
+import type { ComponentHealth, HealthCheckable } from "./health.js";
+import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
+import { PlacementEngine, type PlacementStrategy } from "./placement.js";
+import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
+import type { ActorRegistry, NamedRef } from "./registry_types.js";
+
+/** How an actor is spawned. */
+export interface SpawnOptions<TArgs extends any[] = any[]> {
+  /** Name under which it can be found; at most one live actor has it. */
+  name?: string;
+  /** Arguments of `init` or of the factory. */
+  args?: TArgs;
+  /** Where; default "local". */
+  strategy?: PlacementStrategy;
+  /** Role that the node must have. */
+  role?: string;
+  /** Bounds of the mailbox, merged over the system's. */
+  mailbox?: MailboxConfig;
+}
+
+/** Limits of a system. */
+export interface SystemLimits {
+  /** Live actors at most; default 4,194,304. */
+  actorsMax?: number;
+  /** Timers of one actor at most; default 100,000. */
+  timersPerActorMax?: number;
+  /** Stashed messages of one actor at most; default 4,194,304. */
+  stashMessagesMax?: number;
+  /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
+  stopTimeoutMs?: number;
+}
+
+/** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
+export interface Spawner {
+  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions<DefinitionArgs<D>>,
+  ): DefinitionRef<D>;
+  stop(ref: ActorRef): Promise<void>;
+}
+
+/** One row of `getActors()`. */
+export interface ActorInfo {
+  actorId: string;
+  name?: string;
+  className: string;
+  migratable: boolean;
+  childCount: number;
+}
+
+/** Queued messages above which a system counts as degraded. */
+const BACKLOG_DEGRADED = 1_000;
+/** Milliseconds between two looks at what a shutdown waits for. */
+const SHUTDOWN_POLL_MS = 5;
+/** Milliseconds that `terminate` handlers get even if draining used the whole timeout. */
+const SHUTDOWN_GRACE_MS = 50;
+
+const DEFAULT_LIMITS: Required<SystemLimits> = {
+  actorsMax: 4_194_304,
+  timersPerActorMax: 100_000,
+  stashMessagesMax: 4_194_304,
+  stopTimeoutMs: 5_000,
+};
+
+const POLICIES: Record<string, number> = {
+  "drop-newest": POLICY_DROP_NEWEST,
+  "drop-oldest": POLICY_DROP_OLDEST,
+  error: POLICY_ERROR,
+};
+
+/** One node's actors. See the module's header. */
+export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHooks {
+  /** Id of the node. */
+  readonly id: string;
+  private readonly kernel: Kernel;
+  private readonly placement: PlacementEngine;
+  private readonly mailboxes: MailboxControl;
+  private readonly classes = new Map<string, ActorClass | ActorDefinition>();
+  private readonly log: Logger;
+  private readonly rootSupervision: Partial<SupervisionOptions>;
+  private running = false;
+  private stopping = false;
+  private draining = false;
+  private shutdownDone: Promise<void> | undefined;
+
+  /**
+   * @param processGroups without it the group methods do nothing.
+   * @throws InvalidOptionError
+   */
+  constructor(
+    readonly cluster: Cluster,
+    readonly transport: Transport,
+    readonly registry: Registry,
+    supervision: Partial<SupervisionOptions> = {},
+    _heartbeat?: unknown,
+    private readonly mailbox: MailboxConfig = {},
+    timeouts: SystemTimeouts = {},
+    private readonly processGroups?: ProcessGroupManager,
+    limits: SystemLimits = {},
+  ) {
+    if (cluster === null || typeof cluster?.nodeId !== "string") {
+      throw new InvalidArgumentError("cluster", "an object with a nodeId", cluster);
+    }
+    assertSupervisionOptions("supervision", supervision);
+    assertMailboxConfig("mailbox", mailbox);
+    const callTimeout = timeouts?.defaultCallTimeout ?? DEFAULT_CALL_TIMEOUT_MS;
+    assertTimeoutMs("timeouts.defaultCallTimeout", callTimeout);
+    this.id = cluster.nodeId;
+    this.rootSupervision = supervision;
+    this.log = createLogger("ActorSystem", this.id);
+    this.placement = new PlacementEngine(cluster);
+    this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
+    this.mailboxes = new MailboxControl(this.kernel);
+    setSupervision(this.kernel, null, supervision);
+    processGroups?._attach({
+      join: (group, member) => this.joinMember(group, member),
+      leave: (group, actorId) => this.groupOp(OP_GROUP_LEAVE, group, this.cellById(actorId)),
+      members: (group) => this.getGroup(group).map(describeMember),
+    });
+  }
+
+  // Life of the system.
+
+  /** Starts the system; effective at once. */
+  async start(): Promise<void> {
+    if (this.running || this.stopping) return;
+    this.running = true;
+    this.transport.onRequest?.((message) => this.refuseRemote(message));
+    this.transport.onMessage?.(() => {});
+  }
+
+  private refuseRemote(message: unknown): never {
+    throw new TransportError(`This node serves no remote requests (got ${typeof message})`, this.id);
+  }
+
+  /** Whether the system runs and is not shutting down. */
+  isRunning(): boolean {
+    return this.running && !this.stopping;
+  }
+
+  /** Whether `shutdown` was called; stays true. */
+  isShuttingDown(): boolean {
+    return this.stopping;
+  }
+
+  /** Whether the system drains. */
+  isDraining(): boolean {
+    return this.draining;
+  }
+
+  /** Refuses new actors from now on; those that exist go on. */
+  startDraining(): void {
+    this.draining = true;
+  }
+
+  /** Takes new actors again. */
+  undrain(): void {
+    this.draining = false;
+  }
+
+  /**
+   * Stops everything: no new actors and calls at once, then queued messages are handled, then all actors stop.
+   *
+   * @param options `timeout` in milliseconds for all of it (default 5000); `drainMailboxes` (default true).
+   */
+  shutdown(options: ShutdownOptions = {}): Promise<void> {
+    if (this.shutdownDone === undefined) {
+      const { timeout = DEFAULT_SHUTDOWN_TIMEOUT_MS, drainMailboxes = true } = options;
+      assertTimeoutMs("shutdown timeout", timeout);
+      this.stopping = true;
+      this.kernel.closed = true;
+      this.shutdownDone = this.shutDown(timeout, drainMailboxes);
+    }
+    return this.shutdownDone;
+  }
+
+  private async shutDown(timeoutMs: number, drainMailboxes: boolean): Promise<void> {
+    const start = performance.now();
+    const actorCount = this.countActors();
+    const deadline = start + timeoutMs;
+    if (drainMailboxes) await this.drained(deadline);
+    const left = Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS);
+    const roots = this.liveCells().filter((cell) => cell.parent === null);
+    await withTimeout(Promise.all(roots.map((cell) => stop(cell))), left);
+    for (const cell of this.liveCells()) if (cell.parent === null) exit(null, cell, "kill");
+    if (this.countActors() > 0) await withTimeout(this.whenEmpty(), SHUTDOWN_GRACE_MS);
+    for (const cell of this.liveCells()) this.gone(cell, 0);
+    this.running = false;
+    this.kernel.dispose();
+    const measurements = { duration_ms: performance.now() - start, actor_count: actorCount };
+    telemetry.execute([...TelemetryEvents.system.shutdown, "stop"], measurements, { node_id: this.id });
+  }
+
+  /** Resolves when no mailbox that is served has a message left, or at the deadline. */
+  private async drained(deadline: number): Promise<void> {
+    while (this.mailboxes.isBusy() && performance.now() < deadline) await pause(SHUTDOWN_POLL_MS);
+  }
+
+  private async whenEmpty(): Promise<void> {
+    while (this.countActors() > 0) await pause(SHUTDOWN_POLL_MS);
+  }
+
+  /** Shuts the system down; for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  /** How the system is. */
+  getHealth(): ComponentHealth {
+    const [low, high] = this.backlog();
+    const totalMailboxSize = high * 2 ** 32 + low;
+    const details = { actorCount: this.countActors(), totalMailboxSize, registeredClasses: this.classes.size };
+    const health = (status: ComponentHealth["status"], message: string): ComponentHealth => {
+      return { name: "ActorSystem", status, message, details };
+    };
+    if (this.draining) return health("degraded", "System is draining");
+    if (this.stopping) return health("degraded", "System is shutting down");
+    if (!this.running) return health("unhealthy", "System is not running");
+    if (totalMailboxSize > BACKLOG_DEGRADED) return health("degraded", "High mailbox backlog");
+    return health("healthy", "System is healthy");
+  }
+
+  private backlog(): [number, number] {
+    this.kernel.control(OP_BACKLOG);
+    return [this.kernel.results[0], this.kernel.results[1]];
+  }
+
+  // Actors.
+
+  /** Makes a class or definition known under a name for remote spawns; a later one wins. */
+  registerActorClass(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void {
+    const own = isActorDefinition(definition) ? definition.className : (definition as ActorClass)?.name;
+    this.classes.set(name ?? String(own), definition);
+  }
+
+  /** Makes several known. */
+  registerActorClasses(definitions: (ActorClass | ActorDefinition<any, any, any>)[]): void {
+    for (const definition of definitions) this.registerActorClass(definition);
+  }
+
+  /** The class or definition that was made known under a name. */
+  getActorClass(name: string): ActorClass | ActorDefinition | undefined {
+    return this.classes.get(name);
+  }
+
+  /**
+   * Makes an actor. A synchronous `init` has ended when this returns.
+   *
+   * @throws what `init` throws, NameAlreadyRegisteredError, NoRoleMatchError, SystemShuttingDownError, ActorLimitError,
+   * InvalidOptionError, InvalidArgumentError; nothing is left behind then.
+   */
+  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions<DefinitionArgs<D>>,
+  ): DefinitionRef<D> {
+    this.assertOpen("spawn actors");
+    if (options?.strategy !== undefined || options?.role !== undefined) {
+      const node = this.placement.selectNode(options.strategy ?? "local", options.role);
+      if (node !== this.id) throw new TransportError(`This system cannot spawn on another node (${node})`, node);
+    }
+    return this.spawnCell(definition, options, null).ref as DefinitionRef<D>;
+  }
+
+  /** Makes a child of an actor. */
+  spawnChild<D extends ActorClass | ActorDefinition<any, any, any>>(
+    parent: ActorRef,
+    definition: D,
+    options?: SpawnOptions<any>,
+  ): DefinitionRef<D> {
+    this.assertOpen("spawn child actors");
+    return this.spawnCell(definition, options, parent._cell).ref as DefinitionRef<D>;
+  }
+
+  private assertOpen(operation: string): void {
+    if (this.stopping || this.draining) throw new SystemShuttingDownError(operation);
+  }
+
+  private spawnCell(definition: unknown, options: SpawnOptions | undefined, parent: ActorCell | null): ActorCell {
+    if (parent?.dead) throw new SystemShuttingDownError("spawn child actors");
+    const request = {
+      definition: toDefinition(definition),
+      args: NO_ARGS,
+      name: undefined as string | undefined,
+      parent,
+      capacity: 0,
+      policy: POLICY_DROP_NEWEST,
+    };
+    if (options !== undefined) readSpawnOptions(options, request);
+    const bounds = options?.mailbox === undefined ? this.mailbox : { ...this.mailbox, ...options.mailbox };
+    if (bounds.maxSize !== undefined && Number.isFinite(bounds.maxSize)) {
+      request.capacity = Math.floor(bounds.maxSize);
+      request.policy = POLICIES[bounds.overflowStrategy ?? "drop-newest"];
+    }
+    const cell = spawn(this.kernel, request);
+    if (cell.name !== undefined) this.announceName(cell);
+    return cell;
+  }
+
+  private announceName(cell: ActorCell): void {
+    const name = cell.name as string;
+    this.tellRegistry(() => this.registry.register(name, this.id, cell.ref.id.id));
+  }
+
+  private tellRegistry(tell: () => Promise<void>): void {
+    const failed = (error: unknown): void => this.log.error("The registry failed", error);
+    try {
+      Promise.resolve(tell()).then(undefined, failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** Stops an actor and everything below it. Unknown actors are ignored. */
+  stop(ref: ActorRef): Promise<void> {
+    return stop(cellOf(ref));
+  }
+
+  /** A ref for an id, which may be a plain `{ systemId, id, name }`. */
+  getRef(id: ActorId): ActorRef {
+    return new ActorRef(new ActorId(id.systemId, id.id, id.name), this);
+  }
+
+  /** Looks a named actor up, here and then in the registry; null if there is none. */
+  async getActorByName<N extends keyof ActorRegistry & string>(name: N): Promise<NamedRef<N> | null>;
+  async getActorByName(name: string): Promise<ActorRef | null>;
+  async getActorByName(name: string): Promise<ActorRef | null> {
+    assertName("name", name);
+    const cell = this.cellByName(name);
+    if (cell !== undefined) return cell.ref;
+    const location = await this.registry.lookup(name);
+    if (location === null || location === undefined) return null;
+    if (location.nodeId === this.id) return this.cellById(location.actorId)?.ref ?? null;
+    return new ActorRef(new ActorId(location.nodeId, location.actorId, name), this);
+  }
+
+  private cellByName(name: string): ActorCell | undefined {
+    this.kernel.controlText(OP_WHEREIS, name);
+    return this.kernel.cells[this.kernel.results[0]];
+  }
+
+  /** The actor object behind an id. */
+  getActor(id: string): Actor | undefined {
+    return (this.cellById(id)?.behaviour ?? undefined) as Actor | undefined;
+  }
+
+  /** What is known of an actor. */
+  getActorMetadata(id: string): ActorInfo | undefined {
+    const cell = this.cellById(id);
+    return cell === undefined ? undefined : this.describe(cell);
+  }
+
+  /** All actors of this node. */
+  getActors(): ActorInfo[] {
+    return this.liveCells().map((cell) => this.describe(cell));
+  }
+
+  /** Ids of all actors of this node. */
+  getLocalActorIds(): string[] {
+    return this.liveCells().map((cell) => cell.ref.id.id);
+  }
+
+  private describe(cell: ActorCell): ActorInfo {
+    const { name, behaviour, definition } = cell;
+    this.kernel.args[0] = cell.index;
+    const childCount = this.kernel.list(OP_CHILDREN).length;
+    const migratable =
+      behaviour instanceof FunctionalActor ? behaviour._extras?.migration !== undefined : isMigratable(behaviour);
+    const actorId = cell.ref.id.id;
+    return {
+      actorId,
+      ...(name === undefined ? {} : { name }),
+      className: definition.className,
+      migratable,
+      childCount,
+    };
+  }
+
+  private liveCells(): ActorCell[] {
+    return this.kernel.cells.filter((cell): cell is ActorCell => cell !== undefined);
+  }
+
+  private countActors(): number {
+    let count = 0;
+    for (const cell of this.kernel.cells) if (cell !== undefined) count++;
+    return count;
+  }
+
+  private cellById(id: string): ActorCell | undefined {
+    const numbers = this.kernel.ids.decode(id);
+    const cell = numbers === undefined ? undefined : this.kernel.cells[numbers.index];
+    return cell?.generation === numbers?.generation ? cell : undefined;
+  }
+
+  /** @internal */
+  _cellOf(id: ActorId): ActorCell {
+    const known = id.systemId === this.id ? this.cellById(id.id) : undefined;
+    return known ?? husk(this.kernel, id);
+  }
+
+  // Watches, links, exits, timers: what actors do, on behalf of a ref.
+
+  /** Has `watcher` told once when `watched` ends. */
+  watch(watcher: ActorRef, watched: ActorRef): WatchRef {
+    return watch(cellOf(watcher), watched);
+  }
+
+  /** Ends a watch. */
+  unwatch(watchRef: WatchRef): void {
+    unwatch(this._cellOf(watchRef.watcherId), watchRef);
+  }
+
+  /** Links two actors. @throws ActorNotFoundError */
+  link(a: ActorRef, b: ActorRef): LinkRef {
+    return link(cellOf(a), b);
+  }
+
+  /** Ends a link. */
+  unlink(linkRef: LinkRef): void {
+    unlink(this._cellOf(linkRef.actor1Id), linkRef);
+  }
+
+  /** Sends an exit signal in the name of `sender`. */
+  sendExit(sender: ActorRef | null, target: ActorRef, reason: any): void {
+    exit(sender === null ? null : sender._cell, cellOf(target), reason);
+  }
+
+  /** Starts a timer of an actor. */
+  startActorTimer(ref: ActorRef, message: any, ms: number, isInterval: boolean): TimerRef {
+    return startTimer(cellOf(ref), message, ms, isInterval);
+  }
+
+  /** Cancels a timer of an actor. */
+  cancelActorTimer(ref: ActorRef, timerRef: TimerRef): boolean {
+    return cancelTimer(cellOf(ref), timerRef);
+  }
+
+  /** Cancels all timers of an actor. */
+  cancelAllActorTimers(ref: ActorRef): void {
+    cancelAllTimers(cellOf(ref));
+  }
+
+  /** Sets the idle timeout of an actor. */
+  setActorIdleTimeout(ref: ActorRef, timeoutMs: number): void {
+    setIdleTimeout(cellOf(ref), timeoutMs);
+  }
+
+  // Mailboxes.
+
+  /** Stops serving a mailbox; false for unknown actors. */
+  pauseMailbox(id: string): boolean {
+    return this.mailboxes.pause(this.cellById(id));
+  }
+
+  /** Serves a mailbox again; false for unknown actors. */
+  resumeMailbox(id: string): boolean {
+    return this.mailboxes.resume(this.cellById(id));
+  }
+
+  /** Whether a mailbox is paused. */
+  isMailboxPaused(id: string): boolean {
+    return this.mailboxes.isPaused(this.cellById(id));
+  }
+
+  /** The messages that wait in a mailbox, which keeps them. */
+  getPendingMessages(id: string): StashedMessage[] {
+    return this.mailboxes.pending(this.cellById(id));
+  }
+
+  /** Pauses a mailbox, waits for the handler that runs, and takes the waiting messages out. */
+  drainMailbox(id: string, timeout: number = DEFAULT_SHUTDOWN_TIMEOUT_MS): Promise<StashedMessage[]> {
+    return this.mailboxes.drain(this.cellById(id), timeout);
+  }
+
+  /** Puts messages in front of a mailbox, in their order; false for unknown actors. */
+  injectMessages(id: string, messages: StashedMessage[]): boolean {
+    return this.mailboxes.inject(this.cellById(id), messages);
+  }
+
+  /** Queues a call by id. */
+  dispatchCall(id: string, message: any, timeout?: number): Promise<any> {
+    return this.getRef(new ActorId(this.id, id)).call(message, timeout);
+  }
+
+  /** Queues a cast by id. */
+  dispatchCast(id: string, message: any): void {
+    this.getRef(new ActorId(this.id, id)).cast(message);
+  }
+
+  /** @internal Handles a cast at once if the actor is idle; false if it is not. */
+  _syncLocalCast(id: string, message: any): boolean {
+    const cell = this.cellById(id);
+    return cell !== undefined && this.mailboxes.castNow(cell, message);
+  }
+
+  // Groups.
+
+  /** Adds an actor to a group; joining twice is joining once. */
+  joinGroup(group: string, ref: ActorRef): void {
+    this.groupOp(OP_GROUP_JOIN, group, ref._cell);
+  }
+
+  /** Removes an actor from a group. */
+  leaveGroup(group: string, ref: ActorRef): void {
+    this.groupOp(OP_GROUP_LEAVE, group, ref._cell);
+  }
+
+  /** The members of a group in joining order. */
+  getGroup(group: string): ActorRef[] {
+    if (this.processGroups === undefined) return [];
+    assertName("group", group);
+    const refs: ActorRef[] = [];
+    for (const index of this.kernel.list(OP_GROUP_MEMBERS, group)) {
+      const cell = this.kernel.cells[index];
+      if (cell !== undefined) refs.push(cell.ref);
+    }
+    return refs;
+  }
+
+  /** Casts a message to every member of a group. */
+  broadcast(group: string, message: any): void {
+    for (const ref of this.getGroup(group)) ref.cast(message);
+  }
+
+  private joinMember(group: string, member: GroupMember): void {
+    if (member.nodeId === this.id) this.groupOp(OP_GROUP_JOIN, group, this.cellById(member.actorId));
+  }
+
+  private groupOp(op: number, group: string, cell: ActorCell | undefined): void {
+    if (this.processGroups === undefined || cell === undefined || cell.dead || cell.kernel !== this.kernel) return;
+    assertName("group", group);
+    this.kernel.args[0] = cell.index;
+    this.kernel.controlText(op, group);
+  }
+
+  // What the kernel tells.
+
+  /** @internal Numbers of everything that must not leak. */
+  _counters(): Record<string, number> {
+    return this.kernel.counters();
+  }
+
+  /** @internal */
+  crashed(cell: ActorCell, error: unknown, decision: number, attempt: number, _delayMs: number): void {
+    const strategy = this.strategyOf(cell);
+    const actor_id = cell.ref.id.id;
+    this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });
+    if (!telemetry.active || decision === DECISION_IGNORED) return;
+    const message = error instanceof Error ? error.message : String(error);
+    telemetry.execute(TelemetryEvents.supervisor.crash, {}, { actor_id, error: message, strategy });
+    if (decision === DECISION_GIVE_UP) {
+      const { maxRestarts = 3, periodMs = 5_000 } = this.supervisionOf(cell);
+      const metadata = { actor_id, max_restarts: maxRestarts, period_ms: periodMs };
+      telemetry.execute(TelemetryEvents.supervisor.maxRestarts, { count: attempt }, metadata);
+    }
+    if (decision === DECISION_ESCALATE) {
+      telemetry.execute(TelemetryEvents.supervisor.escalate, {}, { actor_id, error: message });
+    }
+  }
+
+  /** @internal */
+  restarted(cell: ActorCell, oldId: string, attempt: number): void {
+    if (cell.name !== undefined) this.announceName(cell);
+    if (!telemetry.active) return;
+    const metadata = { actor_id: oldId, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
+    telemetry.execute(TelemetryEvents.supervisor.restart, {}, metadata);
+  }
+
+  /** @internal */
+  gone(cell: ActorCell, _childrenStopped: number): void {
+    const { name } = cell;
+    if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
+  }
+
+  private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
+    const { parent } = cell;
+    if (parent === null) return this.rootSupervision;
+    return (parent.behaviour === null ? undefined : parent.definition.childSupervision(parent)) ?? {};
+  }
+
+  private strategyOf(cell: ActorCell): string {
+    return this.supervisionOf(cell).strategy ?? (cell.parent === null ? "Restart" : "one-for-one");
+  }
+}
+
+const NO_ARGS: readonly unknown[] = Object.freeze([]);
+
+function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
+  assertPlainOptions("limits", limits);
+  const merged = { ...DEFAULT_LIMITS, ...limits };
+  for (const [name, value] of Object.entries(merged)) {
+    if (name === "stopTimeoutMs") assertTimeoutMs("limits.stopTimeoutMs", value);
+    else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
+      throw new InvalidOptionError(`limits.${name}`, value, "a whole number of 1 or more");
+    }
+  }
+  return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
+}
+
+function toDefinition(definition: unknown): Definition {
+  if (isActorDefinition(definition)) return definition;
+  if (typeof definition === "function" && definition.prototype instanceof Actor) {
+    return definitionOfClass(definition as ActorClass);
+  }
+  throw new InvalidArgumentError("spawn", "a class that extends Actor or the result of createActor", definition);
+}
+
+function readSpawnOptions(
+  options: SpawnOptions,
+  request: { args: readonly unknown[]; name: string | undefined },
+): void {
+  assertPlainOptions("spawn options", options);
+  const { name, args, mailbox } = options as SpawnOptions;
+  if (name !== undefined) {
+    assertName("name", name);
+    request.name = name;
+  }
+  if (args !== undefined) {
+    if (!Array.isArray(args)) throw new InvalidOptionError("args", args, "an array");
+    request.args = args;
+  }
+  if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
+}
+
+function cellOf(ref: ActorRef): ActorCell {
+  const cell = ref?._cell;
+  if (cell === undefined) throw new InvalidArgumentError("ref", "an ActorRef", ref);
+  return cell;
+}
+
+/** A cell for an actor that is not here: dead from the start, with the id that it was asked for. */
+function husk(kernel: Kernel, id: ActorId): ActorCell {
+  const definition: Definition = {
+    className: "",
+    start: () => {
+      throw new LibeamError("An actor that is not here cannot start", "INTERNAL");
+    },
+    terminates: () => false,
+    childSupervision: () => undefined,
+    preRestart: () => undefined,
+    postRestart: () => undefined,
+    makeRef: (cell) => new ActorRef(id, { _cellOf: () => cell }),
+  };
+  const cell = new ActorCell(kernel, new Uint32Array(4), 0, 0xffff_ffff, 0, definition, NO_ARGS, id.name, null);
+  cell.bury();
+  return cell;
+}
+
+function describeMember(ref: ActorRef): GroupMember {
+  const { systemId, id, name } = ref.id;
+  return { nodeId: systemId, actorId: id, ...(name === undefined ? {} : { name }) };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits for a promise, but not longer than `ms`. */
+async function withTimeout(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
+  });
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,77 @@
+/**
+ * Agent: a value behind an actor (Elixir's Agent).
+ */
+
+import type { ActorRef } from "../kernel/actor_ref.js";
+import { Actor } from "./actor.js";
+import type { Spawner, SpawnOptions } from "./actor_system.js";
+
+type Request<T> = { type: "get" } | { type: "update"; update: (state: T) => T; reply: "new" | "old" };
+
+class AgentActor<T> extends Actor {
+  private state!: T;
+
+  override init(initial: T): void {
+    this.state = initial;
+  }
+
+  override handleCall(request: Request<T>): unknown {
+    if (request.type === "get") return this.state;
+    const old = this.state;
+    this.state = request.update(old);
+    return request.reply === "old" ? old : this.state;
+  }
+
+  override handleCast(update: (state: T) => T): void {
+    this.state = update(this.state);
+  }
+}
+
+/**
+ * Holds one value; every access goes through one actor, one at a time.
+ *
+ * @example
+ * const counter = Agent.start(system, 0);
+ * await counter.update((n) => n + 1);
+ */
+export class Agent<T> {
+  private constructor(
+    private readonly owner: Spawner,
+    private readonly ref: ActorRef,
+  ) {}
+
+  /** Starts an agent with its first value. */
+  static start<T>(system: Spawner, initial: T, options?: SpawnOptions): Agent<T> {
+    return new Agent<T>(system, system.spawn(AgentActor, { ...options, args: [initial] }) as ActorRef);
+  }
+
+  /** The value. */
+  get(timeout?: number): Promise<T> {
+    return this.ref.call({ type: "get" }, timeout);
+  }
+
+  /** Replaces the value and gives the new one. What `fn` throws rejects and changes nothing. */
+  update(fn: (state: T) => T, timeout?: number): Promise<T> {
+    return this.ref.call({ type: "update", update: fn, reply: "new" }, timeout);
+  }
+
+  /** Replaces the value and gives the old one. */
+  getAndUpdate(fn: (state: T) => T, timeout?: number): Promise<T> {
+    return this.ref.call({ type: "update", update: fn, reply: "old" }, timeout);
+  }
+
+  /** Replaces the value and does not wait. What `fn` throws crashes the agent. */
+  cast(fn: (state: T) => T): void {
+    this.ref.cast(fn);
+  }
+
+  /** Stops the agent. */
+  stop(): Promise<void> {
+    return this.owner.stop(this.ref);
+  }
+
+  /** Ref of the actor behind the agent. */
+  getRef(): ActorRef {
+    return this.ref;
+  }
+}

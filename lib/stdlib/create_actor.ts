@@ -1,0 +1,523 @@
+/**
+ * The functional API: an actor is a closure that registers handlers.
+ *
+ * One object per actor, {@link FunctionalActor}, is both the context (`ctx`) and the builder (`self`) that the factory
+ * gets: a million of them may exist. Types keep the two roles apart. What few actors need is made on first use.
+ */
+
+import { InvalidArgumentError } from "../errors.js";
+import { type ActorRef, TypedActorRef } from "../kernel/actor_ref.js";
+import type { ActorCell, Behaviour, Definition, Handlers } from "../kernel/cell.js";
+import type {
+  DownMessage,
+  ExitMessage,
+  InfoMessage,
+  LinkRef,
+  MovedMessage,
+  TimeoutMessage,
+  TimerRef,
+  WatchRef,
+} from "../kernel/info.js";
+import { type InitContinue, stop } from "../kernel/lifecycle.js";
+import type { ChildSupervisionOptions } from "../kernel/options.js";
+import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
+import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
+import { assertChildSupervisionOptions, assertName } from "../kernel/validate.js";
+import { type ActorClass, childrenOf, clearStash, stash, systemOf, UNSTASH_ALL, unstash } from "./actor.js";
+import type { ActorSystem, SpawnOptions } from "./actor_system.js";
+import type { ActorRegistry, NamedRef } from "./registry_types.js";
+
+type AnyHandlers = Record<string, (...args: any[]) => any>;
+type NoHandlers = Record<never, never>;
+
+/** What an actor does to its surroundings. */
+export interface ActorContext {
+  /** Ref to this actor. */
+  readonly self: ActorRef;
+  /** Parent; undefined for a root. */
+  readonly parent: ActorRef | undefined;
+  /** The system in which the actor lives. */
+  readonly system: ActorSystem;
+  /** Spawns a child. Throws what its synchronous `init` throws. */
+  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions<DefinitionArgs<D>>,
+  ): DefinitionRef<D>;
+  /** Stops an actor and everything below it. */
+  stop(ref: ActorRef): Promise<void>;
+  /** Stops a child and everything below it. */
+  stopChild(ref: ActorRef): Promise<void>;
+  /** The children in the order in which they were spawned. */
+  getChildren(): ActorRef[];
+  /** How many children there are. */
+  countChildren(): number;
+  /** Has `onInfo("down")` told once when the actor ends. */
+  watch(ref: ActorRef): WatchRef;
+  /** Ends a watch. */
+  unwatch(watchRef: WatchRef): void;
+  /** Links two lives: the abnormal end of one takes the other down. */
+  link(ref: ActorRef): LinkRef;
+  /** Ends a link. */
+  unlink(linkRef: LinkRef): void;
+  /** Stops this actor (no reason, `"normal"` or `"kill"`), or sends it an exit signal with that reason. */
+  exit(reason?: any): void;
+  /** Sends an exit signal to another actor: `"kill"` cannot be trapped, `"normal"` does nothing. */
+  exit(ref: ActorRef, reason: any): void;
+  /** Turns exit signals into `onInfo("exit")` messages, or not. */
+  setTrapExit(trap: boolean): void;
+  /** Looks a named actor up; null if there is none. */
+  getActorByName<N extends keyof ActorRegistry & string>(name: N): Promise<NamedRef<N> | null>;
+  getActorByName(name: string): Promise<ActorRef | null>;
+  /** Defers the message that is being handled. */
+  stash(): void;
+  /** Puts the oldest stashed message back in front of the mailbox. */
+  unstash(): void;
+  /** Puts all stashed messages back in front of the mailbox, in their order. */
+  unstashAll(): void;
+  /** Discards the stash: casts vanish, calls are rejected. */
+  clearStash(): void;
+  /**
+   * Replaces the call, cast and info handlers by those that `define` registers, on top of a stack.
+   * With `discardOld` the replaced ones are forgotten.
+   */
+  become(define: (self: ActorBuilder) => unknown, options?: { discardOld?: boolean }): void;
+  /** Goes back to the handlers before the last `become`; does nothing if there are none. */
+  unbecome(): void;
+}
+
+/** Messages by the name under which `onInfo` knows them. */
+export interface InfoMessages {
+  down: DownMessage;
+  exit: ExitMessage;
+  timeout: TimeoutMessage;
+  moved: MovedMessage;
+}
+
+/** Registers what an actor does. Every method but the timers returns the builder. */
+export interface ActorBuilder<TCalls extends object = NoHandlers, TCasts extends object = NoHandlers> {
+  /** Registers a request-reply handler. What it throws rejects the caller. */
+  onCall<K extends string, F extends (...args: any[]) => any>(
+    name: K,
+    handler: F,
+  ): ActorBuilder<TCalls & { [P in K]: F }, TCasts>;
+  /** Registers a fire-and-forget handler. What it throws crashes the actor. */
+  onCast<K extends string, F extends (...args: any[]) => any>(
+    name: K,
+    handler: F,
+  ): ActorBuilder<TCalls, TCasts & { [P in K]: F }>;
+  /** Registers a handler for messages of the system. */
+  onInfo<K extends keyof InfoMessages>(
+    type: K,
+    handler: (message: InfoMessages[K]) => unknown,
+  ): ActorBuilder<TCalls, TCasts>;
+  /** Adds something to do when the actor ends or is started again; several run in order. */
+  onTerminate(handler: () => unknown): ActorBuilder<TCalls, TCasts>;
+  /** Registers the deferred part of the start; runs if the factory returns `{ continue: data }`. */
+  onContinue(handler: (data: any) => unknown): ActorBuilder<TCalls, TCasts>;
+  /** Runs before `onTerminate` when a crash leads to a restart. */
+  preRestart(handler: (error: unknown) => unknown): ActorBuilder<TCalls, TCasts>;
+  /** Runs after the factory of the incarnation that follows a crash. */
+  postRestart(handler: (error: unknown) => unknown): ActorBuilder<TCalls, TCasts>;
+  /** Lets the actor be moved to another node. */
+  migratable(state: { getState: () => any; setState: (state: any) => void }): ActorBuilder<TCalls, TCasts>;
+  /** How crashed children are treated. */
+  childSupervision(options: Partial<ChildSupervisionOptions>): ActorBuilder<TCalls, TCasts>;
+  /** Has `onInfo("timeout")` told when no message came for that long; 0 disables. */
+  setIdleTimeout(timeoutMs: number): ActorBuilder<TCalls, TCasts>;
+  /** The idle timeout in milliseconds; 0 is none. */
+  getIdleTimeout(): number;
+  /** Sends a message to oneself after `delayMs` milliseconds. */
+  sendAfter(message: any, delayMs: number): TimerRef;
+  /** Sends a message to oneself every `intervalMs` milliseconds. */
+  sendInterval(message: any, intervalMs: number): TimerRef;
+  /** Cancels a timer; false if there was nothing left to cancel. */
+  cancelTimer(timerRef: TimerRef): boolean;
+  /** Cancels all timers of this actor. */
+  cancelAllTimers(): void;
+}
+
+/** Handler tables stay fast objects whose prototype has nothing in it, so no method name finds a stranger. */
+const HandlerTable = function HandlerTable() {} as unknown as new () => Handlers;
+(HandlerTable as unknown as { prototype: object }).prototype = Object.create(null);
+const NO_HANDLERS: Handlers = Object.freeze(new HandlerTable());
+
+/** What few functional actors need. */
+class Extras {
+  infos: Handlers = new HandlerTable();
+  terminators: (() => unknown)[] = [];
+  continuation: ((data: any) => unknown) | undefined;
+  preRestart: ((error: unknown) => unknown) | undefined;
+  postRestart: ((error: unknown) => unknown) | undefined;
+  migration: { getState: () => any; setState: (state: any) => void } | undefined;
+  supervision: ChildSupervisionOptions | undefined;
+  /** Handlers before each `become`. */
+  readonly stack: { calls: Handlers; casts: Handlers; infos: Handlers }[] = [];
+}
+
+/** A functional actor: context, builder and behaviour in one. */
+export class FunctionalActor implements Behaviour {
+  readonly #cell: ActorCell;
+  #extras: Extras | undefined;
+
+  constructor(cell: ActorCell) {
+    this.#cell = cell;
+  }
+
+  #more(): Extras {
+    this.#extras ??= new Extras();
+    return this.#extras;
+  }
+
+  get self(): ActorRef {
+    return this.#cell.ref;
+  }
+
+  get parent(): ActorRef | undefined {
+    return this.#cell.parent?.ref;
+  }
+
+  get system(): ActorSystem {
+    return systemOf(this.#cell);
+  }
+
+  // The builder.
+
+  onCall(name: string, handler: (...args: any[]) => unknown): this {
+    assertHandler(`onCall("${name}")`, handler);
+    const cell = this.#cell;
+    if (cell.calls === NO_HANDLERS) cell.calls = new HandlerTable();
+    (cell.calls as Handlers)[name] = handler;
+    return this;
+  }
+
+  onCast(name: string, handler: (...args: any[]) => unknown): this {
+    assertHandler(`onCast("${name}")`, handler);
+    const cell = this.#cell;
+    if (cell.casts === NO_HANDLERS) cell.casts = new HandlerTable();
+    (cell.casts as Handlers)[name] = handler;
+    return this;
+  }
+
+  onInfo(type: string, handler: (message: any) => unknown): this {
+    assertHandler(`onInfo("${type}")`, handler);
+    this.#more().infos[type] = handler;
+    return this;
+  }
+
+  onTerminate(handler: () => unknown): this {
+    assertHandler("onTerminate", handler);
+    this.#more().terminators.push(handler);
+    return this;
+  }
+
+  onContinue(handler: (data: any) => unknown): this {
+    assertHandler("onContinue", handler);
+    this.#more().continuation = handler;
+    return this;
+  }
+
+  preRestart(handler: (error: unknown) => unknown): this {
+    assertHandler("preRestart", handler);
+    this.#more().preRestart = handler;
+    return this;
+  }
+
+  postRestart(handler: (error: unknown) => unknown): this {
+    assertHandler("postRestart", handler);
+    this.#more().postRestart = handler;
+    return this;
+  }
+
+  migratable(state: { getState: () => any; setState: (state: any) => void }): this {
+    assertHandler("migratable getState", state?.getState);
+    assertHandler("migratable setState", state?.setState);
+    this.#more().migration = state;
+    return this;
+  }
+
+  childSupervision(options: Partial<ChildSupervisionOptions>): this {
+    assertChildSupervisionOptions("childSupervision", options);
+    this.#more().supervision = options as ChildSupervisionOptions;
+    return this;
+  }
+
+  setIdleTimeout(timeoutMs: number): this {
+    setIdleTimeout(this.#cell, timeoutMs);
+    return this;
+  }
+
+  getIdleTimeout(): number {
+    return this.#cell.extra?.idleTimeoutMs ?? 0;
+  }
+
+  sendAfter(message: unknown, delayMs: number): TimerRef {
+    return startTimer(this.#cell, message, delayMs, false);
+  }
+
+  sendInterval(message: unknown, intervalMs: number): TimerRef {
+    return startTimer(this.#cell, message, intervalMs, true);
+  }
+
+  cancelTimer(timerRef: TimerRef): boolean {
+    return cancelTimer(this.#cell, timerRef);
+  }
+
+  cancelAllTimers(): void {
+    cancelAllTimers(this.#cell);
+  }
+
+  // The context.
+
+  spawn(definition: any, options?: SpawnOptions): any {
+    return this.system.spawnChild(this.self, definition, options);
+  }
+
+  stop(ref: ActorRef): Promise<void> {
+    return stop(ref._cell);
+  }
+
+  stopChild(ref: ActorRef): Promise<void> {
+    return stop(ref._cell);
+  }
+
+  getChildren(): ActorRef[] {
+    return childrenOf(this.#cell);
+  }
+
+  countChildren(): number {
+    return this.getChildren().length;
+  }
+
+  watch(ref: ActorRef): WatchRef {
+    return watch(this.#cell, ref);
+  }
+
+  unwatch(watchRef: WatchRef): void {
+    unwatch(this.#cell, watchRef);
+  }
+
+  link(ref: ActorRef): LinkRef {
+    return link(this.#cell, ref);
+  }
+
+  unlink(linkRef: LinkRef): void {
+    unlink(this.#cell, linkRef);
+  }
+
+  exit(target: unknown = "normal", reason: unknown = "normal"): void {
+    const ref = target as ActorRef | null;
+    if (ref !== null && typeof ref === "object" && ref._cell !== undefined) exit(this.#cell, ref._cell, reason);
+    else if (target === "normal" || target === "kill") void stop(this.#cell);
+    else exit(this.#cell, this.#cell, target);
+  }
+
+  setTrapExit(trap: boolean): void {
+    setTrapExit(this.#cell, trap);
+  }
+
+  getActorByName(name: string): Promise<any> {
+    return this.system.getActorByName(name);
+  }
+
+  stash(): void {
+    stash(this.#cell);
+  }
+
+  unstash(): void {
+    unstash(this.#cell, 1);
+  }
+
+  unstashAll(): void {
+    unstash(this.#cell, UNSTASH_ALL);
+  }
+
+  clearStash(): void {
+    clearStash(this.#cell);
+  }
+
+  become(define: (self: any) => unknown, options?: { discardOld?: boolean }): void {
+    assertHandler("become", define);
+    const cell = this.#cell;
+    const extras = this.#more();
+    const old = { calls: cell.calls as Handlers, casts: cell.casts as Handlers, infos: extras.infos };
+    cell.calls = NO_HANDLERS;
+    cell.casts = NO_HANDLERS;
+    extras.infos = new HandlerTable();
+    try {
+      define(this);
+    } catch (error) {
+      this.#restore(old);
+      throw error;
+    }
+    if (options?.discardOld !== true) extras.stack.push(old);
+  }
+
+  unbecome(): void {
+    const old = this.#extras?.stack.pop();
+    if (old !== undefined) this.#restore(old);
+  }
+
+  #restore(handlers: { calls: Handlers; casts: Handlers; infos: Handlers }): void {
+    this.#cell.calls = handlers.calls;
+    this.#cell.casts = handlers.casts;
+    this.#more().infos = handlers.infos;
+  }
+
+  // The behaviour.
+
+  handleCall(_message: unknown): unknown {
+    return undefined;
+  }
+
+  handleCast(_message: unknown): unknown {
+    return undefined;
+  }
+
+  handleInfo(message: InfoMessage): unknown {
+    return this.#extras?.infos[message.type]?.(message);
+  }
+
+  handleContinue(data: unknown): unknown {
+    return this.#extras?.continuation?.(data);
+  }
+
+  async terminate(): Promise<void> {
+    for (const handler of this.#extras?.terminators ?? []) await handler();
+  }
+
+  /** @internal */
+  get _extras(): Extras | undefined {
+    return this.#extras;
+  }
+}
+
+function assertHandler(what: string, handler: unknown): void {
+  if (typeof handler !== "function") throw new InvalidArgumentError(what, "a function", handler);
+}
+
+/** Phantom key under which a definition remembers its types. */
+declare const TYPES: unique symbol;
+
+/** A kind of functional actors, made by {@link createActor}. */
+export interface ActorDefinition<
+  TArgs extends any[] = any[],
+  TCalls extends object = any,
+  TCasts extends object = any,
+> {
+  /** Name for people and for remote spawns. */
+  readonly className: string;
+  /** @internal */
+  readonly [TYPES]?: { args: TArgs; calls: TCalls; casts: TCasts };
+}
+
+/** The arguments that `spawn` has to be given. */
+export type DefinitionArgs<D> = D extends ActorDefinition<infer A, any, any> ? A : any[];
+
+/** The call handlers of a definition. */
+export type ExtractCalls<D> = D extends ActorDefinition<any, infer C, any> ? C : never;
+
+/** The cast handlers of a definition. */
+export type ExtractCasts<D> = D extends ActorDefinition<any, any, infer C> ? C : never;
+
+/** The ref that `spawn` gives for a definition. */
+export type ActorRefFrom<D> =
+  D extends ActorDefinition<any, infer C, infer S> ? TypedActorRef<AsHandlers<C>, AsHandlers<S>> : never;
+
+/** The ref that `spawn` gives for a definition or a class. */
+export type DefinitionRef<D> = D extends ActorClass
+  ? ActorRef
+  : D extends ActorDefinition<any, infer C, infer S>
+    ? TypedActorRef<AsHandlers<C>, AsHandlers<S>>
+    : ActorRef;
+
+type AsHandlers<T> = T extends AnyHandlers ? T : AnyHandlers;
+
+type Factory = (ctx: any, self: any, ...args: any[]) => unknown;
+
+const factories = new WeakMap<object, Factory>();
+
+/** How the runtime brings functional actors of one kind to life. */
+class FunctionalDefinition implements Definition, ActorDefinition {
+  constructor(
+    readonly className: string,
+    factory: Factory,
+  ) {
+    factories.set(this, factory);
+  }
+
+  start(cell: ActorCell, args: readonly unknown[]): unknown {
+    const actor = new FunctionalActor(cell);
+    cell.behaviour = actor;
+    cell.calls = NO_HANDLERS;
+    cell.casts = NO_HANDLERS;
+    return (factories.get(this) as Factory)(actor, actor, ...args);
+  }
+
+  terminates(cell: ActorCell): boolean {
+    const extras = (cell.behaviour as FunctionalActor)._extras;
+    return extras !== undefined && (extras.terminators.length > 0 || extras.preRestart !== undefined);
+  }
+
+  childSupervision(cell: ActorCell): ChildSupervisionOptions | undefined {
+    return (cell.behaviour as FunctionalActor | null)?._extras?.supervision;
+  }
+
+  preRestart(cell: ActorCell, error: unknown): unknown {
+    return (cell.behaviour as FunctionalActor | null)?._extras?.preRestart?.(error);
+  }
+
+  postRestart(cell: ActorCell, error: unknown): unknown {
+    return (cell.behaviour as FunctionalActor | null)?._extras?.postRestart?.(error);
+  }
+
+  makeRef(cell: ActorCell): ActorRef {
+    return new TypedActorRef(cell, cell.incarnation);
+  }
+}
+
+/** Whether a value was made by {@link createActor}. */
+export function isActorDefinition(value: unknown): value is ActorDefinition & Definition {
+  return value instanceof FunctionalDefinition;
+}
+
+let anonymous = 0;
+
+/**
+ * Defines a kind of actors by a factory that registers handlers. Return the builder to have the types inferred.
+ *
+ * @param name name for logs, telemetry and remote spawns; without one the definition gets a number.
+ * @example
+ * const Counter = createActor("Counter", (ctx, self, initial: number) => {
+ *   let count = initial;
+ *   return self.onCall("increment", () => ++count);
+ * });
+ */
+export function createActor<TArgs extends any[], TCalls extends object, TCasts extends object>(
+  factory: (ctx: ActorContext, self: ActorBuilder, ...args: TArgs) => ActorBuilder<TCalls, TCasts>,
+): ActorDefinition<TArgs, TCalls, TCasts>;
+export function createActor<TArgs extends any[], TCalls extends object, TCasts extends object>(
+  name: string,
+  factory: (ctx: ActorContext, self: ActorBuilder, ...args: TArgs) => ActorBuilder<TCalls, TCasts>,
+): ActorDefinition<TArgs, TCalls, TCasts>;
+export function createActor<TArgs extends any[]>(
+  factory: (
+    ctx: ActorContext,
+    self: ActorBuilder,
+    ...args: TArgs
+  ) => void | InitContinue | Promise<void | InitContinue | ActorBuilder<any, any>>,
+): ActorDefinition<TArgs, AnyHandlers, AnyHandlers>;
+export function createActor<TArgs extends any[]>(
+  name: string,
+  factory: (
+    ctx: ActorContext,
+    self: ActorBuilder,
+    ...args: TArgs
+  ) => void | InitContinue | Promise<void | InitContinue | ActorBuilder<any, any>>,
+): ActorDefinition<TArgs, AnyHandlers, AnyHandlers>;
+export function createActor(first: string | Factory, second?: Factory): ActorDefinition {
+  const factory = typeof first === "function" ? first : second;
+  assertHandler("createActor", factory);
+  if (typeof first === "string") assertName("actor name", first);
+  const name = typeof first === "string" ? first : factory?.name || `FunctionalActor#${++anonymous}`;
+  return new FunctionalDefinition(name, factory as Factory);
+}

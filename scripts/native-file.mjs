@@ -1,0 +1,20 @@
+// Where a locally built addon lives. The name says the platform, so that a folder shared between machines
+// (a container's bind mount, a synced disk) never hands one machine the addon of another.
+
+import { fileURLToPath } from "node:url";
+
+/** The repository's root folder. */
+export const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** `linux-x64-gnu`, `darwin-arm64`, `win32-x64-msvc`: the platform part of the addon's file name. */
+export function hostTriple() {
+  const base = `${process.platform}-${process.arch}`;
+  if (process.platform === "win32") return `${base}-msvc`;
+  if (process.platform !== "linux") return base;
+  return process.report.getReport().header.glibcVersionRuntime ? `${base}-gnu` : `${base}-musl`;
+}
+
+/** Path of the addon for this machine, relative to the root. */
+export function nativeFile() {
+  return `native/libeam.${hostTriple()}.node`;
+}

@@ -1,0 +1,97 @@
+//! The functions of a kernel as Node-API callbacks: arguments out, panics caught.
+
+use crate::kernel::Shell;
+use crate::raw;
+use napi::sys;
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+/// Every function of a kernel, by the name that JavaScript uses.
+pub const ALL: [(&CStr, Callback); 7] = [
+    (c"enter", enter),
+    (c"submit", submit),
+    (c"control", control),
+    (c"controlText", control_text),
+    (c"listing", listing),
+    (c"chunk", chunk),
+    (c"dispose", dispose),
+];
+
+/// Runs a callback's work on its shell. A panic becomes a JavaScript error: it must not cross into C.
+fn guarded<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    work: impl FnOnce(&Shell, [sys::napi_value; N]) -> sys::napi_value,
+) -> sys::napi_value {
+    let (data, args) = raw::call_info::<N>(env, info);
+    // SAFETY: `data` is the shell that `kernel::create` gave to the function; it lives until the
+    // environment ends, and shells are only used on their environment's thread.
+    let shell = unsafe { &*data.cast::<Shell>() };
+    match catch_unwind(AssertUnwindSafe(|| work(shell, args))) {
+        Ok(value) => value,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            raw::throw(env, c"KERNEL_PANIC", &format!("the libeam runtime panicked: {text}"));
+            ptr::null_mut()
+        }
+    }
+}
+
+unsafe extern "C" fn enter(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<0>(env, info, |shell, _| {
+        shell.enter(env);
+        ptr::null_mut()
+    })
+}
+
+unsafe extern "C" fn submit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<0>(env, info, |shell, _| {
+        shell.submit();
+        ptr::null_mut()
+    })
+}
+
+unsafe extern "C" fn control(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<1>(env, info, |shell, [op]| {
+        shell.control(env, raw::u32_argument(env, op), None);
+        ptr::null_mut()
+    })
+}
+
+unsafe extern "C" fn control_text(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<2>(env, info, |shell, [op, text]| {
+        shell.control(env, raw::u32_argument(env, op), raw::string_argument(env, text).as_deref());
+        ptr::null_mut()
+    })
+}
+
+unsafe extern "C" fn listing(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<0>(env, info, |shell, _| {
+        let copied = shell.with_listing(|words| raw::copy(env, words));
+        copied.unwrap_or_else(|error| {
+            raw::throw(env, c"KERNEL_MEMORY", &error.reason);
+            ptr::null_mut()
+        })
+    })
+}
+
+unsafe extern "C" fn chunk(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<1>(env, info, |shell, [index]| match shell.chunk(env, raw::u32_argument(env, index)) {
+        Ok(view) => view.unwrap_or(ptr::null_mut()),
+        Err(error) => {
+            raw::throw(env, c"KERNEL_MEMORY", &error.reason);
+            ptr::null_mut()
+        }
+    })
+}
+
+unsafe extern "C" fn dispose(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<0>(env, info, |shell, _| {
+        shell.dispose();
+        ptr::null_mut()
+    })
+}
