@@ -26,6 +26,8 @@ export interface NativeKernel {
   enter(): void;
   /** Consumes the submission queue. */
   submit(): void;
+  /** Takes the next message of the actor in the first argument word; the first result word says if there is one. */
+  next(): void;
   /** Performs an operation with the arguments in the header. */
   control(op: number): void;
   /** The same for operations that need a name. */

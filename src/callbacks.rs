@@ -10,9 +10,10 @@ use std::ptr;
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// Every function of a kernel, by the name that JavaScript uses.
-pub const ALL: [(&CStr, Callback); 7] = [
+pub const ALL: [(&CStr, Callback); 8] = [
     (c"enter", enter),
     (c"submit", submit),
+    (c"next", next),
     (c"control", control),
     (c"controlText", control_text),
     (c"listing", listing),
@@ -51,6 +52,13 @@ unsafe extern "C" fn enter(env: sys::napi_env, info: sys::napi_callback_info) ->
 unsafe extern "C" fn submit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     guarded::<0>(env, info, |shell, _| {
         shell.submit();
+        ptr::null_mut()
+    })
+}
+
+unsafe extern "C" fn next(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<0>(env, info, |shell, _| {
+        shell.next();
         ptr::null_mut()
     })
 }

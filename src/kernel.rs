@@ -88,6 +88,13 @@ impl Shell {
         }
     }
 
+    /// The next message of one actor.
+    pub fn next(&self) {
+        if let Some(live) = self.live.borrow_mut().as_mut() {
+            live.kernel.next();
+        }
+    }
+
     /// One operation.
     pub fn control(&self, env: sys::napi_env, op: u32, text: Option<&str>) {
         let mut live = self.live.borrow_mut();

@@ -40,7 +40,7 @@ import {
   SUBMIT_UNREAD,
   SUBMIT_WORDS,
 } from "./protocol.js";
-import { isThenable, type Outcome, pump, runMessage, runPlain } from "./run.js";
+import { isThenable, type Outcome, pump, runCast, runMessage, runPlain } from "./run.js";
 import { notFound, timedOut } from "./send.js";
 import { deliverDown, deliverExit, signalled, unlinked } from "./signals.js";
 import { PendingCall } from "./slots.js";
@@ -49,6 +49,8 @@ import { deliverTick } from "./timers.js";
 
 const COMPLETE_AT = HEADER_WORDS + SUBMIT_WORDS;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
+/** Words below this are casts: their kind is 0, so the word is the slot. */
+const CASTS_END = 2 ** SLOT_BITS;
 /** The ring's word for nothing. */
 const NIL = 0xffff_ffff;
 
@@ -72,8 +74,17 @@ export function runBatch(kernel: Kernel): number {
       at = unreadFrom(kernel, at, end);
       continue;
     }
-    const outcome = isEvent ? runSignal(kernel, cell, word & SLOT_MASK, at) : runEntry(cell, word);
-    at += isEvent ? EVENT_WORDS : 2;
+    let outcome: Outcome;
+    if (word < CASTS_END && !telemetry.active) {
+      outcome = runCast(cell, word);
+      at += 2;
+    } else if (isEvent) {
+      outcome = runSignal(kernel, cell, word & SLOT_MASK, at);
+      at += EVENT_WORDS;
+    } else {
+      outcome = runEntry(cell, word);
+      at += 2;
+    }
     if (outcome !== null) void pump(cell, outcome, cell.runningSlot);
   }
   return count;

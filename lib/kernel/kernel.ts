@@ -21,6 +21,7 @@ import { runBatch } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
 import {
   CHUNK_ACTORS,
+  FLAG_RUNNING,
   H_ARGS,
   H_MORE,
   H_RESULTS,
@@ -41,8 +42,8 @@ import { TelemetryEvents, telemetry } from "./telemetry.js";
 export const BUDGET_MESSAGES = 1024;
 /** Milliseconds per turn of the event loop, looked at between batches. */
 export const BUDGET_MS = 1;
-/** Messages between two looks at the clock while messages run inline. */
-const CLOCK_INTERVAL = 64;
+/** Messages between two looks at the clock. */
+const CLOCK_INTERVAL = 32;
 
 const SUBMIT_END = HEADER_WORDS + SUBMIT_WORDS;
 const RESOLVED = Promise.resolve();
@@ -84,17 +85,20 @@ export class Kernel {
   private readonly chunks: Uint32Array[] = [];
   /** Next free word of the submission queue. */
   private submitAt = HEADER_WORDS;
-  /** A flush is scheduled. */
+  /** A flush is scheduled for this turn. */
   private scheduled = false;
+  /** A flush is scheduled for the next turn. */
+  private turnScheduled = false;
   /** A batch is being walked through. */
   private running = false;
   /** Messages until the next look at the clock. */
   private untilClock = CLOCK_INTERVAL;
-  /** When this turn's budget was renewed, in milliseconds; 0 if nothing has been spent since. */
-  private turnStart = 0;
+  /** When the budget was last renewed, in milliseconds. */
+  private turnStart = performance.now();
   private disposed = false;
   private readonly flushSoon = (): void => this.flush();
   private readonly flushNextTurn = (): void => {
+    this.turnScheduled = false;
     this.renew();
     this.flush();
   };
@@ -124,6 +128,39 @@ export class Kernel {
     if (!this.scheduled) this.schedule();
   }
 
+  /**
+   * The same for a message. If a handler of the actor runs, its end looks for more, so no flush is needed before.
+   */
+  pushFor(cell: ActorCell, kind: number, slot: number): void {
+    const { page, submitAt } = this;
+    page[submitAt] = cell.index;
+    page[submitAt + 1] = (kind << SLOT_BITS) | slot;
+    this.submitAt = submitAt + 2;
+    if (submitAt + 2 >= SUBMIT_END) this.submit();
+    if (this.scheduled) return;
+    if ((cell.words[cell.at] & FLAG_RUNNING) === 0) this.schedule();
+    else if (!this.turnScheduled) this.scheduleTurn();
+  }
+
+  /** The same for news that can wait for the next flush, or the next turn if there is none before. */
+  pushLazily(actor: number, kind: number, slot: number): void {
+    const { page, submitAt } = this;
+    page[submitAt] = actor;
+    page[submitAt + 1] = (kind << SLOT_BITS) | slot;
+    this.submitAt = submitAt + 2;
+    if (submitAt + 2 >= SUBMIT_END) this.submit();
+    if (!this.scheduled && !this.turnScheduled) this.scheduleTurn();
+  }
+
+  /** Takes the next message of an actor; it is at H_NEXT then. */
+  next(cell: ActorCell): boolean {
+    this.args[0] = cell.index;
+    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
+    this.submitAt = HEADER_WORDS;
+    this.native.next();
+    return this.results[0] !== 0;
+  }
+
   /** Appends a pair and the word that belongs to it; both stay in one batch. */
   pushTimed(actor: number, kind: number, slot: number, word: number): void {
     if (this.submitAt + 4 > SUBMIT_END) this.submit();
@@ -144,7 +181,7 @@ export class Kernel {
 
   /** Tells the core that a call which ran inline waits for a promise. A negative timeout is the default. */
   submitStarted(cell: ActorCell, slot: number, timeoutMs: number): void {
-    if (timeoutMs < 0) this.push(cell.index, SUBMIT_STARTED, slot);
+    if (timeoutMs < 0) this.pushLazily(cell.index, SUBMIT_STARTED, slot);
     else this.pushTimed(cell.index, SUBMIT_STARTED_TIMED, slot, timeoutMs);
   }
 
@@ -194,49 +231,54 @@ export class Kernel {
     return (index % CHUNK_ACTORS) * STATE_WORDS;
   }
 
-  /** Accounts for one message that runs inline, and looks at the clock now and then. */
-  spend(): void {
-    this.budget--;
-    if (--this.untilClock > 0) return;
+  /** Accounts for messages that have run, and looks at the clock now and then. */
+  spend(count: number): void {
+    this.budget -= count;
+    this.untilClock -= count;
+    if (this.untilClock > 0) return;
     this.untilClock = CLOCK_INTERVAL;
-    const now = performance.now();
-    if (this.turnStart === 0) this.turnStart = now;
-    else if (now - this.turnStart > BUDGET_MS) this.budget = 0;
-    if (this.budget <= 0 && !this.scheduled) this.schedule();
+    if (performance.now() - this.turnStart > BUDGET_MS) this.budget = 0;
+    if (this.budget <= 0 && !this.turnScheduled) this.scheduleTurn();
   }
 
   private renew(): void {
     this.budget = BUDGET_MESSAGES;
-    this.turnStart = 0;
+    this.turnStart = performance.now();
     this.untilClock = CLOCK_INTERVAL;
     telemetry.refresh();
   }
 
   /** Has `flush` run soon: in this turn while there is budget, in the next one otherwise. */
-  schedule(): void {
-    if (this.disposed) return;
+  private schedule(): void {
+    if (this.budget <= 0) {
+      if (!this.turnScheduled) this.scheduleTurn();
+      return;
+    }
     this.scheduled = true;
-    if (this.budget > 0) RESOLVED.then(this.flushSoon);
-    else setImmediate(this.flushNextTurn);
+    RESOLVED.then(this.flushSoon);
+  }
+
+  private scheduleTurn(): void {
+    if (this.disposed) return;
+    this.turnScheduled = true;
+    setImmediate(this.flushNextTurn);
   }
 
   private flush(): void {
     this.scheduled = false;
     if (this.running || this.disposed) return;
     this.running = true;
-    const start = performance.now();
     try {
       do {
         this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
         this.submitAt = HEADER_WORDS;
         this.native.enter();
-        this.budget -= runBatch(this);
-        if (this.budget > 0 && performance.now() - start > BUDGET_MS) this.budget = 0;
+        this.spend(runBatch(this));
       } while (this.budget > 0 && this.hasWork());
     } finally {
       this.running = false;
     }
-    if (this.hasWork() && !this.scheduled) this.schedule();
+    if (!this.scheduled && this.hasWork()) this.schedule();
   }
 
   private hasWork(): boolean {

@@ -78,7 +78,7 @@ export function spawn(kernel: Kernel, request: SpawnRequest): ActorCell {
   const index = results[1];
   const words = kernel.chunkOf(index);
   const at = kernel.wordOf(index);
-  const cell = new ActorCell(kernel, words, at, index, results[2], definition, request.args, name, parent);
+  const cell = new ActorCell(kernel, { words, at, index, generation: results[2] }, definition, request);
   kernel.cells[index] = cell;
   if (telemetry.active) announceSpawn(cell);
   const result = firstInit(cell);
@@ -299,8 +299,8 @@ function terminateWith(cell: ActorCell, restarting: boolean): unknown {
   return isThenable(before) ? before.then(() => behaviour?.terminate()) : behaviour?.terminate();
 }
 
-/** Stops an actor and everything below it; resolves when it is gone. */
-export function stop(cell: ActorCell): Promise<void> {
+/** Stops an actor and everything below it; resolves when it is gone. `caller` is the actor that asks for it. */
+export function stop(cell: ActorCell, caller: ActorCell | null = cell.kernel.current): Promise<void> {
   const { kernel } = cell;
   if (cell.dead) return RESOLVED;
   kernel.args[0] = cell.index;
@@ -314,7 +314,7 @@ export function stop(cell: ActorCell): Promise<void> {
   const extra = cell.more();
   if (extra.stopStarted === 0) extra.stopStarted = performance.now();
   // An actor that waits for its own end, or an ancestor's, would wait for itself.
-  if (isWithin(kernel.current, cell)) return RESOLVED;
+  if (isWithin(caller, cell)) return RESOLVED;
   return new Promise((resolve) => extra.stopWaiters.push(resolve));
 }
 

@@ -88,7 +88,7 @@ function callInline(
 ): Promise<any> {
   const { words, at } = cell;
   const outer = kernel.current;
-  kernel.spend();
+  kernel.spend(1);
   words[at] = FLAG_RUNNING;
   kernel.current = cell;
   kernel.inlineDepth++;
@@ -133,9 +133,8 @@ function awaitInline(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<any> {
-  const pending = new PendingCall(method, value);
-  const slot = kernel.slots.alloc(undefined, pending);
-  pending.timeoutMs = timeoutMs;
+  const pending = new PendingCall(method, value, timeoutMs);
+  const slot = kernel.slots.allocValue(pending);
   cell.words[cell.at + 1]++;
   kernel.submitStarted(cell, slot, timeoutMs);
   if (signal !== undefined) pending.abortable(signal, () => abort(kernel, pending, slot, signal));
@@ -151,9 +150,8 @@ function deferInline(
   value: any,
   timeoutMs: number,
 ): Promise<any> {
-  const pending = new PendingCall(method, value);
+  const pending = new PendingCall(method, value, timeoutMs);
   cell.stashing = STASH_IMPOSSIBLE;
-  pending.timeoutMs = timeoutMs;
   stashFresh(cell, pending, timeoutMs === DEFAULT_DEADLINE ? kernel.callTimeoutMs : timeoutMs);
   endInline(kernel, cell);
   return pending.promise;
@@ -207,11 +205,10 @@ function enqueueCall(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<any> {
-  const pending = new PendingCall(method, value);
-  const slot = kernel.slots.alloc(undefined, pending);
-  pending.timeoutMs = timeoutMs;
+  const pending = new PendingCall(method, value, timeoutMs);
+  const slot = kernel.slots.allocValue(pending);
   cell.words[cell.at + 1]++;
-  if (timeoutMs === DEFAULT_DEADLINE) kernel.push(cell.index, SUBMIT_CALL, slot);
+  if (timeoutMs === DEFAULT_DEADLINE) kernel.pushFor(cell, SUBMIT_CALL, slot);
   else kernel.pushTimed(cell.index, SUBMIT_CALL_TIMED, slot, timeoutMs);
   if (signal !== undefined) pending.abortable(signal, () => abort(kernel, pending, slot, signal));
   return pending.promise;
@@ -236,7 +233,7 @@ export function castMethod(cell: ActorCell, method: string, args: any[]): void {
   }
   const slot = kernel.slots.alloc(method, args);
   words[at + 1]++;
-  kernel.push(cell.index, SUBMIT_CAST, slot);
+  kernel.pushFor(cell, SUBMIT_CAST, slot);
 }
 
 /** Sends a cast with a whole message. */
@@ -248,7 +245,7 @@ export function cast(cell: ActorCell, message: unknown): void {
   }
   const slot = kernel.slots.alloc(undefined, message);
   words[at + 1]++;
-  kernel.push(cell.index, SUBMIT_CAST, slot);
+  kernel.pushFor(cell, SUBMIT_CAST, slot);
 }
 
 /** The error for a message to an actor that is gone. */

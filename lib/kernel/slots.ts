@@ -14,35 +14,38 @@ import { SLOT_BITS } from "./protocol.js";
 
 const SLOTS_MAX = 2 ** SLOT_BITS;
 
+/** Withdraws a call when its signal aborts. */
+interface Abortion {
+  signal: AbortSignal;
+  onAbort: () => void;
+}
+
 /** A call that has not been answered at once. */
 export class PendingCall {
-  /** What the caller holds. */
-  readonly promise: Promise<any>;
-  readonly #resolve: (value: any) => void;
-  readonly #reject: (error: unknown) => void;
   /** The caller has its answer; what the handler still does concerns nobody. */
   settled = false;
-  /** Its own timeout in milliseconds; -1 for the system's default. */
-  timeoutMs = -1;
-  /** Withdraws the call when its signal aborts. */
-  private signal: AbortSignal | undefined;
-  private onAbort: (() => void) | undefined;
+  /** What the caller holds. */
+  readonly promise: Promise<any>;
+  private readonly accept: (value: any) => void;
+  private readonly refuse: (error: unknown) => void;
+  private abortion: Abortion | undefined = undefined;
 
   constructor(
     /** Method name, or undefined when `value` is a whole message. */
     readonly method: string | undefined,
     /** Arguments, or the message. */
     readonly value: any,
+    /** Its own timeout in milliseconds; -1 for the system's default. */
+    readonly timeoutMs: number,
   ) {
     this.promise = new Promise(captureResolvers);
-    this.#resolve = capturedResolve;
-    this.#reject = capturedReject;
+    this.accept = capturedResolve;
+    this.refuse = capturedReject;
   }
 
   /** Withdraws the call with `onAbort` when the signal aborts before an answer. */
   abortable(signal: AbortSignal, onAbort: () => void): void {
-    this.signal = signal;
-    this.onAbort = onAbort;
+    this.abortion = { signal, onAbort };
     signal.addEventListener("abort", onAbort, { once: true });
   }
 
@@ -50,23 +53,22 @@ export class PendingCall {
   resolve(value: unknown): void {
     if (this.settled) return;
     this.settled = true;
-    if (this.signal !== undefined) this.forgetSignal();
-    this.#resolve(value);
+    if (this.abortion !== undefined) this.forgetSignal(this.abortion);
+    this.accept(value);
   }
 
   /** Refuses the caller, once. A refusal that nobody awaits is not an unhandled rejection. */
   reject(error: unknown): void {
     if (this.settled) return;
     this.settled = true;
-    if (this.signal !== undefined) this.forgetSignal();
+    if (this.abortion !== undefined) this.forgetSignal(this.abortion);
     this.promise.catch(ignore);
-    this.#reject(error);
+    this.refuse(error);
   }
 
-  private forgetSignal(): void {
-    this.signal?.removeEventListener("abort", this.onAbort as () => void);
-    this.signal = undefined;
-    this.onAbort = undefined;
+  private forgetSignal({ signal, onAbort }: Abortion): void {
+    signal.removeEventListener("abort", onAbort);
+    this.abortion = undefined;
   }
 }
 
@@ -102,6 +104,19 @@ export class SlotTable {
     this.methods[slot] = method;
     this.values[slot] = value;
     return slot;
+  }
+
+  /** Takes a slot for a value that is not a cast. */
+  allocValue(value: unknown): number {
+    const slot = this.freed.length > 0 ? (this.freed.pop() as number) : this.grow();
+    this.values[slot] = value;
+    return slot;
+  }
+
+  /** Gives the slot of a value that was not a cast back. */
+  freeValue(slot: number): void {
+    this.values[slot] = undefined;
+    this.freed.push(slot);
   }
 
   /** Gives a slot back and lets its value go. */

@@ -197,7 +197,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** Stops a child and everything below it. */
   protected stopChild(ref: ActorRef): Promise<void> {
-    return stop(ref._cell);
+    return stop(ref._cell, this.self._cell);
   }
 
   /** The children in the order in which they were spawned. */

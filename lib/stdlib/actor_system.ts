@@ -704,7 +704,8 @@ function husk(kernel: Kernel, id: ActorId): ActorCell {
     postRestart: () => undefined,
     makeRef: (cell) => new ActorRef(id, { _cellOf: () => cell }),
   };
-  const cell = new ActorCell(kernel, new Uint32Array(4), 0, 0xffff_ffff, 0, definition, NO_ARGS, id.name, null);
+  const place = { words: new Uint32Array(4), at: 0, index: 0xffff_ffff, generation: 0 };
+  const cell = new ActorCell(kernel, place, definition, { args: NO_ARGS, name: id.name, parent: null });
   cell.bury();
   return cell;
 }

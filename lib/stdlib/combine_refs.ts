@@ -32,7 +32,7 @@ export interface CombinedRef<R extends TypedActorRef<any, any>> {
  * A call that no actor handles is rejected with UnknownCallMethodError, such a cast is ignored.
  * @throws InvalidArgumentError if something is not a ref of a functional actor.
  */
-export function combineRefs<R extends TypedActorRef<any, any>>(...refs: R[]): CombinedRef<R> {
+export function combineRefs<R extends readonly TypedActorRef<any, any>[]>(...refs: R): CombinedRef<R[number]> {
   if (refs.length === 0) throw new InvalidArgumentError("combineRefs", "at least one ref", refs);
   for (const ref of refs) {
     if (!(ref instanceof TypedActorRef))
@@ -49,5 +49,5 @@ export function combineRefs<R extends TypedActorRef<any, any>>(...refs: R[]): Co
       target?.cast(method, ...args);
     },
   };
-  return handle as unknown as CombinedRef<R>;
+  return handle as unknown as CombinedRef<R[number]>;
 }

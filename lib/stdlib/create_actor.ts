@@ -273,11 +273,11 @@ export class FunctionalActor implements Behaviour {
   }
 
   stop(ref: ActorRef): Promise<void> {
-    return stop(ref._cell);
+    return stop(ref._cell, this.#cell);
   }
 
   stopChild(ref: ActorRef): Promise<void> {
-    return stop(ref._cell);
+    return stop(ref._cell, this.#cell);
   }
 
   getChildren(): ActorRef[] {

@@ -129,7 +129,7 @@ export class MailboxControl {
 }
 
 function pendingFor(message: unknown, resolve?: (value: any) => void, reject?: (error: any) => void): PendingCall {
-  const pending = new PendingCall(undefined, message);
+  const pending = new PendingCall(undefined, message, -1);
   pending.promise.then(resolve, reject ?? (() => {}));
   return pending;
 }

@@ -33,13 +33,9 @@ impl Kernel {
             OP_SPAWN..=OP_EXIT => self.control_lifecycle(op, &args, text),
             OP_LINK..=OP_TRAP_EXIT => self.control_relations(op, &args),
             OP_TIMER_START..=OP_IDLE => self.control_timers(op, &args),
-            OP_PAUSE..=OP_CANCEL_CALL
-            | OP_PENDING
-            | OP_INJECT
-            | OP_NEXT
-            | OP_BACKLOG
-            | OP_CONTINUE
-            | OP_MAILBOX_LENGTH => self.control_messages(op, &args),
+            OP_PAUSE..=OP_CANCEL_CALL | OP_PENDING | OP_INJECT | OP_BACKLOG | OP_CONTINUE | OP_MAILBOX_LENGTH => {
+                self.control_messages(op, &args)
+            }
             OP_SUPERVISION => self.control_supervision(&args),
             _ => self.control_directory(op, &args, text),
         }
@@ -178,7 +174,6 @@ impl Kernel {
                 STATUS_OK
             }
             OP_INJECT => u32::from(self.inject(actor, second)),
-            OP_NEXT => u32::from(self.next(actor)),
             OP_BACKLOG => {
                 let backlog = self.backlog();
                 self.answer(&[backlog as u32, (backlog >> 32) as u32]);

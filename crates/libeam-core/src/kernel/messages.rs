@@ -1,6 +1,6 @@
 //! Messages on their way into mailboxes: bounds, refusals, the stash, and what is put back in front.
 
-use super::{Event, Kernel, Signal};
+use super::{BLOCKED, Event, Kernel, Signal};
 use crate::actor_id::{ActorIndex, NIL};
 use crate::ring::protocol::*;
 use crate::table::{Overflow, Phase};
@@ -21,18 +21,27 @@ impl Kernel {
     /// Whether messages for this actor are refused.
     #[inline]
     fn refuses(&self, actor: ActorIndex) -> bool {
-        !self.table.exists(actor) || self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0
+        self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0
     }
 
+    #[inline]
     pub(super) fn accept_cast(&mut self, actor: ActorIndex, slot: u32) {
-        if self.refuses(actor) {
+        let flags = self.table.flags(actor);
+        if flags & (FLAG_STOPPING | FLAG_DEAD) != 0 {
             self.outbox.push(Event::new(EVENT_DROP, actor, &[slot, CAUSE_GONE]));
             return;
         }
-        if self.is_full(actor) && self.overflow(actor, ENTRY_CAST, slot) {
+        let record = self.table.get_mut(actor);
+        if record.capacity != 0 && record.queued >= record.capacity && self.overflow(actor, ENTRY_CAST, slot) {
             return;
         }
-        self.enqueue(actor, entry(ENTRY_CAST, slot));
+        let record = self.table.get_mut(actor);
+        record.queued += 1;
+        record.mailbox.push_back(&mut self.pool, entry(ENTRY_CAST, slot));
+        if !record.scheduled && flags & BLOCKED == 0 {
+            record.scheduled = true;
+            self.run_queue.push(actor);
+        }
     }
 
     pub(super) fn accept_call(&mut self, actor: ActorIndex, slot: u32, timeout_ms: u32) {

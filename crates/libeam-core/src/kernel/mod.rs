@@ -87,6 +87,8 @@ pub struct Kernel {
     run_queue: RunQueue,
     /// Actors that were given messages by the last `enter`.
     issued: Vec<ActorIndex>,
+    /// One of them had more than its turn.
+    leftover: bool,
     /// Events for the isolate, oldest first.
     outbox: Outbox,
     /// Ended actors whose end is in the batch that the isolate now has.
@@ -133,6 +135,7 @@ impl Kernel {
             pool: Pool::default(),
             run_queue: RunQueue::default(),
             issued: Vec::new(),
+            leftover: false,
             outbox: Outbox::default(),
             limbo: Vec::new(),
             consumed: Vec::new(),
@@ -251,18 +254,15 @@ impl Kernel {
             at = self.issue(actor, at);
         }
         self.page.set(H_COMPLETED as usize, (at - COMPLETE_AT) as u32);
+        // Settling accounts for this batch can wait for the next one; messages cannot.
+        self.leftover = self.issued.iter().any(|&actor| !self.table.get(actor).mailbox.is_empty());
         self.publish_more();
     }
 
     /// Tells the isolate whether another `enter` would bring something.
     fn publish_more(&mut self) {
-        // Settling accounts for the last batch can wait for the next one; leftover messages cannot.
-        let leftover = |&actor: &ActorIndex| !self.table.get(actor).mailbox.is_empty();
-        let more = !self.outbox.is_empty() || !self.run_queue.is_empty() || self.issued.iter().any(leftover);
+        let more = self.leftover || !self.outbox.is_empty() || !self.run_queue.is_empty();
         self.page.set(H_MORE as usize, u32::from(more));
-        self.page.set(H_CHUNKS as usize, self.table.chunks().len() as u32);
-        self.page.set(H_NOW_LOW as usize, self.now_us as u32);
-        self.page.set(H_NOW_HIGH as usize, (self.now_us >> 32) as u32);
     }
 
     /// Settles accounts for the batch that the isolate has now consumed.
@@ -359,8 +359,17 @@ impl Kernel {
         }
     }
 
-    /// Takes the next message of one actor for an isolate that has just ended a handler of it.
-    fn next(&mut self, actor: ActorIndex) -> bool {
+    /// Takes the next message of one actor for an isolate that has just ended a handler of it. The
+    /// actor is the first argument in the header; the first result is 1 if the record at [`H_NEXT`] is
+    /// one.
+    pub fn next(&mut self) {
+        self.submit();
+        let actor = self.page.get(H_ARGS as usize);
+        let found = self.take_out_of_turn(actor);
+        self.page.set(H_RESULTS as usize, u32::from(found));
+    }
+
+    fn take_out_of_turn(&mut self, actor: ActorIndex) -> bool {
         if !self.table.exists(actor) || self.table.flags(actor) & BLOCKED != 0 {
             return false;
         }

@@ -54,17 +54,11 @@ protocol! {
     H_COMPLETED = 1;
     /// Header: 1 when the core has events or runnable actors left for another `enter`.
     H_MORE = 2;
-    /// Header: number of state chunks.
-    H_CHUNKS = 3;
-    /// Header: microseconds since the clock's origin, low half, as of the last crossing.
-    H_NOW_LOW = 4;
-    /// Header: the same, high half.
-    H_NOW_HIGH = 5;
     /// Header: first of eight arguments of a control operation.
     H_ARGS = 8;
     /// Header: first of twelve results of a control operation.
     H_RESULTS = 16;
-    /// Header: a record of [`EVENT_WORDS`] words, written by the `next` operation.
+    /// Header: a record of [`EVENT_WORDS`] words, written by `next`.
     H_NEXT = 32;
 
     /// Flag: a handler is running, or its promise is pending.
@@ -219,8 +213,6 @@ protocol! {
     OP_GROUP_MEMBERS = 30;
     /// Control: counters of everything that must not leak.
     OP_COUNTERS = 31;
-    /// Control: take the next message of one actor. args: actor. results: 1 if [`H_NEXT`] holds one.
-    OP_NEXT = 32;
     /// Control: list all actors.
     OP_ACTORS = 33;
     /// Control: number of messages in all mailboxes. results: low, high.
@@ -291,8 +283,5 @@ pub const fn slot_of(entry: u32) -> u32 {
 /// Whether a control operation must know what time it is; the others are spared the clock.
 #[must_use]
 pub const fn needs_time(op: u32) -> bool {
-    matches!(
-        op,
-        OP_CRASH | OP_STOP | OP_EXIT | OP_TERMINATED | OP_TIMER_START | OP_IDLE | OP_STASH | OP_INJECT | OP_NEXT
-    )
+    matches!(op, OP_CRASH | OP_STOP | OP_EXIT | OP_TERMINATED | OP_TIMER_START | OP_IDLE | OP_STASH | OP_INJECT)
 }

@@ -72,28 +72,17 @@ pub struct Plan {
 }
 
 /// What every message may touch.
+///
+/// Perf: one cache line, what messages touch first ("bulk cast", 1,000 actors).
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Actor {
-    /// Counts the users of this index.
-    pub generation: u32,
-    /// Counts the starts of this actor.
-    pub incarnation: u32,
     /// Waiting messages and signals.
     pub mailbox: Queue,
     /// Casts and calls among them; what the capacity bounds.
     pub queued: u32,
     /// Casts and calls at most; 0 is unbounded.
     pub capacity: u32,
-    /// Parent, or `NIL`.
-    pub parent: ActorIndex,
-    /// Oldest child, or `NIL`.
-    pub first_child: ActorIndex,
-    /// Youngest child, or `NIL`.
-    pub last_child: ActorIndex,
-    /// Next older child of the same parent, or `NIL`.
-    pub prev_sibling: ActorIndex,
-    /// Next younger child of the same parent, or `NIL`.
-    pub next_sibling: ActorIndex,
     /// Where in its life.
     pub phase: Phase,
     /// What the mailbox does when full.
@@ -108,9 +97,25 @@ pub struct Actor {
     pub terminates: bool,
     /// Leaves before its `init` has ended well: there is nothing to terminate.
     pub unborn: bool,
+    /// Counts the users of this index.
+    pub generation: u32,
+    /// Counts the starts of this actor.
+    pub incarnation: u32,
+    /// Parent, or `NIL`.
+    pub parent: ActorIndex,
+    /// Oldest child, or `NIL`.
+    pub first_child: ActorIndex,
+    /// Youngest child, or `NIL`.
+    pub last_child: ActorIndex,
+    /// Next older child of the same parent, or `NIL`.
+    pub prev_sibling: ActorIndex,
+    /// Next younger child of the same parent, or `NIL`.
+    pub next_sibling: ActorIndex,
     /// What most actors never need.
     pub cold: Option<Box<Cold>>,
 }
+
+const _: () = assert!(size_of::<Actor>() == 64, "an actor outgrew its cache line");
 
 impl Default for Actor {
     fn default() -> Self {

@@ -130,11 +130,16 @@ impl Table {
         self.chunks[(index / CHUNK_ACTORS) as usize].set(at, value);
     }
 
-    /// The flags.
+    /// The flags; those of a dead actor for an index that was never used.
     #[inline]
     #[must_use]
     pub fn flags(&self, index: ActorIndex) -> u32 {
-        self.word(index, WORD_FLAGS)
+        match self.chunks.get((index / CHUNK_ACTORS) as usize) {
+            Some(chunk) if (index as usize) < self.actors.len() => {
+                chunk.get((index % CHUNK_ACTORS * STATE_WORDS) as usize + WORD_FLAGS)
+            }
+            _ => FLAG_DEAD,
+        }
     }
 
     /// Sets flags.
