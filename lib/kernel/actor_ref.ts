@@ -82,6 +82,9 @@ export class TypedActorRef<
   TCalls extends Record<string, (...args: any[]) => any> = any,
   TCasts extends Record<string, (...args: any[]) => any> = any,
 > extends ActorRef {
+  /** @internal Exists for the type system only: a ref fits where the methods of another are asked for if it has them. */
+  declare readonly _methods?: { calls: TCalls; casts: TCasts };
+
   /**
    * Calls a method, or sends a whole message (`{ method, args }`) with a timeout or {@link CallOptions}.
    *

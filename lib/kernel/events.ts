@@ -62,7 +62,8 @@ export function runBatch(kernel: Kernel): number {
   let count = 0;
   while (at < end) {
     const word = page[at + 1];
-    const cell = cells[page[at]];
+    const index = page[at];
+    const cell = index === NIL ? undefined : cells[index];
     const isEvent = word >>> SLOT_BITS === ENTRY_EVENT;
     count++;
     if (isEvent && (word & SLOT_MASK) > EVENT_CONTINUE) {
@@ -148,7 +149,7 @@ function runContinue(kernel: Kernel, cell: ActorCell, slot: number): Outcome {
   return runPlain(cell, () => {
     const result = cell.behaviour?.handleContinue(data);
     if (!isThenable(result)) return;
-    result.then(undefined, (error) => {
+    Promise.resolve(result).then(undefined, (error) => {
       if (cell.epoch === epoch) crash(cell, error);
     });
   });

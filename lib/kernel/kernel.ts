@@ -47,6 +47,8 @@ const CLOCK_INTERVAL = 32;
 
 const SUBMIT_END = HEADER_WORDS + SUBMIT_WORDS;
 const RESOLVED = Promise.resolve();
+/** The ring's word for nothing. */
+const NIL = 0xffff_ffff;
 
 /** What a kernel tells the system around it. */
 export interface KernelHooks {
@@ -194,6 +196,10 @@ export class Kernel {
 
   /** Performs a control operation; arguments and results are in `args` and `results`. */
   control(op: number): void {
+    if (this.disposed) {
+      this.results.fill(0);
+      return;
+    }
     this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
     this.submitAt = HEADER_WORDS;
     this.native.control(op);
@@ -202,6 +208,10 @@ export class Kernel {
 
   /** The same for operations that need a name. */
   controlText(op: number, text: string): void {
+    if (this.disposed) {
+      this.results.fill(NIL);
+      return;
+    }
     this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
     this.submitAt = HEADER_WORDS;
     this.native.controlText(op, text);

@@ -118,6 +118,9 @@ function firstInit(cell: ActorCell): unknown {
     const { kernel } = cell;
     kernel.args[0] = cell.index;
     kernel.control(OP_SPAWN_FAILED);
+    // Nobody has seen the actor: it leaves now, whatever the core still has to clear up.
+    kernel.cells[cell.index] = undefined;
+    cell.bury();
     throw error;
   }
 }
@@ -141,7 +144,7 @@ function runInit(cell: ActorCell): unknown {
   }
   if (!isThenable(result)) observeInit(cell, start, "stop");
   else if (telemetry.active) {
-    result.then(
+    Promise.resolve(result).then(
       () => observeInit(cell, start, "stop"),
       (error) => observeInit(cell, start, "exception", error),
     );
@@ -245,7 +248,7 @@ function guarded(
     return;
   }
   kernel.current = outer;
-  if (isThenable(result)) result.then(done, failed);
+  if (isThenable(result)) Promise.resolve(result).then(done, failed);
   else done?.();
 }
 
@@ -286,17 +289,31 @@ export function runTerminate(cell: ActorCell, incarnation: number, restarting: b
     if (!cell.dead) kernel.control(OP_TERMINATED);
   };
   const failed = (error: unknown): void => {
-    log.error("terminate failed", error, { actorId: cell.ref.id.id, className: cell.definition.className });
+    hookFailed(cell, "terminate", error);
     done();
   };
   guarded(cell, () => terminateWith(cell, restarting), done, failed);
 }
 
+function hookFailed(cell: ActorCell, hook: string, error: unknown): void {
+  log.error(`${hook} failed`, error, { actorId: cell.ref.id.id, className: cell.definition.className });
+}
+
+/** A `preRestart` that fails does not keep `terminate` from running. */
 function terminateWith(cell: ActorCell, restarting: boolean): unknown {
   const { behaviour, definition } = cell;
   if (!restarting) return behaviour?.terminate();
-  const before = definition.preRestart(cell, cell.extra?.lastError);
-  return isThenable(before) ? before.then(() => behaviour?.terminate()) : behaviour?.terminate();
+  const failed = (error: unknown): void => hookFailed(cell, "preRestart", error);
+  let before: unknown;
+  try {
+    before = definition.preRestart(cell, cell.extra?.lastError);
+  } catch (error) {
+    failed(error);
+  }
+  if (!isThenable(before)) return behaviour?.terminate();
+  return Promise.resolve(before)
+    .then(undefined, failed)
+    .then(() => behaviour?.terminate());
 }
 
 /** Stops an actor and everything below it; resolves when it is gone. `caller` is the actor that asks for it. */

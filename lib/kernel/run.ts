@@ -104,7 +104,7 @@ function observe(cell: ActorCell, prefix: readonly string[], run: () => unknown)
     failed(error);
     throw error;
   }
-  if (isThenable(result)) result.then(stopped, failed);
+  if (isThenable(result)) Promise.resolve(result).then(stopped, failed);
   else stopped();
   return result;
 }
@@ -284,7 +284,9 @@ export async function pump(cell: ActorCell, first: PromiseLike<unknown>, firstSl
       slot = cell.runningSlot;
     }
   }
-  if (hasMore(cell)) kernel.wake(cell);
+  // An actor with an idle timeout is never pumped on, because `next` does not tell the core the time.
+  const flags = cell.words[cell.at] & ~FLAG_OBSERVED;
+  if (flags === 0 && cell.words[cell.at + 1] !== 0) kernel.wake(cell);
 }
 
 function hasMore(cell: ActorCell): boolean {

@@ -28,7 +28,6 @@ export type EventName = readonly string[];
 /** Numbers of an event; durations are in ms, times in ms since the epoch. */
 export type Measurements = Record<string, number>;
 /** Facts of an event. */
-// biome-ignore lint/suspicious/noExplicitAny: handlers written against the specified surface use fields unchecked
 export type Metadata = Record<string, any>;
 /** Receives the events that it was attached to. What it throws is swallowed. */
 export type TelemetryHandler = (eventName: EventName, measurements: Measurements, metadata: Metadata) => void;

@@ -16,7 +16,7 @@ import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signa
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
 import type { ActorSystem, SpawnOptions } from "./actor_system.js";
 import { ClassContext } from "./context.js";
-import type { ActorDefinition, DefinitionRef } from "./create_actor.js";
+import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
 
 /** State that an actor can take to another node. */
 export interface Migratable {
@@ -190,7 +190,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
   /** Spawns a child. Throws what its synchronous `init` throws. */
   protected spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
     definition: D,
-    options?: SpawnOptions,
+    options?: SpawnOptions<DefinitionArgs<D>>,
   ): DefinitionRef<D> {
     return systemOf(this.self._cell).spawnChild(this.self, definition, options);
   }

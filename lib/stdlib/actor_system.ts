@@ -19,7 +19,7 @@ import { ActorCell, type Definition } from "../kernel/cell.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { Kernel, type KernelHooks, timeoutWord } from "../kernel/kernel.js";
-import { spawn, stop } from "../kernel/lifecycle.js";
+import { gone, spawn, stop } from "../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import {
   DEFAULT_CALL_TIMEOUT_MS,
@@ -73,7 +73,7 @@ export interface SpawnOptions<TArgs extends any[] = any[]> {
   /** Name under which it can be found; at most one live actor has it. */
   name?: string;
   /** Arguments of `init` or of the factory. */
-  args?: TArgs;
+  args?: [...TArgs];
   /** Where; default "local". */
   strategy?: PlacementStrategy;
   /** Role that the node must have. */
@@ -248,7 +248,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     await withTimeout(Promise.all(roots.map((cell) => stop(cell))), left);
     for (const cell of this.liveCells()) if (cell.parent === null) exit(null, cell, "kill");
     if (this.countActors() > 0) await withTimeout(this.whenEmpty(), SHUTDOWN_GRACE_MS);
-    for (const cell of this.liveCells()) this.gone(cell, 0);
+    // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
+    for (const cell of this.liveCells()) gone(cell, 0);
     this.running = false;
     this.kernel.dispose();
     const measurements = { duration_ms: performance.now() - start, actor_count: actorCount };
@@ -350,10 +351,10 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       policy: POLICY_DROP_NEWEST,
     };
     if (options !== undefined) readSpawnOptions(options, request);
-    const bounds = options?.mailbox === undefined ? this.mailbox : { ...this.mailbox, ...options.mailbox };
-    if (bounds.maxSize !== undefined && Number.isFinite(bounds.maxSize)) {
-      request.capacity = Math.floor(bounds.maxSize);
-      request.policy = POLICIES[bounds.overflowStrategy ?? "drop-newest"];
+    const { maxSize = this.mailbox.maxSize, overflowStrategy = this.mailbox.overflowStrategy } = options?.mailbox ?? {};
+    if (maxSize !== undefined && Number.isFinite(maxSize)) {
+      request.capacity = Math.floor(maxSize);
+      request.policy = POLICIES[overflowStrategy ?? "drop-newest"];
     }
     const cell = spawn(this.kernel, request);
     if (cell.name !== undefined) this.announceName(cell);
@@ -638,7 +639,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
     const { parent } = cell;
     if (parent === null) return this.rootSupervision;
-    return (parent.behaviour === null ? undefined : parent.definition.childSupervision(parent)) ?? {};
+    try {
+      return (parent.behaviour === null ? undefined : parent.definition.childSupervision(parent)) ?? {};
+    } catch {
+      return {}; // The kernel has logged it and goes by the default.
+    }
   }
 
   private strategyOf(cell: ActorCell): string {

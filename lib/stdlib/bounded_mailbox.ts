@@ -30,7 +30,6 @@ function isQueuedCall(message: unknown): message is QueuedCall {
 }
 
 /** A first-in first-out queue with an optional bound. */
-// biome-ignore lint/suspicious/noExplicitAny: the specified class is not generic; code that names no M must compile
 export class BoundedMailbox<M = any> {
   readonly #capacity: number | undefined;
   readonly #strategy: MailboxOverflowStrategy;

@@ -411,7 +411,11 @@ export interface ActorDefinition<
 }
 
 /** The arguments that `spawn` has to be given. */
-export type DefinitionArgs<D> = D extends ActorDefinition<infer A, any, any> ? A : any[];
+export type DefinitionArgs<D> = D extends ActorClass
+  ? Parameters<InstanceType<D>["init"]>
+  : D extends ActorDefinition<infer A, any, any>
+    ? A
+    : any[];
 
 /** The call handlers of a definition. */
 export type ExtractCalls<D> = D extends ActorDefinition<any, infer C, any> ? C : never;
@@ -425,7 +429,7 @@ export type ActorRefFrom<D> =
 
 /** The ref that `spawn` gives for a definition or a class. */
 export type DefinitionRef<D> = D extends ActorClass
-  ? ActorRef
+  ? InstanceType<D>["self"]
   : D extends ActorDefinition<any, infer C, infer S>
     ? TypedActorRef<AsHandlers<C>, AsHandlers<S>>
     : ActorRef;
@@ -493,11 +497,19 @@ let anonymous = 0;
  * });
  */
 export function createActor<TArgs extends any[], TCalls extends object, TCasts extends object>(
-  factory: (ctx: ActorContext, self: ActorBuilder, ...args: TArgs) => ActorBuilder<TCalls, TCasts>,
+  factory: (
+    ctx: ActorContext,
+    self: ActorBuilder,
+    ...args: TArgs
+  ) => ActorBuilder<TCalls, TCasts> | Promise<ActorBuilder<TCalls, TCasts>>,
 ): ActorDefinition<TArgs, TCalls, TCasts>;
 export function createActor<TArgs extends any[], TCalls extends object, TCasts extends object>(
   name: string,
-  factory: (ctx: ActorContext, self: ActorBuilder, ...args: TArgs) => ActorBuilder<TCalls, TCasts>,
+  factory: (
+    ctx: ActorContext,
+    self: ActorBuilder,
+    ...args: TArgs
+  ) => ActorBuilder<TCalls, TCasts> | Promise<ActorBuilder<TCalls, TCasts>>,
 ): ActorDefinition<TArgs, TCalls, TCasts>;
 export function createActor<TArgs extends any[]>(
   factory: (

@@ -98,8 +98,9 @@ export class DynamicSupervisor {
     spawnOptions?: SpawnOptions,
   ): DynamicSupervisor {
     assertPlainOptions("DynamicSupervisor options", options);
-    const { maxChildren = Number.POSITIVE_INFINITY, maxRestarts = DEFAULT_MAX_RESTARTS } = options;
-    const { periodMs = DEFAULT_RESTART_PERIOD_MS, backoff } = options as DynamicSupervisorOptions;
+    const given = options as DynamicSupervisorOptions;
+    const { maxChildren = Number.POSITIVE_INFINITY, maxRestarts = DEFAULT_MAX_RESTARTS } = given;
+    const { periodMs = DEFAULT_RESTART_PERIOD_MS, backoff } = given;
     if (typeof maxChildren !== "number" || !(maxChildren >= 0)) {
       throw new InvalidOptionError("maxChildren", maxChildren, "a number of 0 or more");
     }

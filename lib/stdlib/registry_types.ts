@@ -4,15 +4,11 @@
  */
 
 import type { ActorRef } from "../kernel/actor_ref.js";
-import type { ActorDefinition, ActorRefFrom } from "./create_actor.js";
+import type { DefinitionRef } from "./create_actor.js";
 
-/** Definitions of named actors by name; empty until a program augments it. */
+/** Definitions and classes of named actors by name; empty until a program augments it. */
 // biome-ignore lint/suspicious/noEmptyInterface: it exists to be augmented.
 export interface ActorRegistry {}
 
 /** The ref of a named actor. */
-export type NamedRef<N> = N extends keyof ActorRegistry
-  ? ActorRegistry[N] extends ActorDefinition<any, any, any>
-    ? ActorRefFrom<ActorRegistry[N]>
-    : ActorRef
-  : ActorRef;
+export type NamedRef<N> = N extends keyof ActorRegistry ? DefinitionRef<ActorRegistry[N]> : ActorRef;
