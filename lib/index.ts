@@ -106,6 +106,7 @@ export {
   telemetry,
 } from "./kernel/telemetry.js";
 export { Actor, type ActorClass, isMigratable, type Migratable } from "./stdlib/actor.js";
+export type { ActorRegistry } from "./stdlib/actor_registry.js";
 export {
   type ActorInfo,
   ActorSystem,
@@ -143,4 +144,3 @@ export {
 export type { StashedMessage } from "./stdlib/mailbox_control.js";
 export { PlacementEngine, type PlacementStrategy } from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";
-export type { ActorRegistry } from "./stdlib/registry_types.js";

@@ -7,8 +7,10 @@
 
 import { LibeamError, MailboxFullError } from "../errors.js";
 import type { ActorCell } from "./cell.js";
+import { crash } from "./crash.js";
 import type { Kernel } from "./kernel.js";
-import { abandoned, crash, gone, reinit, runTerminate } from "./lifecycle.js";
+import { abandoned, gone, reinit, runTerminate } from "./lifecycle.js";
+import { isThenable, type Outcome } from "./outcome.js";
 import {
   CAUSE_EVICTED,
   CAUSE_FULL,
@@ -17,6 +19,7 @@ import {
   CAUSE_STASH_CLEARED,
   CAUSE_TIMEOUT,
   ENTRY_EVENT,
+  ENTRY_NONE,
   ENTRY_SIGNAL,
   EVENT_ABANDONED,
   EVENT_CONTINUE,
@@ -40,8 +43,8 @@ import {
   SUBMIT_UNREAD,
   SUBMIT_WORDS,
 } from "./protocol.js";
-import { isThenable, type Outcome, pump, runCast, runMessage, runPlain } from "./run.js";
-import { notFound, timedOut } from "./send.js";
+import { notFound, timedOut } from "./refusals.js";
+import { pump, runCast, runMessage, runPlain } from "./run.js";
 import { deliverDown, deliverExit, signalled, unlinked } from "./signals.js";
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
@@ -53,6 +56,10 @@ const SLOT_MASK = 2 ** SLOT_BITS - 1;
 const CASTS_END = 2 ** SLOT_BITS;
 /** The ring's word for nothing. */
 const NIL = 0xffff_ffff;
+/** What a recalled message leaves in the batch. */
+const NOTHING_ENTRY = (ENTRY_NONE << SLOT_BITS) >>> 0;
+/** What a recalled signal leaves in the batch: the news that no slot is free. */
+const NOTHING_EVENT = ((ENTRY_EVENT << SLOT_BITS) | EVENT_FREE) >>> 0;
 
 /** Runs a batch and tells how many records it had. */
 export function runBatch(kernel: Kernel): number {
@@ -60,7 +67,9 @@ export function runBatch(kernel: Kernel): number {
   const end = COMPLETE_AT + page[H_COMPLETED];
   let at = COMPLETE_AT;
   let count = 0;
+  kernel.batchEnd = end;
   while (at < end) {
+    kernel.batchAt = at;
     const word = page[at + 1];
     const index = page[at];
     const cell = index === NIL ? undefined : cells[index];
@@ -69,6 +78,10 @@ export function runBatch(kernel: Kernel): number {
     if (isEvent && (word & SLOT_MASK) > EVENT_CONTINUE) {
       runEvent(kernel, cell, word & SLOT_MASK, at);
       at += EVENT_WORDS;
+      continue;
+    }
+    if (word === NOTHING_ENTRY) {
+      at += 2; // Recalled.
       continue;
     }
     if (cell === undefined || (cell.words[cell.at] & ~FLAG_OBSERVED) !== 0) {
@@ -88,6 +101,7 @@ export function runBatch(kernel: Kernel): number {
     }
     if (outcome !== null) void pump(cell, outcome, cell.runningSlot);
   }
+  kernel.batchAt = end;
   return count;
 }
 
@@ -102,6 +116,43 @@ function runEntry(cell: ActorCell, word: number): Outcome {
   return runMessage(cell, word >>> SLOT_BITS, word & SLOT_MASK);
 }
 
+/**
+ * Puts what the rest of this batch holds for an actor back into its mailbox: somebody is about to look into the mailbox
+ * or to put something in front of it.
+ */
+export function recall(cell: ActorCell): void {
+  const { kernel } = cell;
+  const { page, batchEnd } = kernel;
+  let at = kernel.batchAt;
+  if (at >= batchEnd) return;
+  at += recordWords(page[at + 1]); // The first one is being handled.
+  const entries: number[] = [];
+  while (at < batchEnd) {
+    const word = page[at + 1];
+    const entry = page[at] === cell.index ? mailboxEntry(page, at) : NIL;
+    if (entry !== NIL) {
+      entries.push(entry);
+      page[at] = NIL;
+      page[at + 1] = word >>> SLOT_BITS === ENTRY_EVENT ? NOTHING_EVENT : NOTHING_ENTRY;
+      page[at + 2] = word >>> SLOT_BITS === ENTRY_EVENT ? NIL : page[at + 2];
+    }
+    at += recordWords(word);
+  }
+  for (let back = entries.length - 1; back >= 0; back--) kernel.pushTimed(cell.index, SUBMIT_UNREAD, 0, entries[back]);
+}
+
+function recordWords(word: number): number {
+  return word >>> SLOT_BITS === ENTRY_EVENT ? EVENT_WORDS : 2;
+}
+
+/** The entry of a mailbox behind a record; NIL for an event that came out of none. */
+function mailboxEntry(page: Uint32Array, at: number): number {
+  const word = page[at + 1];
+  if (word >>> SLOT_BITS !== ENTRY_EVENT) return word;
+  if ((word & SLOT_MASK) > EVENT_CONTINUE) return NIL;
+  return ((ENTRY_SIGNAL << SLOT_BITS) | page[at + EVENT_WORDS - 1]) >>> 0;
+}
+
 /** Puts the record at `at`, and those of the same actor right after it, back into the mailbox. */
 function unreadFrom(kernel: Kernel, at: number, end: number): number {
   const { page } = kernel;
@@ -109,14 +160,10 @@ function unreadFrom(kernel: Kernel, at: number, end: number): number {
   const entries: number[] = [];
   let next = at;
   while (next < end && page[next] === actor) {
-    const word = page[next + 1];
-    if (word >>> SLOT_BITS !== ENTRY_EVENT) {
-      entries.push(word);
-      next += 2;
-    } else if ((word & SLOT_MASK) <= EVENT_CONTINUE) {
-      entries.push(((ENTRY_SIGNAL << SLOT_BITS) | page[next + EVENT_WORDS - 1]) >>> 0);
-      next += EVENT_WORDS;
-    } else break;
+    const entry = mailboxEntry(page, next);
+    if (entry === NIL) break;
+    entries.push(entry);
+    next += recordWords(page[next + 1]);
   }
   for (let back = entries.length - 1; back >= 0; back--) kernel.pushTimed(actor, SUBMIT_UNREAD, 0, entries[back]);
   return next;

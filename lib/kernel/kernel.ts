@@ -17,13 +17,15 @@
 import { type LibeamError, SystemShuttingDownError } from "../errors.js";
 import { ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
-import { runBatch } from "./events.js";
+import { recall, runBatch, runRecord } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
+import type { Outcome } from "./outcome.js";
 import {
   CHUNK_ACTORS,
   FLAG_RUNNING,
   H_ARGS,
   H_MORE,
+  H_NEXT,
   H_RESULTS,
   H_SUBMITTED,
   HEADER_WORDS,
@@ -76,6 +78,10 @@ export class Kernel {
   budget = BUDGET_MESSAGES;
   /** No calls are taken any more. */
   closed = false;
+  /** Record of the batch that is being handled. */
+  batchAt = 0;
+  /** End of that batch. */
+  batchEnd = 0;
   /** Arguments of the next control operation. */
   readonly args: Uint32Array;
   /** Results of the last control operation. */
@@ -192,6 +198,16 @@ export class Kernel {
     this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
     this.submitAt = HEADER_WORDS;
     this.native.submit();
+  }
+
+  /** Runs the message that `next` took. */
+  runNext(cell: ActorCell): Outcome {
+    return runRecord(this, cell, H_NEXT);
+  }
+
+  /** Puts what the rest of the batch holds for an actor back into its mailbox. */
+  recall(cell: ActorCell): void {
+    if (this.batchAt < this.batchEnd) recall(cell);
   }
 
   /** Performs a control operation; arguments and results are in `args` and `results`. */

@@ -9,15 +9,15 @@
 
 import { ActorLimitError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
 import { ActorCell, type Definition } from "./cell.js";
+import { crash } from "./crash.js";
 import type { Kernel } from "./kernel.js";
 import { createLogger } from "./logger.js";
-import type { ChildSupervisionOptions } from "./options.js";
+import { isThenable, NO_SLOT } from "./outcome.js";
 import {
   FLAG_OBSERVED,
   FLAG_STARTING,
   FLAG_STOPPING,
   OP_CONTINUE,
-  OP_CRASH,
   OP_INIT_DONE,
   OP_SPAWN,
   OP_SPAWN_FAILED,
@@ -31,12 +31,9 @@ import {
   SUBMIT_SETTLED,
   TRAIT_TERMINATE,
 } from "./protocol.js";
-import { isThenable, NO_SLOT } from "./run.js";
-import { notFound } from "./send.js";
+import { notFound } from "./refusals.js";
 import { PendingCall } from "./slots.js";
-import { setSupervision } from "./supervision.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
-import { assertChildSupervisionOptions } from "./validate.js";
 
 const NIL = 0xffff_ffff;
 const RESOLVED: Promise<void> = Promise.resolve();
@@ -250,34 +247,6 @@ function guarded(
   kernel.current = outer;
   if (isThenable(result)) Promise.resolve(result).then(done, failed);
   else done?.();
-}
-
-/** A handler, timer or `init` failed. The core decides what follows. */
-export function crash(cell: ActorCell, error: unknown): void {
-  if (cell.dead) return;
-  const { kernel, parent } = cell;
-  if (parent !== null && !parent.dead) refreshSupervision(parent);
-  const token = kernel.slots.alloc(undefined, error);
-  cell.more().lastError = error;
-  kernel.args[0] = cell.index;
-  kernel.args[1] = cell.incarnation;
-  kernel.args[2] = token;
-  kernel.control(OP_CRASH);
-  const [decision, attempt, delayMs] = kernel.results;
-  kernel.hooks.crashed(cell, error, decision, attempt, delayMs);
-}
-
-/** Options may depend on the parent's state, so they are asked for when they matter. */
-function refreshSupervision(parent: ActorCell): void {
-  let options: ChildSupervisionOptions | undefined;
-  try {
-    options = parent.definition.childSupervision(parent);
-    if (options !== undefined) assertChildSupervisionOptions("childSupervision", options);
-  } catch (error) {
-    log.error("childSupervision failed, using the default", error, { actorId: parent.ref.id.id });
-    options = undefined;
-  }
-  if (options !== undefined) setSupervision(parent.kernel, parent, options);
 }
 
 /** The core wants `terminate` to run. */

@@ -13,14 +13,13 @@
 
 import { StashFullError, UnknownCallMethodError } from "../errors.js";
 import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
-import { runRecord } from "./events.js";
-import { crash } from "./lifecycle.js";
+import { crash } from "./crash.js";
+import { isThenable, NO_SLOT, type Outcome } from "./outcome.js";
 import {
   ENTRY_CALL,
   ENTRY_CAST,
   FLAG_OBSERVED,
   FLAG_RUNNING,
-  H_NEXT,
   OP_STASH,
   QUANTUM,
   SLOT_BITS,
@@ -31,18 +30,8 @@ import {
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
-/** A message without a slot of its own: info, continue, timer. */
-export const NO_SLOT = -1;
 /** The ring's word for "the core knows this call's deadline". */
 const DEADLINE_KNOWN = 0xffff_ffff;
-
-/** What a handler left behind: null when it is done, else the promise to wait for. */
-export type Outcome = PromiseLike<unknown> | null;
-
-/** Whether a value has to be awaited. */
-export function isThenable(value: any): value is PromiseLike<unknown> {
-  return value !== null && typeof value === "object" && typeof value.then === "function";
-}
 
 /** Runs the call handler. */
 export function invokeCall(cell: ActorCell, method: string | undefined, value: any): unknown {
@@ -280,7 +269,7 @@ export async function pump(cell: ActorCell, first: PromiseLike<unknown>, firstSl
     while (promise === null && --left > 0 && kernel.budget > 0 && hasMore(cell)) {
       if (!kernel.next(cell)) return;
       kernel.spend(1);
-      promise = runRecord(kernel, cell, H_NEXT);
+      promise = kernel.runNext(cell);
       slot = cell.runningSlot;
     }
   }

@@ -8,10 +8,11 @@
  * their turn. A synchronous call of an actor to itself cannot be answered and is rejected.
  */
 
-import { ActorNotFoundError, CallAbortedError, InvalidArgumentError, SelfCallError, TimeoutError } from "../errors.js";
+import { CallAbortedError, InvalidArgumentError, SelfCallError } from "../errors.js";
 import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
 import type { Kernel } from "./kernel.js";
 import type { CallOptions } from "./options.js";
+import { isThenable } from "./outcome.js";
 import {
   FLAG_DEAD,
   FLAG_RUNNING,
@@ -23,7 +24,8 @@ import {
   SUBMIT_CALL_TIMED,
   SUBMIT_CAST,
 } from "./protocol.js";
-import { invokeCall, isThenable, observedCall, pump, stashFresh } from "./run.js";
+import { notFound } from "./refusals.js";
+import { invokeCall, observedCall, pump, stashFresh } from "./run.js";
 import { PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
@@ -246,14 +248,4 @@ export function cast(cell: ActorCell, message: unknown): void {
   const slot = kernel.slots.alloc(undefined, message);
   words[at + 1]++;
   kernel.pushFor(cell, SUBMIT_CAST, slot);
-}
-
-/** The error for a message to an actor that is gone. */
-export function notFound(cell: ActorCell): ActorNotFoundError {
-  return new ActorNotFoundError(cell.ref.id.id, cell.kernel.nodeId);
-}
-
-/** The error for a call whose time is up. */
-export function timedOut(timeoutMs: number): TimeoutError {
-  return new TimeoutError("actor call", timeoutMs);
 }

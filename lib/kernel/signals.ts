@@ -9,11 +9,13 @@
 import { ActorNotFoundError } from "../errors.js";
 import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
+import { crash } from "./crash.js";
 import { keyGeneration, keyIndex, LinkRef, relationKey, type TerminationReason, WatchRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
-import { crash, stop } from "./lifecycle.js";
+import { stop } from "./lifecycle.js";
+import type { Outcome } from "./outcome.js";
 import { OP_DEMONITOR, OP_EXIT, OP_LINK, OP_MONITOR, OP_TRAP_EXIT, OP_UNLINK, STATUS_OK } from "./protocol.js";
-import { type Outcome, runPlain } from "./run.js";
+import { runPlain } from "./run.js";
 
 const NIL = 0xffff_ffff;
 const KIND_NORMAL = 0;

@@ -9,6 +9,7 @@ import { TimerLimitError } from "../errors.js";
 import type { ActorCell } from "./cell.js";
 import { keyGeneration, keyIndex, relationKey, TimerRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
+import type { Outcome } from "./outcome.js";
 import {
   ENTRY_CAST,
   OP_IDLE,
@@ -18,7 +19,7 @@ import {
   STATUS_LIMIT,
   STATUS_OK,
 } from "./protocol.js";
-import { type Outcome, runMessage, runPlain } from "./run.js";
+import { runMessage, runPlain } from "./run.js";
 import { assertNonNegativeMs } from "./validate.js";
 
 /** Starts a timer. A string is short for `{ method: string, args: [] }`. */

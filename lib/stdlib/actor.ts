@@ -7,15 +7,16 @@
 import { LibeamError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import { ActorRef as Ref } from "../kernel/actor_ref.js";
-import { type ActorCell, type Behaviour, type Definition, STASH_POSSIBLE, STASH_WANTED } from "../kernel/cell.js";
+import type { ActorCell, Behaviour, Definition } from "../kernel/cell.js";
+import { childrenOf } from "../kernel/children.js";
 import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { type InitContinue, stop } from "../kernel/lifecycle.js";
 import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../kernel/options.js";
-import { OP_CHILDREN, OP_CLEAR_STASH, OP_UNSTASH } from "../kernel/protocol.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
+import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
-import type { ActorSystem, SpawnOptions } from "./actor_system.js";
-import { ClassContext } from "./context.js";
+import type { SpawnOptions } from "./actor_system.js";
+import { ClassContext, systemOf } from "./context.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
 
 /** State that an actor can take to another node. */
@@ -28,47 +29,6 @@ export interface Migratable {
 export function isMigratable(actor: unknown): actor is Actor & Migratable {
   const candidate = actor as Partial<Migratable> | null | undefined;
   return typeof candidate?.getState === "function" && typeof candidate.setState === "function";
-}
-
-/** The children of a cell in the order in which they were spawned. */
-export function childrenOf(cell: ActorCell): ActorRef[] {
-  if (cell.dead) return [];
-  const { kernel } = cell;
-  kernel.args[0] = cell.index;
-  const refs: ActorRef[] = [];
-  for (const index of kernel.list(OP_CHILDREN)) {
-    const child = kernel.cells[index];
-    if (child !== undefined) refs.push(child.ref);
-  }
-  return refs;
-}
-
-/** Marks the message being handled as stashed. Outside a message this does nothing. */
-export function stash(cell: ActorCell): void {
-  if (cell.stashing === STASH_POSSIBLE) cell.stashing = STASH_WANTED;
-}
-
-/** Puts the oldest `count` stashed messages back in front of the mailbox. */
-export function unstash(cell: ActorCell, count: number): void {
-  if (cell.dead) return;
-  cell.kernel.args[0] = cell.index;
-  cell.kernel.args[1] = count;
-  cell.kernel.control(OP_UNSTASH);
-}
-
-/** Discards the stash: casts vanish, calls are rejected. */
-export function clearStash(cell: ActorCell): void {
-  if (cell.dead) return;
-  cell.kernel.args[0] = cell.index;
-  cell.kernel.control(OP_CLEAR_STASH);
-}
-
-/** All stashed messages. */
-export const UNSTASH_ALL = 0xffff_ffff;
-
-/** The actor system in which a cell lives. */
-export function systemOf(cell: ActorCell): ActorSystem {
-  return cell.kernel.hooks as unknown as ActorSystem;
 }
 
 /**

@@ -55,6 +55,7 @@ import {
   assertTimeoutMs,
 } from "../kernel/validate.js";
 import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
+import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import {
   type ActorDefinition,
   type DefinitionArgs,
@@ -66,7 +67,6 @@ import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
-import type { ActorRegistry, NamedRef } from "./registry_types.js";
 
 /** How an actor is spawned. */
 export interface SpawnOptions<TArgs extends any[] = any[]> {

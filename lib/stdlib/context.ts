@@ -4,9 +4,14 @@
 
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, LinkRecord, WatchRecord } from "../kernel/cell.js";
+import { childrenOf } from "../kernel/children.js";
 import type { TimerRef } from "../kernel/info.js";
-import { childrenOf, systemOf } from "./actor.js";
 import type { ActorSystem } from "./actor_system.js";
+
+/** The actor system in which a cell lives. */
+export function systemOf(cell: ActorCell): ActorSystem {
+  return cell.kernel.hooks as unknown as ActorSystem;
+}
 
 /** The surroundings of a class-based actor. */
 export class ClassContext {

@@ -8,6 +8,7 @@
 import { InvalidArgumentError } from "../errors.js";
 import { type ActorRef, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition, Handlers } from "../kernel/cell.js";
+import { childrenOf } from "../kernel/children.js";
 import type {
   DownMessage,
   ExitMessage,
@@ -21,11 +22,13 @@ import type {
 import { type InitContinue, stop } from "../kernel/lifecycle.js";
 import type { ChildSupervisionOptions } from "../kernel/options.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
+import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
 import { assertChildSupervisionOptions, assertName } from "../kernel/validate.js";
-import { type ActorClass, childrenOf, clearStash, stash, systemOf, UNSTASH_ALL, unstash } from "./actor.js";
+import type { ActorClass } from "./actor.js";
+import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import type { ActorSystem, SpawnOptions } from "./actor_system.js";
-import type { ActorRegistry, NamedRef } from "./registry_types.js";
+import { systemOf } from "./context.js";
 
 type AnyHandlers = Record<string, (...args: any[]) => any>;
 type NoHandlers = Record<never, never>;

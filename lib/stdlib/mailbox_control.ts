@@ -80,6 +80,7 @@ export class MailboxControl {
   inject(cell: ActorCell | undefined, messages: StashedMessage[]): boolean {
     if (cell === undefined || cell.dead) return false;
     const { kernel } = this;
+    kernel.recall(cell);
     for (const { type, message, resolve, reject } of [...messages].reverse()) {
       const value = type === "call" ? pendingFor(message, resolve, reject) : message;
       kernel.args[1] =
@@ -102,6 +103,7 @@ export class MailboxControl {
 
   private ask(op: number, cell: ActorCell | undefined): number {
     if (cell === undefined || cell.dead) return 0;
+    this.kernel.recall(cell);
     this.kernel.args[0] = cell.index;
     this.kernel.control(op);
     return this.kernel.results[0];
@@ -109,6 +111,7 @@ export class MailboxControl {
 
   private entries(cell: ActorCell | undefined, take: number): number[] {
     if (cell === undefined || cell.dead) return [];
+    this.kernel.recall(cell);
     this.kernel.args[0] = cell.index;
     this.kernel.args[1] = take;
     return Array.from(this.kernel.list(OP_PENDING));

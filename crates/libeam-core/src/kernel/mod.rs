@@ -301,7 +301,9 @@ impl Kernel {
         if self.table.flags(actor) & BLOCKED != 0 {
             return at;
         }
-        let quantum = if self.table.get(actor).asynchronous { 1 } else { QUANTUM };
+        let record = self.table.get(actor);
+        // A bound counts waiting messages, so those of a bounded mailbox wait there and not in a batch.
+        let quantum = if record.asynchronous || record.capacity > 0 { 1 } else { QUANTUM };
         let mut issued = 0;
         while issued < quantum && at + EVENT_WORDS as usize <= PAGE_WORDS {
             let Some(entry) = self.take_next(actor) else { break };

@@ -35,8 +35,9 @@ protocol! {
     HEADER_WORDS = 64;
     /// Words of the submission queue, which follows the header.
     SUBMIT_WORDS = 8192;
-    /// Words of the completion queue, which follows the submission queue.
-    COMPLETE_WORDS = 8192;
+    /// Words of the completion queue, which follows the submission queue. A batch is what runs between
+    /// two looks at the clock, so it is kept short.
+    COMPLETE_WORDS = 512;
     /// Actors per state chunk.
     CHUNK_ACTORS = 4096;
     /// Words of state per actor.

@@ -1,0 +1,202 @@
+//! Walks through what the core hands out.
+//!
+//! A batch may hold several records for one actor. When it cannot take the next one (its handler's
+//! promise is pending, it is paused or on its way out), that one and those right behind it go back to
+//! the front of its mailbox, last one first, so that the order stays.
+
+use super::cell::{Answer, Key, Ref, What};
+use super::slots::Value;
+use super::{Ending, Isolate};
+use crate::actor_id::NIL;
+use crate::kernel::BLOCKED;
+use crate::reason::ReasonKind;
+use crate::ring::protocol::*;
+
+const COMPLETE_AT: usize = (HEADER_WORDS + SUBMIT_WORDS) as usize;
+const OWN_AT: usize = 2;
+const SIGNAL_AT: usize = EVENT_WORDS as usize - 1;
+
+/// Whether a record came out of a mailbox, and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Message,
+    Signal,
+    Event,
+}
+
+impl Isolate {
+    fn at(&self, at: usize) -> u32 {
+        self.kernel.page().get(at)
+    }
+
+    fn kind(&self, at: usize) -> Kind {
+        let word = self.at(at + 1);
+        match kind_of(word) {
+            ENTRY_EVENT if slot_of(word) > EVENT_CONTINUE => Kind::Event,
+            ENTRY_EVENT => Kind::Signal,
+            ENTRY_CAST | ENTRY_CALL => Kind::Message,
+            kind => panic!("a record of kind {kind} is in the batch"),
+        }
+    }
+
+    fn after(&self, at: usize) -> usize {
+        at + if self.kind(at) == Kind::Message { 2 } else { EVENT_WORDS as usize }
+    }
+
+    /// Runs the batch in the completion queue.
+    pub(super) fn run_batch(&mut self) {
+        let end = COMPLETE_AT + self.at(H_COMPLETED as usize) as usize;
+        self.inspect_batch(end);
+        let mut at = COMPLETE_AT;
+        while at < end {
+            let (kind, actor) = (self.kind(at), self.by_index(self.at(at)));
+            if kind == Kind::Event {
+                self.run_event(at, actor);
+                at = self.after(at);
+                continue;
+            }
+            match actor.filter(|&actor| self.flags(actor) & !FLAG_OBSERVED == 0) {
+                Some(actor) => {
+                    self.run_record(actor, at);
+                    at = self.after(at);
+                }
+                None => at = self.unread_from(at, end),
+            }
+        }
+    }
+
+    /// Checks a batch as a whole: events come first, and messages only for actors that may have them.
+    fn inspect_batch(&mut self, end: usize) {
+        let mut at = COMPLETE_AT;
+        let mut messages_began = false;
+        while at < end {
+            let kind = self.kind(at);
+            if kind == Kind::Event {
+                assert!(!messages_began, "event {} comes after messages", slot_of(self.at(at + 1)));
+            } else {
+                messages_began = true;
+                let index = self.at(at);
+                let flags = self.kernel.table().flags(index);
+                assert!(flags & BLOCKED == 0, "a message is issued to index {index}, whose flags are {flags:#x}");
+            }
+            if kind == Kind::Signal {
+                self.signals_shown += 1;
+            }
+            at = self.after(at);
+        }
+        assert_eq!(at, end, "the last record of the batch is cut off");
+    }
+
+    /// Runs a record that came out of a mailbox, in a batch or alone.
+    pub(super) fn run_record(&mut self, actor: Ref, at: usize) {
+        if at == H_NEXT as usize {
+            let code = slot_of(self.at(at + 1));
+            assert!(self.kind(at) != Kind::Event, "the next message of {actor:?} is the event {code}");
+            assert_eq!(self.at(at), self.cell(actor).index, "the next message is somebody else's");
+            self.signals_shown += u32::from(self.kind(at) == Kind::Signal);
+        }
+        match self.kind(at) {
+            Kind::Message => self.run_entry(actor, self.at(at + 1)),
+            _ => self.run_signal(actor, slot_of(self.at(at + 1)), at + OWN_AT),
+        }
+    }
+
+    fn unread_from(&mut self, at: usize, end: usize) -> usize {
+        let actor = self.at(at);
+        let (mut next, mut entries) = (at, Vec::new());
+        while next < end && self.at(next) == actor && self.kind(next) != Kind::Event {
+            entries.push(match self.kind(next) {
+                Kind::Message => self.at(next + 1),
+                _ => {
+                    self.signals_shown -= 1;
+                    entry(ENTRY_SIGNAL, self.at(next + SIGNAL_AT))
+                }
+            });
+            next = self.after(next);
+        }
+        for word in entries.into_iter().rev() {
+            self.push_timed(actor, SUBMIT_UNREAD, 0, word);
+        }
+        next
+    }
+
+    fn key(&self, at: usize) -> Key {
+        (self.at(at), self.at(at + 1))
+    }
+
+    fn reason(&self, at: usize) -> (ReasonKind, u32) {
+        (ReasonKind::from_word(self.at(at)), self.at(at + 1))
+    }
+
+    fn run_signal(&mut self, actor: Ref, code: u32, at: usize) {
+        let (kind, token) = self.reason(at + 2);
+        match code {
+            EVENT_DOWN => self.deliver_down(actor, self.key(at), kind, token),
+            EVENT_EXIT => self.deliver_exit(actor, self.key(at), kind, token),
+            EVENT_IDLE => {
+                self.note(actor, What::Idle(self.at(at)));
+                self.run_plain(actor, &self.info_of(actor));
+            }
+            EVENT_TIMER => self.deliver_tick(actor, self.at(at), self.at(at + 1) == 1, self.key(at + 2)),
+            _ => {
+                let Value::Continue(handler) = self.slots.free(self.at(at)) else {
+                    panic!("the slot of a continue holds something else")
+                };
+                self.note(actor, What::Continued);
+                // Only its synchronous part is exclusive.
+                let pending = handler.ending == Ending::Pending;
+                let ending = if pending { Ending::Ok } else { handler.ending };
+                self.run_plain(actor, &super::Handler { ending, ..handler });
+            }
+        }
+    }
+
+    fn run_event(&mut self, at: usize, actor: Option<Ref>) {
+        let (code, at) = (slot_of(self.at(at + 1)), at + OWN_AT);
+        let (a, b) = self.key(at);
+        match (code, actor) {
+            (EVENT_FREE, _) => {
+                assert_ne!(a, NIL, "an event frees no slot");
+                let value = self.slots.free(a);
+                let message = matches!(value, Value::Cast(_) | Value::Call(..));
+                assert!(!message, "an event frees the slot of a message");
+            }
+            (EVENT_DROP, _) => {
+                let value = self.slots.free(a);
+                assert!(matches!(value, Value::Cast(_)), "a dropped slot holds {value:?}");
+                if let Some(actor) = actor {
+                    self.note(actor, What::Dropped(b));
+                }
+            }
+            (EVENT_REJECT, _) => self.refused(a, b, self.at(at + 2) == 1),
+            (_, None) => panic!("event {code} is for nobody"),
+            (EVENT_INIT, Some(actor)) => self.reinit(actor, a, b),
+            (EVENT_TERMINATE, Some(actor)) => self.run_terminate(actor, a, b == 1),
+            (EVENT_GONE, Some(actor)) => {
+                let (kind, token) = self.reason(at);
+                if token != NIL {
+                    assert!(matches!(self.slots.get(token), Value::Token(_)), "an exit reason holds something else");
+                }
+                self.gone(actor, kind, self.at(at + 2));
+            }
+            (EVENT_SIGNALLED, Some(actor)) => {
+                let (kind, token) = self.reason(at + 2);
+                self.signalled(actor, (a, b), kind, token);
+            }
+            (EVENT_UNLINKED, Some(actor)) => self.unlinked(actor, (a, b)),
+            (EVENT_ABANDONED, Some(actor)) => self.abandoned(actor),
+            (code, Some(_)) => panic!("event {code} is unknown"),
+        }
+    }
+
+    fn refused(&mut self, slot: u32, cause: u32, free: bool) {
+        let Value::Call(_, call) = *self.slots.get(slot) else { panic!("a rejected slot holds no call") };
+        let old = self.calls[call.0].answer;
+        let fits = matches!(old, None | Some(Answer::Cancelled)) || cause != CAUSE_TIMEOUT;
+        assert!(fits, "a call times out after it was answered with {old:?}");
+        self.answer(call, Answer::Rejected(cause));
+        if free {
+            self.free_call(slot);
+        }
+    }
+}

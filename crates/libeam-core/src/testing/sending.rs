@@ -1,0 +1,337 @@
+//! Messages: how they are sent, handled, settled, stashed and withdrawn.
+
+use super::cell::{Answer, CallId, Ref, Running, What};
+use super::isolate::{CallState, DEPTH_MAX};
+use super::slots::{Message, Value};
+use super::{Ending, Handler, Isolate};
+use crate::actor_id::NIL;
+use crate::kernel::BLOCKED;
+use crate::ring::protocol::*;
+
+/// Whether a call may run on the caller's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// It may, when its actor is idle.
+    Inline,
+    /// It goes through the mailbox.
+    Queued,
+}
+
+impl Isolate {
+    fn message(&mut self, handler: &Handler) -> Message {
+        self.sequence += 1;
+        Message { sequence: self.sequence, handler: handler.clone(), fresh: true }
+    }
+
+    fn refuses(&self, actor: Ref) -> bool {
+        self.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0
+    }
+
+    /// Sends a cast.
+    pub fn cast(&mut self, actor: Ref, handler: &Handler) {
+        if self.refuses(actor) {
+            return;
+        }
+        let message = self.message(handler);
+        let slot = self.slots.alloc(Value::Cast(message));
+        self.add_pending(actor);
+        self.push(self.cell(actor).index, SUBMIT_CAST, slot);
+    }
+
+    /// Makes a call. No timeout is the kernel's default; `NIL` is for ever.
+    pub fn call(&mut self, actor: Ref, handler: &Handler, timeout_ms: Option<u32>, sending: Sending) -> CallId {
+        let call = CallId(self.calls.len());
+        self.calls.push(CallState { actor, answer: None, slot: None });
+        if self.refuses(actor) || self.current == Some(actor) {
+            self.answer(call, Answer::NotSent);
+        } else if sending == Sending::Inline && self.is_idle(actor) && self.depth < DEPTH_MAX {
+            self.call_inline(call, actor, handler, timeout_ms);
+        } else {
+            let message = self.message(handler);
+            let slot = self.slots.alloc(Value::Call(message, call));
+            self.calls[call.0].slot = Some(slot);
+            self.add_pending(actor);
+            let index = self.cell(actor).index;
+            match timeout_ms {
+                None => self.push(index, SUBMIT_CALL, slot),
+                Some(timeout_ms) => self.push_timed(index, SUBMIT_CALL_TIMED, slot, timeout_ms),
+            }
+        }
+        call
+    }
+
+    fn call_inline(&mut self, call: CallId, actor: Ref, handler: &Handler, timeout_ms: Option<u32>) {
+        let message = self.message(handler);
+        self.assert_order(actor, &message);
+        self.set_flags(actor, FLAG_RUNNING);
+        self.note(actor, What::Handled(handler.label));
+        let index = self.cell(actor).index;
+        let ending = self.run(actor, handler);
+        let message = Message { fresh: false, ..message };
+        match ending {
+            Ending::Pending => {
+                let slot = self.slots.alloc(Value::Call(message, call));
+                self.calls[call.0].slot = Some(slot);
+                self.add_pending(actor);
+                match timeout_ms {
+                    None => self.push(index, SUBMIT_STARTED, slot),
+                    Some(timeout_ms) => self.push_timed(index, SUBMIT_STARTED_TIMED, slot, timeout_ms),
+                }
+                self.cell_mut(actor).running = Some(Running { slot: Some(slot) });
+                return;
+            }
+            Ending::Stash => {
+                let slot = self.slots.alloc(Value::Call(message, call));
+                self.calls[call.0].slot = Some(slot);
+                self.stash_slot(actor, ENTRY_CALL, slot, timeout_ms.unwrap_or(self.call_timeout_ms));
+            }
+            Ending::Crash => self.answer(call, Answer::Failed),
+            Ending::Ok | Ending::Continue => self.answer(call, Answer::Ok),
+        }
+        self.set_flags(actor, self.flags(actor) & !FLAG_RUNNING);
+        if self.flags(actor) | self.pending(actor) != 0 {
+            self.push(index, SUBMIT_WAKE, 0);
+        }
+    }
+
+    /// Runs the synchronous part of a handler.
+    pub(super) fn run(&mut self, actor: Ref, handler: &Handler) -> Ending {
+        let outer = self.current.replace(actor);
+        self.depth += 1;
+        if let Some(deed) = handler.deed.clone() {
+            deed(self, actor);
+        }
+        self.depth -= 1;
+        self.current = outer;
+        handler.ending
+    }
+
+    fn assert_free_to_run(&self, actor: Ref) {
+        let flags = self.flags(actor);
+        assert!(flags & BLOCKED == 0, "{actor:?} is given a message while its flags are {flags:#x}");
+        assert!(self.cell(actor).running.is_none(), "two handlers of {actor:?} run at once");
+    }
+
+    fn assert_order(&mut self, actor: Ref, message: &Message) {
+        let cell = self.cell_mut(actor);
+        if message.fresh {
+            let (old, new) = (cell.youngest, message.sequence);
+            assert!(new > old, "{actor:?} handles message {new} after message {old}");
+            cell.youngest = new;
+        }
+    }
+
+    /// Runs the record at `at` that came out of a mailbox.
+    pub(super) fn run_entry(&mut self, actor: Ref, word: u32) {
+        let slot = slot_of(word);
+        let message = match (kind_of(word), self.slots.get_mut(slot)) {
+            (ENTRY_CAST, Value::Cast(message)) | (ENTRY_CALL, Value::Call(message, _)) => {
+                let seen = message.clone();
+                message.fresh = false;
+                message.handler.ending = seen.handler.again.unwrap_or(seen.handler.ending);
+                seen
+            }
+            (kind, value) => panic!("slot {slot} of a record of kind {kind} holds {value:?}"),
+        };
+        self.assert_order(actor, &message);
+        self.note(actor, What::Handled(message.handler.label));
+        self.run_message(actor, slot, &message.handler);
+    }
+
+    /// Runs the handler of a message that has a slot.
+    pub(super) fn run_message(&mut self, actor: Ref, slot: u32, handler: &Handler) {
+        self.assert_free_to_run(actor);
+        self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
+        match self.run(actor, handler) {
+            Ending::Pending => self.cell_mut(actor).running = Some(Running { slot: Some(slot) }),
+            ending => self.settled(actor, Some(slot), ending),
+        }
+    }
+
+    /// Runs a handler of the system's own, which has no slot.
+    pub(super) fn run_plain(&mut self, actor: Ref, handler: &Handler) {
+        self.assert_free_to_run(actor);
+        self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
+        match self.run(actor, handler) {
+            Ending::Pending => self.cell_mut(actor).running = Some(Running { slot: None }),
+            ending => self.settled(actor, None, ending),
+        }
+    }
+
+    /// A handler has ended: answer, free, and tell the core if anything has changed meanwhile.
+    fn settled(&mut self, actor: Ref, slot: Option<u32>, ending: Ending) {
+        let index = self.cell(actor).index;
+        self.set_flags(actor, self.flags(actor) & !FLAG_RUNNING);
+        self.take_pending(actor);
+        let mut crashed = ending == Ending::Crash;
+        if let Some(slot) = slot {
+            match self.slots.get(slot) {
+                &Value::Call(_, call) => {
+                    crashed = false;
+                    if ending == Ending::Stash && self.calls[call.0].answer.is_none() {
+                        self.stash_slot(actor, ENTRY_CALL, slot, NIL);
+                    } else {
+                        self.push(0, SUBMIT_SETTLED, slot);
+                        self.free_call(slot);
+                        self.answer(call, if ending == Ending::Crash { Answer::Failed } else { Answer::Ok });
+                    }
+                }
+                _ if ending == Ending::Stash => self.stash_slot(actor, ENTRY_CAST, slot, NIL),
+                _ => drop(self.slots.free(slot)),
+            }
+        }
+        if crashed {
+            self.crash(actor);
+        }
+        if self.flags(actor) & !FLAG_OBSERVED != 0 {
+            self.push(index, SUBMIT_WAKE, 0);
+        }
+    }
+
+    fn stash_slot(&mut self, actor: Ref, kind: u32, slot: u32, timeout_ms: u32) {
+        let [status, ..] = self.control(OP_STASH, &[self.cell(actor).index, entry(kind, slot), timeout_ms], None);
+        if status == STATUS_OK {
+            return;
+        }
+        self.push(0, SUBMIT_SETTLED, slot);
+        if let Value::Call(_, call) = *self.slots.get(slot) {
+            self.free_call(slot);
+            self.answer(call, Answer::NotStashed);
+        } else {
+            self.slots.free(slot);
+        }
+    }
+
+    pub(super) fn free_call(&mut self, slot: u32) {
+        if let Value::Call(_, call) = self.slots.free(slot) {
+            self.calls[call.0].slot = None;
+        }
+    }
+
+    /// Answers a caller, once: a later answer is ignored, as a promise would.
+    pub(super) fn answer(&mut self, call: CallId, answer: Answer) {
+        self.calls[call.0].answer.get_or_insert(answer);
+    }
+
+    /// Whether an actor's handler has a promise that is pending.
+    #[must_use]
+    pub fn is_running(&self, actor: Ref) -> bool {
+        self.cell(actor).running.is_some()
+    }
+
+    /// Ends whatever is pending of an actor: its handler, its `init` or its `terminate`. Up to
+    /// `pump` further messages of its are handled on the spot.
+    pub fn settle(&mut self, actor: Ref, ending: Ending, pump: u32) {
+        let cell = self.cell_mut(actor);
+        if cell.dead {
+            return;
+        }
+        if let Some(Running { slot }) = cell.running.take() {
+            self.settled(actor, slot, ending);
+            self.pump(actor, pump);
+        } else if std::mem::take(&mut cell.starting) {
+            self.init_settled(actor, ending);
+        } else if let Some(incarnation) = cell.terminating.take() {
+            self.terminate_settled(actor, incarnation);
+        }
+    }
+
+    fn pump(&mut self, actor: Ref, mut left: u32) {
+        while left > 0 && self.has_more(actor) && !self.is_running(actor) {
+            left -= 1;
+            let [found, ..] = self.control(OP_NEXT, &[self.cell(actor).index], None);
+            if found == 0 {
+                return;
+            }
+            self.run_record(actor, H_NEXT as usize);
+        }
+        if self.has_more(actor) {
+            self.push(self.cell(actor).index, SUBMIT_WAKE, 0);
+        }
+    }
+
+    fn has_more(&self, actor: Ref) -> bool {
+        self.flags(actor) & !FLAG_OBSERVED == 0 && self.pending(actor) != 0
+    }
+
+    /// The caller gives up.
+    pub fn cancel_call(&mut self, call: CallId) {
+        let CallState { slot: Some(slot), answer: None, .. } = self.calls[call.0] else { return };
+        self.answer(call, Answer::Cancelled);
+        let [status, ..] = self.control(OP_CANCEL_CALL, &[slot], None);
+        // An unknown call has been refused or drained: whoever took it out frees the slot.
+        if status == STATUS_OK {
+            self.free_call(slot);
+        }
+    }
+
+    /// Stops serving a mailbox.
+    pub fn pause(&mut self, actor: Ref) {
+        self.act(actor, OP_PAUSE, &[]);
+    }
+
+    /// Serves it again.
+    pub fn resume(&mut self, actor: Ref) {
+        self.act(actor, OP_RESUME, &[]);
+    }
+
+    /// Puts stashed messages back in front.
+    pub fn unstash(&mut self, actor: Ref, at_most: u32) -> u32 {
+        self.act(actor, OP_UNSTASH, &[at_most])
+    }
+
+    /// Discards the stash.
+    pub fn clear_stash(&mut self, actor: Ref) {
+        self.act(actor, OP_CLEAR_STASH, &[]);
+    }
+
+    /// Performs an operation on an actor unless it is gone; gives the first result.
+    pub(super) fn act(&mut self, actor: Ref, op: u32, more: &[u32]) -> u32 {
+        if self.cell(actor).dead {
+            return 0;
+        }
+        let mut args = vec![self.cell(actor).index];
+        args.extend(more);
+        self.control(op, &args, None)[0]
+    }
+
+    /// Takes the waiting messages out of a mailbox and keeps them for [`Isolate::inject`].
+    pub fn drain(&mut self, actor: Ref) -> usize {
+        if self.cell(actor).dead {
+            return 0;
+        }
+        self.control(OP_PENDING, &[self.cell(actor).index, 1], None);
+        let entries = self.kernel.listing().to_vec();
+        self.cell_mut(actor).drained.extend(&entries);
+        entries.len()
+    }
+
+    /// Puts drained messages back in front of the mailbox, in their order.
+    pub fn inject(&mut self, actor: Ref) {
+        for word in std::mem::take(&mut self.cell_mut(actor).drained).into_iter().rev() {
+            if let Value::Cast(message) | Value::Call(message, _) = self.slots.get_mut(slot_of(word)) {
+                message.fresh = false;
+            }
+            if self.act(actor, OP_INJECT, &[word]) == 0 {
+                self.discard(word);
+            }
+        }
+    }
+
+    /// Throws drained messages away.
+    pub fn discard_drained(&mut self, actor: Ref) {
+        for word in std::mem::take(&mut self.cell_mut(actor).drained) {
+            self.discard(word);
+        }
+    }
+
+    fn discard(&mut self, word: u32) {
+        match *self.slots.get(slot_of(word)) {
+            Value::Call(_, call) => {
+                self.answer(call, Answer::Drained);
+                self.free_call(slot_of(word));
+            }
+            _ => drop(self.slots.free(slot_of(word))),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+/**
+ * Who an actor's children are.
+ */
+
+import type { ActorRef } from "./actor_ref.js";
+import type { ActorCell } from "./cell.js";
+import { OP_CHILDREN } from "./protocol.js";
+
+/** The children of a cell in the order in which they were spawned. */
+export function childrenOf(cell: ActorCell): ActorRef[] {
+  if (cell.dead) return [];
+  const { kernel } = cell;
+  kernel.args[0] = cell.index;
+  const refs: ActorRef[] = [];
+  for (const index of kernel.list(OP_CHILDREN)) {
+    const child = kernel.cells[index];
+    if (child !== undefined) refs.push(child.ref);
+  }
+  return refs;
+}

@@ -1,0 +1,14 @@
+/**
+ * What a handler leaves behind.
+ */
+
+/** A message without a slot of its own: info, continue, timer. */
+export const NO_SLOT = -1;
+
+/** Null when the handler is done, else the promise to wait for. */
+export type Outcome = PromiseLike<unknown> | null;
+
+/** Whether a value has to be awaited. */
+export function isThenable(value: any): value is PromiseLike<unknown> {
+  return value !== null && typeof value === "object" && typeof value.then === "function";
+}
