@@ -122,6 +122,8 @@ export class ActorCell {
   runningSlot = -1;
   /** Changes when handlers that still run are given up: their end is ignored. */
   epoch = 0;
+  /** Messages that the pump has taken out of the mailbox and not got to yet, next one last; null if it has none. */
+  prefetched: number[] | null = null;
   /** Behaviour of the current incarnation; null before `init` and after the end. */
   behaviour: Behaviour | null = null;
   readonly generation: number;

@@ -5,7 +5,7 @@
 import type { ActorCell } from "./cell.js";
 import { createLogger } from "./logger.js";
 import type { ChildSupervisionOptions } from "./options.js";
-import { OP_CRASH } from "./protocol.js";
+import { DECISION_ESCALATE, OP_CRASH } from "./protocol.js";
 import { setSupervision } from "./supervision.js";
 import { assertChildSupervisionOptions } from "./validate.js";
 
@@ -14,8 +14,8 @@ const log = createLogger("Actor");
 /** A handler, timer or `init` failed. The core decides what follows. */
 export function crash(cell: ActorCell, error: unknown): void {
   if (cell.dead) return;
-  const { kernel, parent } = cell;
-  if (parent !== null && !parent.dead) refreshSupervision(parent);
+  const { kernel } = cell;
+  const escalation = refreshAbove(cell);
   const token = kernel.slots.alloc(undefined, error);
   cell.more().lastError = error;
   kernel.args[0] = cell.index;
@@ -23,11 +23,22 @@ export function crash(cell: ActorCell, error: unknown): void {
   kernel.args[2] = token;
   kernel.control(OP_CRASH);
   const [decision, attempt, delayMs] = kernel.results;
+  if (decision === DECISION_ESCALATE) for (const ancestor of escalation) ancestor.more().lastError = error;
   kernel.hooks.crashed(cell, error, decision, attempt, delayMs);
 }
 
-/** Options may depend on the parent's state, so they are asked for when they matter. */
-function refreshSupervision(parent: ActorCell): void {
+/** Tells the core by which options it is decided, and gives the ancestors that the crash would escalate to. */
+function refreshAbove(cell: ActorCell): ActorCell[] {
+  const escalation: ActorCell[] = [];
+  for (let ancestor = cell.parent; ancestor !== null && !ancestor.dead; ancestor = ancestor.parent) {
+    if (refreshSupervision(ancestor) !== "Escalate") break;
+    escalation.push(ancestor);
+  }
+  return escalation;
+}
+
+/** Options may depend on the parent's state, so they are asked for when they matter. Gives the strategy. */
+function refreshSupervision(parent: ActorCell): ChildSupervisionOptions["strategy"] | undefined {
   let options: ChildSupervisionOptions | undefined;
   try {
     options = parent.definition.childSupervision(parent);
@@ -36,5 +47,6 @@ function refreshSupervision(parent: ActorCell): void {
     log.error("childSupervision failed, using the default", error, { actorId: parent.ref.id.id });
     options = undefined;
   }
-  if (options !== undefined) setSupervision(parent.kernel, parent, options);
+  setSupervision(parent.kernel, parent, options ?? {});
+  return options?.strategy;
 }

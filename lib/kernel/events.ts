@@ -38,6 +38,7 @@ import {
   EVENT_WORDS,
   FLAG_OBSERVED,
   H_COMPLETED,
+  H_ENTRIES,
   HEADER_WORDS,
   SLOT_BITS,
   SUBMIT_UNREAD,
@@ -54,6 +55,10 @@ const COMPLETE_AT = HEADER_WORDS + SUBMIT_WORDS;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
 /** Words below this are casts: their kind is 0, so the word is the slot. */
 const CASTS_END = 2 ** SLOT_BITS;
+/** Milliseconds after which a batch is broken off. */
+const BATCH_MS = 1;
+/** Records between two looks at the clock at most; the first looks come sooner, for slow handlers. */
+const CLOCK_INTERVAL_MAX = 64;
 /** The ring's word for nothing. */
 const NIL = 0xffff_ffff;
 /** What a recalled message leaves in the batch. */
@@ -67,8 +72,20 @@ export function runBatch(kernel: Kernel): number {
   const end = COMPLETE_AT + page[H_COMPLETED];
   let at = COMPLETE_AT;
   let count = 0;
+  let interval = 1;
+  let untilClock = 1;
+  const start = end - at > EVENT_WORDS ? performance.now() : 0;
   kernel.batchEnd = end;
   while (at < end) {
+    if (--untilClock < 0) {
+      if (start !== 0 && performance.now() - start > BATCH_MS) {
+        kernel.budget = 0;
+        unreadRest(kernel, at, end);
+        break;
+      }
+      interval = Math.min(interval * 2, CLOCK_INTERVAL_MAX);
+      untilClock = interval;
+    }
     kernel.batchAt = at;
     const word = page[at + 1];
     const index = page[at];
@@ -112,8 +129,41 @@ export function runRecord(kernel: Kernel, cell: ActorCell, at: number): Outcome 
   return runEntry(cell, word);
 }
 
-function runEntry(cell: ActorCell, word: number): Outcome {
+/** Runs an entry of a mailbox that is a message. */
+export function runEntry(cell: ActorCell, word: number): Outcome {
   return runMessage(cell, word >>> SLOT_BITS, word & SLOT_MASK);
+}
+
+/** Runs the first of the entries that the core wrote for one actor; the cell keeps the others. */
+export function runEntries(kernel: Kernel, cell: ActorCell, count: number): Outcome {
+  const { page } = kernel;
+  if (count > 1) {
+    const rest: number[] = [];
+    for (let at = H_ENTRIES + count - 1; at > H_ENTRIES; at--) rest.push(page[at]);
+    cell.prefetched = rest;
+  }
+  return runEntry(cell, page[H_ENTRIES]);
+}
+
+/** Puts what the pump has taken and not got to back into the mailbox. */
+export function unreadPrefetched(cell: ActorCell): void {
+  const { kernel, prefetched } = cell;
+  if (prefetched === null) return;
+  cell.prefetched = null;
+  for (const entry of prefetched) kernel.pushTimed(cell.index, SUBMIT_UNREAD, 0, entry);
+}
+
+/** The turn's time is over: puts the rest of the batch back into its mailboxes. Its events come first, and have run. */
+function unreadRest(kernel: Kernel, from: number, end: number): void {
+  const { page } = kernel;
+  const records: number[] = [];
+  for (let at = from; at < end; at += recordWords(page[at + 1])) records.push(at);
+  for (let back = records.length - 1; back >= 0; back--) {
+    const at = records[back];
+    const entry = mailboxEntry(page, at);
+    if (entry === NIL) runEvent(kernel, kernel.cells[page[at]], page[at + 1] & SLOT_MASK, at);
+    else if (page[at + 1] !== NOTHING_ENTRY) kernel.pushTimed(page[at], SUBMIT_UNREAD, 0, entry);
+  }
 }
 
 /**
@@ -123,6 +173,7 @@ function runEntry(cell: ActorCell, word: number): Outcome {
 export function recall(cell: ActorCell): void {
   const { kernel } = cell;
   const { page, batchEnd } = kernel;
+  unreadPrefetched(cell);
   let at = kernel.batchAt;
   if (at >= batchEnd) return;
   at += recordWords(page[at + 1]); // The first one is being handled.

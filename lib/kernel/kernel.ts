@@ -17,7 +17,7 @@
 import { type LibeamError, SystemShuttingDownError } from "../errors.js";
 import { ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
-import { recall, runBatch, runRecord } from "./events.js";
+import { recall, runBatch, runEntries, runRecord, unreadPrefetched } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
 import type { Outcome } from "./outcome.js";
 import {
@@ -160,13 +160,15 @@ export class Kernel {
     if (!this.scheduled && !this.turnScheduled) this.scheduleTurn();
   }
 
-  /** Takes the next message of an actor; it is at H_NEXT then. */
-  next(cell: ActorCell): boolean {
+  /** Runs the next message of an actor whose handler has ended; undefined if there is none. */
+  runNext(cell: ActorCell): Outcome | undefined {
     this.args[0] = cell.index;
     this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
     this.submitAt = HEADER_WORDS;
     this.native.next();
-    return this.results[0] !== 0;
+    const taken = this.results[0];
+    if (taken === 0) return undefined;
+    return taken === NIL ? runRecord(this, cell, H_NEXT) : runEntries(this, cell, taken);
   }
 
   /** Appends a pair and the word that belongs to it; both stay in one batch. */
@@ -200,14 +202,14 @@ export class Kernel {
     this.native.submit();
   }
 
-  /** Runs the message that `next` took. */
-  runNext(cell: ActorCell): Outcome {
-    return runRecord(this, cell, H_NEXT);
+  /** Puts what a pump has taken and not got to back into the mailbox. */
+  putBack(cell: ActorCell): void {
+    if (cell.prefetched !== null) unreadPrefetched(cell);
   }
 
   /** Puts what the rest of the batch holds for an actor back into its mailbox. */
   recall(cell: ActorCell): void {
-    if (this.batchAt < this.batchEnd) recall(cell);
+    if (this.batchAt < this.batchEnd || cell.prefetched !== null) recall(cell);
   }
 
   /** Performs a control operation; arguments and results are in `args` and `results`. */

@@ -223,7 +223,9 @@ function afterRestart(cell: ActorCell, attempt: number): void {
   const failed = (error: unknown): void => {
     if (cell.epoch === epoch) crash(cell, error);
   };
-  guarded(cell, () => cell.definition.postRestart(cell, cell.extra?.lastError), undefined, failed);
+  const error = cell.extra?.lastError;
+  if (cell.extra !== null) cell.extra.lastError = undefined; // A later restart may be the fault of a sibling.
+  guarded(cell, () => cell.definition.postRestart(cell, error), undefined, failed);
 }
 
 /** Runs something of the user's outside a message; `failed` gets what it throws or rejects with. */
@@ -312,6 +314,7 @@ function isWithin(inner: ActorCell | null, outer: ActorCell): boolean {
 /** An exit went on without the handler that still runs: its caller is told, its end will be ignored. */
 export function abandoned(cell: ActorCell): void {
   const { kernel, runningSlot } = cell;
+  kernel.putBack(cell);
   cell.epoch++;
   cell.runningSlot = NO_SLOT;
   if (runningSlot === NO_SLOT) return;

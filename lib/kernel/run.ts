@@ -30,6 +30,7 @@ import {
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
+const SLOT_MASK = 2 ** SLOT_BITS - 1;
 /** The ring's word for "the core knows this call's deadline". */
 const DEADLINE_KNOWN = 0xffff_ffff;
 
@@ -267,12 +268,21 @@ export async function pump(cell: ActorCell, first: PromiseLike<unknown>, firstSl
     settle(cell, slot, failure, result);
     promise = null;
     while (promise === null && --left > 0 && kernel.budget > 0 && hasMore(cell)) {
-      if (!kernel.next(cell)) return;
       kernel.spend(1);
-      promise = kernel.runNext(cell);
+      const { prefetched } = cell;
+      let outcome: Outcome | undefined;
+      if (prefetched === null) outcome = kernel.runNext(cell);
+      else {
+        const entry = prefetched.pop() as number;
+        if (prefetched.length === 0) cell.prefetched = null;
+        outcome = runMessage(cell, entry >>> SLOT_BITS, entry & SLOT_MASK);
+      }
+      if (outcome === undefined) return;
+      promise = outcome;
       slot = cell.runningSlot;
     }
   }
+  kernel.putBack(cell);
   // An actor with an idle timeout is never pumped on, because `next` does not tell the core the time.
   const flags = cell.words[cell.at] & ~FLAG_OBSERVED;
   if (flags === 0 && cell.words[cell.at + 1] !== 0) kernel.wake(cell);

@@ -23,15 +23,19 @@ struct Call {
     /// Cell in the pool while queued or stashed.
     cell: u32,
     actor: ActorIndex,
+    /// Timeout whose clock has not started, in milliseconds; `NIL` if it has or there is none.
+    unarmed_ms: u32,
 }
 
-const NO_CALL: Call = Call { place: Place::None, cell: NIL, actor: NIL };
+const NO_CALL: Call = Call { place: Place::None, cell: NIL, actor: NIL, unarmed_ms: NIL };
 
 /// Unanswered calls by slot.
 #[derive(Debug, Default)]
 pub struct Calls {
     calls: Vec<Call>,
     len: usize,
+    /// Slots of calls whose clock starts with the next `enter`; settled ones may be among them.
+    unarmed: Vec<u32>,
 }
 
 /// What a withdrawal found.
@@ -60,18 +64,18 @@ impl Calls {
         if self.calls[at].place == Place::None {
             self.len += 1;
         }
-        self.calls[at] = call;
+        self.calls[at] = Call { unarmed_ms: self.calls[at].unarmed_ms, ..call };
     }
 
     /// The call waits in that cell of its actor's mailbox.
     #[inline]
     pub fn queued(&mut self, slot: u32, actor: ActorIndex, cell: u32) {
-        self.put(slot, Call { place: Place::Queued, cell, actor });
+        self.put(slot, Call { place: Place::Queued, cell, actor, ..NO_CALL });
     }
 
     /// The call waits in that cell of its actor's stash.
     pub fn stashed(&mut self, slot: u32, actor: ActorIndex, cell: u32) {
-        self.put(slot, Call { place: Place::Stashed, cell, actor });
+        self.put(slot, Call { place: Place::Stashed, cell, actor, ..NO_CALL });
     }
 
     /// The call moved from the stash to the mailbox, in the same cell.
@@ -94,7 +98,7 @@ impl Calls {
 
     /// The call became a pending promise without passing through a mailbox.
     pub fn started(&mut self, slot: u32, actor: ActorIndex) {
-        self.put(slot, Call { place: Place::Issued, cell: NIL, actor });
+        self.put(slot, Call { place: Place::Issued, actor, ..NO_CALL });
     }
 
     /// The call is answered or refused.
@@ -114,12 +118,31 @@ impl Calls {
 }
 
 impl Kernel {
-    /// Starts the clock of a call.
+    /// Has the clock of a call start with the next `enter`, which knows the time. Most calls are
+    /// answered before, and cost no deadline at all.
     #[inline]
     pub(super) fn arm_deadline(&mut self, slot: u32, timeout_ms: u32) {
-        if timeout_ms != NIL && !self.deadlines.is_armed(slot) {
-            // A call made within a tick lasts at least its timeout: round up.
-            self.deadlines.arm(slot, self.now_us.div_ceil(TICK_US), timeout_ms);
+        if timeout_ms == NIL || self.deadlines.is_armed(slot) {
+            return;
+        }
+        if let Some(call) = self.calls.calls.get_mut(slot as usize) {
+            if call.unarmed_ms == NIL {
+                self.calls.unarmed.push(slot);
+            }
+            call.unarmed_ms = timeout_ms;
+        }
+    }
+
+    /// Starts the clocks of the calls that are still unanswered. They last at least their timeout:
+    /// ticks are rounded up.
+    pub(super) fn arm_deadlines(&mut self) {
+        let now = self.now_us.div_ceil(TICK_US);
+        for slot in self.calls.unarmed.drain(..) {
+            let call = &mut self.calls.calls[slot as usize];
+            let timeout_ms = std::mem::replace(&mut call.unarmed_ms, NIL);
+            if timeout_ms != NIL && call.place != Place::None && !self.deadlines.is_armed(slot) {
+                self.deadlines.arm(slot, now, timeout_ms);
+            }
         }
     }
 
@@ -138,7 +161,7 @@ impl Kernel {
     /// Takes a call out of wherever it waits.
     pub(super) fn withdraw_call(&mut self, slot: u32) -> Withdrawal {
         self.deadlines.disarm(slot);
-        let Call { place, cell, actor } = self.calls.get(slot);
+        let Call { place, cell, actor, .. } = self.calls.get(slot);
         match place {
             Place::None => return Withdrawal::Unknown,
             Place::Issued => return Withdrawal::Running,

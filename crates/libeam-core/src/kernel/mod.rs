@@ -85,7 +85,7 @@ pub struct Kernel {
     /// Cells of all mailboxes and stashes.
     pool: Pool,
     run_queue: RunQueue,
-    /// Actors that were given messages by the last `enter`.
+    /// Actors that were given messages by the last `enter` and want another look after them.
     issued: Vec<ActorIndex>,
     /// One of them had more than its turn.
     leftover: bool,
@@ -241,6 +241,7 @@ impl Kernel {
         self.submit();
         self.batch_consumed();
         self.handle_timeout(now_us);
+        self.arm_deadlines();
         let mut at = COMPLETE_AT;
         while at + EVENT_WORDS as usize <= PAGE_WORDS
             && let Some(event) = self.outbox.pop()
@@ -310,7 +311,9 @@ impl Kernel {
             at = self.write_entry(at, actor, entry);
             issued += 1;
         }
-        if issued > 0 {
+        let record = self.table.get(actor);
+        // Perf: an actor that has had everything needs no second look ("bulk cast", 1,000 actors).
+        if record.asynchronous || !record.mailbox.is_empty() {
             self.issued.push(actor);
         }
         at
@@ -361,23 +364,41 @@ impl Kernel {
         }
     }
 
-    /// Takes the next message of one actor for an isolate that has just ended a handler of it. The
-    /// actor is the first argument in the header; the first result is 1 if the record at [`H_NEXT`] is
-    /// one.
+    /// Takes the next messages of one actor for an isolate that has just ended a handler of it. The
+    /// actor is the first argument in the header. The first result is the number of entries, which are
+    /// at [`H_ENTRIES`]; or [`NIL`] if a signal is next, whose record is at [`H_NEXT`].
+    ///
+    /// The isolate puts back what it does not get to, with `SUBMIT_UNREAD`, last one first.
     pub fn next(&mut self) {
         self.submit();
         let actor = self.page.get(H_ARGS as usize);
-        let found = self.take_out_of_turn(actor);
-        self.page.set(H_RESULTS as usize, u32::from(found));
+        let taken = self.take_out_of_turn(actor);
+        self.page.set(H_RESULTS as usize, taken);
     }
 
-    fn take_out_of_turn(&mut self, actor: ActorIndex) -> bool {
-        if !self.table.exists(actor) || self.table.flags(actor) & BLOCKED != 0 {
-            return false;
+    fn take_out_of_turn(&mut self, actor: ActorIndex) -> u32 {
+        if self.table.flags(actor) & BLOCKED != 0 {
+            return 0;
         }
-        let Some(entry) = self.take_next(actor) else { return false };
-        self.write_entry(H_NEXT as usize, actor, entry);
-        true
+        let most = if self.table.get(actor).capacity > 0 { 1 } else { PREFETCH };
+        let mut taken = 0;
+        while taken < most {
+            let Some(first) = self.table.get(actor).mailbox.first(&self.pool) else { break };
+            if kind_of(first) == ENTRY_SIGNAL {
+                if taken == 0
+                    && let Some(entry) = self.take_next(actor)
+                {
+                    self.write_entry(H_NEXT as usize, actor, entry);
+                    return NIL;
+                }
+                break;
+            }
+            if let Some(entry) = self.take_next(actor) {
+                self.page.set((H_ENTRIES + taken) as usize, entry);
+                taken += 1;
+            }
+        }
+        taken
     }
 
     /// A handler has ended while the actor had flags or messages.

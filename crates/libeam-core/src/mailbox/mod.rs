@@ -149,6 +149,13 @@ impl Queue {
         None
     }
 
+    /// The first entry, withdrawn or not.
+    #[inline]
+    #[must_use]
+    pub fn first(&self, pool: &Pool) -> Option<u32> {
+        (self.head != NIL).then(|| pool.entry(self.head))
+    }
+
     /// Moves all cells of `other` before the first of this queue, keeping their order and identity.
     pub fn prepend(&mut self, pool: &mut Pool, other: &mut Queue) {
         if other.head == NIL {

@@ -61,6 +61,10 @@ protocol! {
     H_RESULTS = 16;
     /// Header: a record of [`EVENT_WORDS`] words, written by `next`.
     H_NEXT = 32;
+    /// Header: up to [`PREFETCH`] entries, written by `next`.
+    H_ENTRIES = 40;
+    /// Messages that `next` takes at once.
+    PREFETCH = 16;
 
     /// Flag: a handler is running, or its promise is pending.
     FLAG_RUNNING = 1;

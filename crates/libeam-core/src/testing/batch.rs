@@ -15,6 +15,8 @@ use crate::ring::protocol::*;
 const COMPLETE_AT: usize = (HEADER_WORDS + SUBMIT_WORDS) as usize;
 const OWN_AT: usize = 2;
 const SIGNAL_AT: usize = EVENT_WORDS as usize - 1;
+/// What a recalled message leaves in the batch; a signal leaves the news that no slot is free.
+const RECALLED: u32 = entry(ENTRY_NONE, 0);
 
 /// Whether a record came out of a mailbox, and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ impl Isolate {
         match kind_of(word) {
             ENTRY_EVENT if slot_of(word) > EVENT_CONTINUE => Kind::Event,
             ENTRY_EVENT => Kind::Signal,
-            ENTRY_CAST | ENTRY_CALL => Kind::Message,
+            ENTRY_CAST | ENTRY_CALL | ENTRY_NONE => Kind::Message,
             kind => panic!("a record of kind {kind} is in the batch"),
         }
     }
@@ -49,6 +51,11 @@ impl Isolate {
         self.inspect_batch(end);
         let mut at = COMPLETE_AT;
         while at < end {
+            self.batch = (at, end);
+            if self.at(at + 1) == RECALLED {
+                at += 2;
+                continue;
+            }
             let (kind, actor) = (self.kind(at), self.by_index(self.at(at)));
             if kind == Kind::Event {
                 self.run_event(at, actor);
@@ -63,6 +70,47 @@ impl Isolate {
                 None => at = self.unread_from(at, end),
             }
         }
+        self.batch = (end, end);
+    }
+
+    /// Puts what the rest of this batch holds for an actor back into its mailbox: somebody is about to
+    /// look into the mailbox or to put something in front of it.
+    pub(super) fn recall(&mut self, actor: Ref) {
+        let (at, end) = self.batch;
+        if at >= end {
+            return;
+        }
+        let index = self.cell(actor).index;
+        let (mut at, mut entries) = (self.after(at), Vec::new());
+        while at < end {
+            let next = self.after(at);
+            if self.at(at) == index && self.at(at + 1) != RECALLED && self.kind(at) != Kind::Event {
+                entries.push(self.mailbox_entry(at));
+                let page = self.kernel.page();
+                page.set(at, NIL);
+                page.set(at + 1, if next == at + 2 { RECALLED } else { entry(ENTRY_EVENT, EVENT_FREE) });
+                if next > at + 2 {
+                    page.set(at + 2, NIL);
+                }
+            }
+            at = next;
+        }
+        self.unread(index, entries);
+    }
+
+    /// The entry of a mailbox behind a record.
+    fn mailbox_entry(&mut self, at: usize) -> u32 {
+        if self.kind(at) == Kind::Message {
+            return self.at(at + 1);
+        }
+        self.signals_shown -= 1;
+        entry(ENTRY_SIGNAL, self.at(at + SIGNAL_AT))
+    }
+
+    fn unread(&mut self, index: u32, entries: Vec<u32>) {
+        for word in entries.into_iter().rev() {
+            self.push_timed(index, SUBMIT_UNREAD, 0, word);
+        }
     }
 
     /// Checks a batch as a whole: events come first, and messages only for actors that may have them.
@@ -75,6 +123,7 @@ impl Isolate {
                 assert!(!messages_began, "event {} comes after messages", slot_of(self.at(at + 1)));
             } else {
                 messages_began = true;
+                assert_ne!(self.at(at + 1), RECALLED, "a withdrawn message is in the batch");
                 let index = self.at(at);
                 let flags = self.kernel.table().flags(index);
                 assert!(flags & BLOCKED == 0, "a message is issued to index {index}, whose flags are {flags:#x}");
@@ -105,18 +154,11 @@ impl Isolate {
         let actor = self.at(at);
         let (mut next, mut entries) = (at, Vec::new());
         while next < end && self.at(next) == actor && self.kind(next) != Kind::Event {
-            entries.push(match self.kind(next) {
-                Kind::Message => self.at(next + 1),
-                _ => {
-                    self.signals_shown -= 1;
-                    entry(ENTRY_SIGNAL, self.at(next + SIGNAL_AT))
-                }
-            });
-            next = self.after(next);
+            let after = self.after(next);
+            entries.push(self.mailbox_entry(next));
+            next = after;
         }
-        for word in entries.into_iter().rev() {
-            self.push_timed(actor, SUBMIT_UNREAD, 0, word);
-        }
+        self.unread(actor, entries);
         next
     }
 
@@ -154,6 +196,9 @@ impl Isolate {
     fn run_event(&mut self, at: usize, actor: Option<Ref>) {
         let (code, at) = (slot_of(self.at(at + 1)), at + OWN_AT);
         let (a, b) = self.key(at);
+        if code == EVENT_FREE && self.at(at - OWN_AT) == NIL && a == NIL {
+            return; // Recalled.
+        }
         match (code, actor) {
             (EVENT_FREE, _) => {
                 assert_ne!(a, NIL, "an event frees no slot");

@@ -73,6 +73,8 @@ pub struct Isolate {
     pub(super) depth: u32,
     /// A batch is being walked through.
     walking: bool,
+    /// Record of the batch that is being handled, and the end of the batch.
+    pub(super) batch: (usize, usize),
     /// Sequence of the last message.
     pub(super) sequence: u64,
     /// Signals that the core has shown since the last `enter`, those that were put back excluded.
@@ -99,6 +101,7 @@ impl Isolate {
             current: None,
             depth: 0,
             walking: false,
+            batch: (0, 0),
             sequence: 0,
             signals_shown: 0,
         }
@@ -244,6 +247,14 @@ impl Isolate {
     pub fn control(&mut self, op: u32, args: &[u32], text: Option<&str>) -> [u32; 12] {
         self.publish();
         self.perform(op, args, text)
+    }
+
+    /// Asks for the next message of one actor; true if it is in the header.
+    pub(super) fn next(&mut self, actor: Ref) -> bool {
+        self.publish();
+        self.kernel.page().set(H_ARGS as usize, self.cell(actor).index);
+        self.kernel.next();
+        self.kernel.page().get(H_RESULTS as usize) != 0
     }
 
     /// Performs a control operation without handing over what is submitted, to look at something

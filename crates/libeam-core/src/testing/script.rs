@@ -203,10 +203,16 @@ fn perform(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
         Op::Flush => isolate.flush(),
         Op::Advance(ms) => isolate.advance(u64::from(ms)),
         Op::Nonsense { op, index } => nonsense(isolate, op, index),
-        Op::Unlink(at) => drop(position(at, isolate.links.len()).map(|at| isolate.unlink(LinkId(at)))),
-        Op::Unwatch(at) => drop(position(at, isolate.watches.len()).map(|at| isolate.unwatch(WatchId(at)))),
+        Op::Unlink(at) => {
+            position(at, isolate.links.len()).map(LinkId).into_iter().for_each(|link| isolate.unlink(link))
+        }
+        Op::Unwatch(at) => {
+            position(at, isolate.watches.len()).map(WatchId).into_iter().for_each(|watch| isolate.unwatch(watch))
+        }
         Op::CancelTimer(at) => drop(position(at, isolate.timers.len()).map(|at| isolate.cancel_timer(TimerId(at)))),
-        Op::CancelCall(at) => drop(position(at, isolate.calls.len()).map(|at| isolate.cancel_call(CallId(at)))),
+        Op::CancelCall(at) => {
+            position(at, isolate.calls.len()).map(CallId).into_iter().for_each(|call| isolate.cancel_call(call))
+        }
         Op::Spawn { .. } => spawn(isolate, op, me),
         Op::Supervise { .. } => supervise(isolate, op, me),
         _ => act(isolate, op, me),
@@ -290,8 +296,9 @@ fn supervise(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
     match parent {
         None => isolate.supervise(None, &settings),
         Some(at) => {
-            let parent = pick(isolate, at, me);
-            drop(parent.map(|parent| isolate.supervise(Some(parent), &settings)));
+            if let Some(parent) = pick(isolate, at, me) {
+                isolate.supervise(Some(parent), &settings);
+            }
         }
     }
 }

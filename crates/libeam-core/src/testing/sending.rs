@@ -134,6 +134,12 @@ impl Isolate {
             (kind, value) => panic!("slot {slot} of a record of kind {kind} holds {value:?}"),
         };
         self.assert_order(actor, &message);
+        if let Value::Call(_, call) = *self.slots.get(slot)
+            && self.calls[call.0].answer.is_some()
+        {
+            self.run_message(actor, slot, &Handler::ok()); // Withdrawn while it was in this batch.
+            return;
+        }
         self.note(actor, What::Handled(message.handler.label));
         self.run_message(actor, slot, &message.handler);
     }
@@ -237,10 +243,9 @@ impl Isolate {
     }
 
     fn pump(&mut self, actor: Ref, mut left: u32) {
-        while left > 0 && self.has_more(actor) && !self.is_running(actor) {
+        while left > 0 && self.may_pump(actor) {
             left -= 1;
-            let [found, ..] = self.control(OP_NEXT, &[self.cell(actor).index], None);
-            if found == 0 {
+            if !self.next(actor) {
                 return;
             }
             self.run_record(actor, H_NEXT as usize);
@@ -252,6 +257,11 @@ impl Isolate {
 
     fn has_more(&self, actor: Ref) -> bool {
         self.flags(actor) & !FLAG_OBSERVED == 0 && self.pending(actor) != 0
+    }
+
+    /// `next` does not tell the core the time, which an idle timeout needs.
+    fn may_pump(&self, actor: Ref) -> bool {
+        self.has_more(actor) && self.flags(actor) == 0 && !self.is_running(actor)
     }
 
     /// The caller gives up.
@@ -277,6 +287,7 @@ impl Isolate {
 
     /// Puts stashed messages back in front.
     pub fn unstash(&mut self, actor: Ref, at_most: u32) -> u32 {
+        self.recall(actor);
         self.act(actor, OP_UNSTASH, &[at_most])
     }
 
@@ -300,6 +311,7 @@ impl Isolate {
         if self.cell(actor).dead {
             return 0;
         }
+        self.recall(actor);
         self.control(OP_PENDING, &[self.cell(actor).index, 1], None);
         let entries = self.kernel.listing().to_vec();
         self.cell_mut(actor).drained.extend(&entries);
@@ -308,6 +320,7 @@ impl Isolate {
 
     /// Puts drained messages back in front of the mailbox, in their order.
     pub fn inject(&mut self, actor: Ref) {
+        self.recall(actor);
         for word in std::mem::take(&mut self.cell_mut(actor).drained).into_iter().rev() {
             if let Value::Cast(message) | Value::Call(message, _) = self.slots.get_mut(slot_of(word)) {
                 message.fresh = false;
