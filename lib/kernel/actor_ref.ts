@@ -5,6 +5,7 @@
  * its old id. Refs are cheap, and equal ids mean the same incarnation.
  */
 
+import { InvalidArgumentError } from "../errors.js";
 import type { ActorId } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
 import type { CallOptions } from "./options.js";
@@ -40,6 +41,8 @@ export class ActorRef<TCast = any, TCall = any, TReply = any> {
       this._incarnation = second;
       this.cachedId = undefined;
     } else {
+      if (source === null || typeof source !== "object") throw new InvalidArgumentError("id", "an ActorId", source);
+      if (typeof second?._cellOf !== "function") throw new InvalidArgumentError("system", "an ActorSystem", second);
       this._cell = second._cellOf(source as ActorId);
       this._incarnation = -1;
       this.cachedId = source as ActorId;

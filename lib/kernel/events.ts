@@ -117,6 +117,7 @@ export function runBatch(kernel: Kernel): number {
       at += 2;
     }
     if (outcome !== null) void pump(cell, outcome, cell.runningSlot);
+    else if (cell.words[cell.at + 1] !== 0 && (at >= end || page[at] !== index)) kernel.wake(cell);
   }
   kernel.batchAt = end;
   return count;

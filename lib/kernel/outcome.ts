@@ -10,5 +10,10 @@ export type Outcome = PromiseLike<unknown> | null;
 
 /** Whether a value has to be awaited. */
 export function isThenable(value: any): value is PromiseLike<unknown> {
-  return value !== null && typeof value === "object" && typeof value.then === "function";
+  if (value === null || typeof value !== "object") return false;
+  try {
+    return typeof value.then === "function";
+  } catch {
+    return true; // Awaiting it asks again, and fails where failures are handled.
+  }
 }

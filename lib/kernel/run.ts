@@ -11,7 +11,7 @@
  * changed and the late end of the handler is ignored.
  */
 
-import { StashFullError, UnknownCallMethodError } from "../errors.js";
+import { InvalidArgumentError, StashFullError, UnknownCallMethodError } from "../errors.js";
 import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
 import { crash } from "./crash.js";
 import { isThenable, NO_SLOT, type Outcome } from "./outcome.js";
@@ -41,7 +41,9 @@ export function invokeCall(cell: ActorCell, method: string | undefined, value: a
   if (method !== undefined) return apply(calls[method], value, method);
   const name = value?.method;
   const handler = typeof name === "string" ? calls[name] : undefined;
-  return apply(handler, value?.args ?? [], name);
+  const args = value?.args ?? [];
+  if (handler !== undefined && !Array.isArray(args)) throw new InvalidArgumentError("args", "an array", args);
+  return apply(handler, args, name);
 }
 
 function apply(handler: ((...args: any[]) => unknown) | undefined, args: any[], method: unknown): unknown {
@@ -69,7 +71,8 @@ function invokeCast(cell: ActorCell, method: string | undefined, value: any): un
   const name = value?.method ?? value?.type;
   const handler = typeof name === "string" ? casts[name] : undefined;
   if (handler === undefined) return undefined;
-  return apply(handler, value.args ?? (value.method === undefined ? [value] : []), name);
+  const args = value.args ?? (value.method === undefined ? [value] : []);
+  return Array.isArray(args) ? apply(handler, args, name) : undefined;
 }
 
 /** Runs the call handler with telemetry around it. */
@@ -241,9 +244,11 @@ function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: numbe
   else kernel.deadLetter(cell, "cast", status === STATUS_LIMIT ? "stash_full" : "not_found");
 }
 
-/** Puts a call that has no slot yet into the stash. */
-export function stashFresh(cell: ActorCell, pending: PendingCall, timeoutMs: number): void {
-  stashSlot(cell, ENTRY_CALL, cell.kernel.slots.alloc(undefined, pending), timeoutMs);
+/** Puts a call that has no slot yet into the stash, and gives it one. */
+export function stashFresh(cell: ActorCell, pending: PendingCall, timeoutMs: number): number {
+  const slot = cell.kernel.slots.alloc(undefined, pending);
+  stashSlot(cell, ENTRY_CALL, slot, timeoutMs);
+  return slot;
 }
 
 /**

@@ -19,7 +19,6 @@ import {
   FLAG_STOPPING,
   OP_CANCEL_CALL,
   STATUS_OK,
-  STATUS_UNKNOWN,
   SUBMIT_CALL,
   SUBMIT_CALL_TIMED,
   SUBMIT_CAST,
@@ -60,6 +59,8 @@ export function call(cell: ActorCell, message: unknown, options: number | CallOp
 
 function isCallOptions(value: unknown): boolean {
   if (value === null || typeof value !== "object") return false;
+  // Perf: the keys of a big array or buffer cost seconds, so they are asked for last.
+  if (!("timeout" in value || "signal" in value)) return false;
   const keys = Object.keys(value);
   if (keys.length === 0 || keys.length > 2) return false;
   return keys.every((key) => key === "timeout" || key === "signal");
@@ -106,7 +107,7 @@ function callInline(
   kernel.current = outer;
   kernel.inlineDepth--;
   if (isThenable(result)) return awaitInline(kernel, cell, method, value, result, timeoutMs, signal);
-  if (cell.stashing === STASH_WANTED) return deferInline(kernel, cell, method, value, timeoutMs);
+  if (cell.stashing === STASH_WANTED) return deferInline(kernel, cell, method, value, timeoutMs, signal);
   cell.stashing = STASH_IMPOSSIBLE;
   endInline(kernel, cell);
   return Promise.resolve(result);
@@ -151,10 +152,13 @@ function deferInline(
   method: string | undefined,
   value: any,
   timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<any> {
   const pending = new PendingCall(method, value, timeoutMs);
   cell.stashing = STASH_IMPOSSIBLE;
-  stashFresh(cell, pending, timeoutMs === DEFAULT_DEADLINE ? kernel.callTimeoutMs : timeoutMs);
+  const word = timeoutMs === DEFAULT_DEADLINE ? Math.min(Math.ceil(kernel.callTimeoutMs), NO_DEADLINE) : timeoutMs;
+  const slot = stashFresh(cell, pending, word);
+  if (signal !== undefined && !pending.settled) pending.abortable(signal, () => abort(kernel, pending, slot, signal));
   endInline(kernel, cell);
   return pending.promise;
 }
@@ -222,8 +226,8 @@ function abort(kernel: Kernel, pending: PendingCall, slot: number, signal: Abort
   pending.reject(new CallAbortedError(signal.reason));
   kernel.args[0] = slot;
   kernel.control(OP_CANCEL_CALL);
-  const status = kernel.results[0];
-  if (status === STATUS_OK || status === STATUS_UNKNOWN) kernel.slots.free(slot);
+  // Race: a call that the core does not know has been refused, and the event that says so frees the slot.
+  if (kernel.results[0] === STATUS_OK) kernel.slots.free(slot);
 }
 
 /** Sends a cast to a method of a functional actor. */

@@ -16,6 +16,7 @@ import { stop } from "./lifecycle.js";
 import type { Outcome } from "./outcome.js";
 import { OP_DEMONITOR, OP_EXIT, OP_LINK, OP_MONITOR, OP_TRAP_EXIT, OP_UNLINK, STATUS_OK } from "./protocol.js";
 import { runPlain } from "./run.js";
+import { cellOf } from "./validate.js";
 
 const NIL = 0xffff_ffff;
 const KIND_NORMAL = 0;
@@ -54,7 +55,7 @@ function reasonOf(kernel: Kernel, kind: number, token: number): TerminationReaso
 /** Has `watcher` told once when the actor behind `target` ends; at once if it has ended. */
 export function watch(watcher: ActorCell, target: ActorRef): WatchRef {
   const { kernel } = watcher;
-  const watched = target._cell;
+  const watched = cellOf(target);
   const sameKernel = watched.kernel === kernel && !watched.dead;
   kernel.args[0] = watcher.index;
   kernel.args[1] = sameKernel ? watched.index : NIL;
@@ -78,7 +79,7 @@ export function unwatch(watcher: ActorCell, watchRef: WatchRef): void {
 /** Links two actors. Throws ActorNotFoundError when one of them has ended. */
 export function link(cell: ActorCell, other: ActorRef): LinkRef {
   const { kernel } = cell;
-  const target = other._cell;
+  const target = cellOf(other);
   if (cell.dead || target.dead || target.kernel !== kernel) {
     const missing = cell.dead ? cell.ref.id : other.id;
     throw new ActorNotFoundError(missing.id, missing.systemId);

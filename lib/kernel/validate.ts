@@ -10,6 +10,8 @@
  */
 
 import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
+import type { ActorRef } from "./actor_ref.js";
+import type { ActorCell } from "./cell.js";
 import type {
   BackoffOptions,
   ChildSupervisionOptions,
@@ -64,6 +66,13 @@ export function assertName(what: string, value: unknown): asserts value is strin
       value,
     );
   }
+}
+
+/** The cell behind a ref. @throws InvalidArgumentError for what is no ref. */
+export function cellOf(ref: ActorRef): ActorCell {
+  const cell = (ref as ActorRef | null | undefined)?._cell;
+  if (cell === undefined) throw new InvalidArgumentError("ref", "an ActorRef", ref);
+  return cell;
 }
 
 /** Accepts objects that hold named options; no arrays, functions, Maps, Dates or promises, and not `undefined`. */

@@ -15,6 +15,7 @@ import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../kern
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
+import { cellOf } from "../kernel/validate.js";
 import type { SpawnOptions } from "./actor_system.js";
 import { ClassContext, systemOf } from "./context.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
@@ -114,7 +115,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** Sends an exit signal: `"normal"` stops only oneself, `"kill"` cannot be trapped, anything else is a reason. */
   protected exit(ref: ActorRef, reason: any = "normal"): void {
-    exit(this.self._cell, ref._cell, reason);
+    exit(this.self._cell, cellOf(ref), reason);
   }
 
   /** Has `handleInfo` told when no message came for that long; 0 disables. */
@@ -157,7 +158,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** Stops a child and everything below it. */
   protected stopChild(ref: ActorRef): Promise<void> {
-    return stop(ref._cell, this.self._cell);
+    return stop(cellOf(ref), this.self._cell);
   }
 
   /** The children in the order in which they were spawned. */

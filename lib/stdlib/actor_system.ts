@@ -53,6 +53,7 @@ import {
   assertPlainOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
+  cellOf,
 } from "../kernel/validate.js";
 import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
@@ -62,6 +63,7 @@ import {
   type DefinitionRef,
   FunctionalActor,
   isActorDefinition,
+  nameDefinition,
 } from "./create_actor.js";
 import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
@@ -165,9 +167,13 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (cluster === null || typeof cluster?.nodeId !== "string") {
       throw new InvalidArgumentError("cluster", "an object with a nodeId", cluster);
     }
+    for (const [what, part] of Object.entries({ transport, registry })) {
+      if (part === null || typeof part !== "object") throw new InvalidArgumentError(what, "an object", part);
+    }
     assertSupervisionOptions("supervision", supervision);
     assertMailboxConfig("mailbox", mailbox);
-    const callTimeout = timeouts?.defaultCallTimeout ?? DEFAULT_CALL_TIMEOUT_MS;
+    assertPlainOptions("timeouts", timeouts);
+    const callTimeout = (timeouts as SystemTimeouts).defaultCallTimeout ?? DEFAULT_CALL_TIMEOUT_MS;
     assertTimeoutMs("timeouts.defaultCallTimeout", callTimeout);
     this.id = cluster.nodeId;
     this.rootSupervision = supervision;
@@ -229,7 +235,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    */
   shutdown(options: ShutdownOptions = {}): Promise<void> {
     if (this.shutdownDone === undefined) {
-      const { timeout = DEFAULT_SHUTDOWN_TIMEOUT_MS, drainMailboxes = true } = options;
+      assertPlainOptions("shutdown options", options);
+      const { timeout = DEFAULT_SHUTDOWN_TIMEOUT_MS, drainMailboxes = true } = options as ShutdownOptions;
       assertTimeoutMs("shutdown timeout", timeout);
       this.stopping = true;
       this.kernel.closed = true;
@@ -294,6 +301,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Makes a class or definition known under a name for remote spawns; a later one wins. */
   registerActorClass(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void {
+    if (name !== undefined) assertName("class name", name);
+    if (name !== undefined && isActorDefinition(definition)) nameDefinition(definition, name);
     const own = isActorDefinition(definition) ? definition.className : (definition as ActorClass)?.name;
     this.classes.set(name ?? String(own), definition);
   }
@@ -382,6 +391,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** A ref for an id, which may be a plain `{ systemId, id, name }`. */
   getRef(id: ActorId): ActorRef {
+    if (id === null || typeof id !== "object") throw new InvalidArgumentError("id", "an ActorId", id);
     return new ActorRef(new ActorId(id.systemId, id.id, id.name), this);
   }
 
@@ -561,12 +571,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Adds an actor to a group; joining twice is joining once. */
   joinGroup(group: string, ref: ActorRef): void {
-    this.groupOp(OP_GROUP_JOIN, group, ref._cell);
+    this.groupOp(OP_GROUP_JOIN, group, cellOf(ref));
   }
 
   /** Removes an actor from a group. */
   leaveGroup(group: string, ref: ActorRef): void {
-    this.groupOp(OP_GROUP_LEAVE, group, ref._cell);
+    this.groupOp(OP_GROUP_LEAVE, group, cellOf(ref));
   }
 
   /** The members of a group in joining order. */
@@ -688,12 +698,6 @@ function readSpawnOptions(
     request.args = args;
   }
   if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
-}
-
-function cellOf(ref: ActorRef): ActorCell {
-  const cell = ref?._cell;
-  if (cell === undefined) throw new InvalidArgumentError("ref", "an ActorRef", ref);
-  return cell;
 }
 
 /** A cell for an actor that is not here: dead from the start, with the id that it was asked for. */

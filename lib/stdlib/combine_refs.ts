@@ -4,6 +4,7 @@
 
 import { InvalidArgumentError, UnknownCallMethodError } from "../errors.js";
 import { TypedActorRef } from "../kernel/actor_ref.js";
+import { FLAG_STARTING } from "../kernel/protocol.js";
 import { rejected } from "../kernel/slots.js";
 
 type CallsOf<R> = R extends TypedActorRef<infer C, any> ? C : never;
@@ -39,13 +40,19 @@ export function combineRefs<R extends readonly TypedActorRef<any, any>[]>(...ref
       throw new InvalidArgumentError("combineRefs", "refs of functional actors", ref);
   }
   const handle = {
-    refs,
+    refs: Object.freeze(refs),
     call(method: string, ...args: any[]): Promise<any> {
-      const target = refs.find((ref) => ref._cell.calls?.[method] !== undefined);
+      // Who is still starting may have the method; who is gone may have had it, and its error says so.
+      const target =
+        refs.find((ref) => ref._cell.calls?.[method] !== undefined) ??
+        refs.find((ref) => (ref._cell.flags & FLAG_STARTING) !== 0) ??
+        refs.find((ref) => ref._cell.dead);
       return target === undefined ? rejected(new UnknownCallMethodError(method)) : target.call(method, ...args);
     },
     cast(method: string, ...args: any[]): void {
-      const target = refs.find((ref) => ref._cell.casts?.[method] !== undefined);
+      const target =
+        refs.find((ref) => ref._cell.casts?.[method] !== undefined) ??
+        refs.find((ref) => (ref._cell.flags & FLAG_STARTING) !== 0);
       target?.cast(method, ...args);
     },
   };

@@ -24,7 +24,7 @@ import type { ChildSupervisionOptions } from "../kernel/options.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
-import { assertChildSupervisionOptions, assertName } from "../kernel/validate.js";
+import { assertChildSupervisionOptions, assertName, cellOf } from "../kernel/validate.js";
 import type { ActorClass } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import type { ActorSystem, SpawnOptions } from "./actor_system.js";
@@ -186,7 +186,7 @@ export class FunctionalActor implements Behaviour {
   // The builder.
 
   onCall(name: string, handler: (...args: any[]) => unknown): this {
-    assertHandler(`onCall("${name}")`, handler);
+    assertMethod("onCall", name, handler);
     const cell = this.#cell;
     if (cell.calls === NO_HANDLERS) cell.calls = new HandlerTable();
     (cell.calls as Handlers)[name] = handler;
@@ -194,7 +194,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   onCast(name: string, handler: (...args: any[]) => unknown): this {
-    assertHandler(`onCast("${name}")`, handler);
+    assertMethod("onCast", name, handler);
     const cell = this.#cell;
     if (cell.casts === NO_HANDLERS) cell.casts = new HandlerTable();
     (cell.casts as Handlers)[name] = handler;
@@ -202,7 +202,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   onInfo(type: string, handler: (message: any) => unknown): this {
-    assertHandler(`onInfo("${type}")`, handler);
+    assertMethod("onInfo", type, handler);
     this.#more().infos[type] = handler;
     return this;
   }
@@ -276,11 +276,11 @@ export class FunctionalActor implements Behaviour {
   }
 
   stop(ref: ActorRef): Promise<void> {
-    return stop(ref._cell, this.#cell);
+    return stop(cellOf(ref), this.#cell);
   }
 
   stopChild(ref: ActorRef): Promise<void> {
-    return stop(ref._cell, this.#cell);
+    return stop(cellOf(ref), this.#cell);
   }
 
   getChildren(): ActorRef[] {
@@ -385,13 +385,26 @@ export class FunctionalActor implements Behaviour {
   }
 
   async terminate(): Promise<void> {
-    for (const handler of this.#extras?.terminators ?? []) await handler();
+    const failures: unknown[] = [];
+    for (const handler of this.#extras?.terminators ?? []) {
+      try {
+        await handler();
+      } catch (error) {
+        failures.push(error); // What the others release must be released all the same.
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** @internal */
   get _extras(): Extras | undefined {
     return this.#extras;
   }
+}
+
+function assertMethod(what: string, name: unknown, handler: unknown): void {
+  if (typeof name !== "string") throw new InvalidArgumentError(`name in ${what}`, "a string", name);
+  assertHandler(`${what}("${name}")`, handler);
 }
 
 function assertHandler(what: string, handler: unknown): void {
@@ -446,10 +459,19 @@ const factories = new WeakMap<object, Factory>();
 /** How the runtime brings functional actors of one kind to life. */
 class FunctionalDefinition implements Definition, ActorDefinition {
   constructor(
-    readonly className: string,
+    public className: string,
+    /** Whether somebody chose the name. */
+    private named: boolean,
     factory: Factory,
   ) {
     factories.set(this, factory);
+  }
+
+  /** @internal A definition without a name takes the one that it is registered under. */
+  _registeredAs(name: string): void {
+    if (this.named) return;
+    this.className = name;
+    this.named = true;
   }
 
   start(cell: ActorCell, args: readonly unknown[]): unknown {
@@ -480,6 +502,11 @@ class FunctionalDefinition implements Definition, ActorDefinition {
   makeRef(cell: ActorCell): ActorRef {
     return new TypedActorRef(cell, cell.incarnation);
   }
+}
+
+/** Tells a definition the name that it is registered under. */
+export function nameDefinition(definition: ActorDefinition, name: string): void {
+  (definition as FunctionalDefinition)._registeredAs(name);
 }
 
 /** Whether a value was made by {@link createActor}. */
@@ -533,6 +560,6 @@ export function createActor(first: string | Factory, second?: Factory): ActorDef
   const factory = typeof first === "function" ? first : second;
   assertHandler("createActor", factory);
   if (typeof first === "string") assertName("actor name", first);
-  const name = typeof first === "string" ? first : factory?.name || `FunctionalActor#${++anonymous}`;
-  return new FunctionalDefinition(name, factory as Factory);
+  const given = typeof first === "string" ? first : factory?.name;
+  return new FunctionalDefinition(given || `FunctionalActor#${++anonymous}`, Boolean(given), factory as Factory);
 }

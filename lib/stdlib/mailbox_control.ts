@@ -83,10 +83,14 @@ export class MailboxControl {
     kernel.recall(cell);
     for (const { type, message, resolve, reject } of [...messages].reverse()) {
       const value = type === "call" ? pendingFor(message, resolve, reject) : message;
-      kernel.args[1] =
-        ((type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | kernel.slots.alloc(undefined, value);
+      const slot = kernel.slots.alloc(undefined, value);
+      kernel.args[1] = ((type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | slot;
       kernel.args[0] = cell.index;
       kernel.control(OP_INJECT);
+      if (kernel.results[0] === 0) {
+        kernel.slots.free(slot); // The actor is on its way out, and the first message already was refused.
+        return false;
+      }
     }
     return true;
   }

@@ -5,9 +5,11 @@
 //! with the shortest script that still fails:
 //!
 //! * `LIBEAM_SEED=n` runs that script alone;
+//! * `LIBEAM_TRACE=1` prints what happens in the shortest script;
 //! * `LIBEAM_SCRIPTS=n` runs that many scripts instead of `SCRIPTS`.
 
-use libeam_core::testing::script::Script;
+use libeam_core::testing::script::{Behaviour, Op, Script};
+use libeam_core::testing::{Ending, Isolate};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 
@@ -60,8 +62,14 @@ fn failure_of(script: &Script) -> Option<String> {
     Some(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
 }
 
-/// Drops ever smaller stretches of operations as long as the script still fails.
-fn shrink(mut script: Script) -> Script {
+/// A failure without its numbers, to tell one from another.
+fn kind_of(failure: &str) -> String {
+    failure.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+}
+
+/// Drops ever smaller stretches of operations as long as the script still fails in the same way.
+fn shrink(mut script: Script, failure: &str) -> Script {
+    let kind = kind_of(failure);
     let mut stretch = script.ops.len().div_ceil(2);
     while stretch > 0 {
         let mut at = 0;
@@ -69,7 +77,7 @@ fn shrink(mut script: Script) -> Script {
         while at < script.ops.len() {
             let mut shorter = script.clone();
             shorter.ops.drain(at..(at + stretch).min(script.ops.len()));
-            if failure_of(&shorter).is_some() {
+            if failure_of(&shorter).is_some_and(|other| kind_of(&other) == kind) {
                 script = shorter;
             } else {
                 at += stretch;
@@ -84,17 +92,91 @@ fn shrink(mut script: Script) -> Script {
     script
 }
 
+/// The same operation with one thing less in it, in all ways.
+fn simpler(op: &Op) -> Vec<Op> {
+    let mut variants = Vec::new();
+    let mut with = |change: &dyn Fn(&mut Op)| {
+        let mut variant = op.clone();
+        change(&mut variant);
+        if variant != *op {
+            variants.push(variant);
+        }
+    };
+    let plain = || Behaviour { ending: Ending::Ok, deed: None };
+    match op {
+        Op::Spawn { .. } => {
+            for at in 0..6 {
+                with(&|op| {
+                    let Op::Spawn { name, capacity, init, later, terminate, info, .. } = op else { return };
+                    match at {
+                        0 => *name = None,
+                        1 => *capacity = 0,
+                        2 => *init = plain(),
+                        3 => *later = plain(),
+                        4 => *terminate = None,
+                        _ => *info = plain(),
+                    }
+                });
+            }
+        }
+        Op::Cast { .. } | Op::Call { .. } | Op::StartTimer { .. } => {
+            for at in 0..2 {
+                with(&|op| {
+                    let (Op::Cast { handler, .. } | Op::Call { handler, .. } | Op::StartTimer { handler, .. }) = op
+                    else {
+                        return;
+                    };
+                    *handler = if at == 0 { plain() } else { Behaviour { deed: None, ..handler.clone() } };
+                });
+            }
+        }
+        _ => {}
+    }
+    variants
+}
+
+/// Takes out of the operations what does not matter.
+fn simplify(mut script: Script, failure: &str) -> Script {
+    let kind = kind_of(failure);
+    for at in 0..script.ops.len() {
+        while let Some(simpler) = simpler(&script.ops[at]).into_iter().find_map(|op| {
+            let mut variant = script.clone();
+            variant.ops[at] = op;
+            failure_of(&variant).is_some_and(|other| kind_of(&other) == kind).then_some(variant)
+        }) {
+            script = simpler;
+        }
+    }
+    script
+}
+
 fn try_seed(seed: u64) {
     let script = Script::decode(&bytes_of(seed));
     let Some(failure) = failure_of(&script) else { return };
-    let shortest = shrink(script);
+    let shortest = simplify(shrink(script, &failure), &failure);
     let last = failure_of(&shortest).unwrap_or_default();
+    if number("LIBEAM_TRACE").is_some() {
+        trace(&shortest);
+    }
     let ops: Vec<String> = shortest.ops.iter().map(|op| format!("    {op:?}")).collect();
     panic!(
         "script {seed} fails: {failure}\n  repeat with LIBEAM_SEED={seed}\n  shortest: {last}\n  {:?}\n{}",
         shortest.settings,
         ops.join("\n"),
     );
+}
+
+/// Prints what happens in a script, operation by operation.
+fn trace(script: &Script) {
+    let mut seen = 0;
+    let show = |isolate: &Isolate, op: &Op| {
+        for record in &isolate.log[seen..] {
+            eprintln!("        {:?} {:?} at {} µs", record.actor, record.what, record.at_us);
+        }
+        seen = isolate.log.len();
+        eprintln!("    {op:?}");
+    };
+    let _ = catch_unwind(AssertUnwindSafe(|| script.run_observed(show)));
 }
 
 fn number(name: &str) -> Option<u64> {

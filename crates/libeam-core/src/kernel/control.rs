@@ -39,6 +39,9 @@ impl Kernel {
             OP_SUPERVISION => self.control_supervision(&args),
             _ => self.control_directory(op, &args, text),
         }
+        if needs_time(op) {
+            self.arm_deadlines();
+        }
         self.publish_more();
     }
 

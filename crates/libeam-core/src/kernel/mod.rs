@@ -85,10 +85,8 @@ pub struct Kernel {
     /// Cells of all mailboxes and stashes.
     pool: Pool,
     run_queue: RunQueue,
-    /// Actors that were given messages by the last `enter` and want another look after them.
+    /// Asynchronous actors that were given a message by the last `enter`.
     issued: Vec<ActorIndex>,
-    /// One of them had more than its turn.
-    leftover: bool,
     /// Events for the isolate, oldest first.
     outbox: Outbox,
     /// Ended actors whose end is in the batch that the isolate now has.
@@ -135,7 +133,6 @@ impl Kernel {
             pool: Pool::default(),
             run_queue: RunQueue::default(),
             issued: Vec::new(),
-            leftover: false,
             outbox: Outbox::default(),
             limbo: Vec::new(),
             consumed: Vec::new(),
@@ -255,14 +252,12 @@ impl Kernel {
             at = self.issue(actor, at);
         }
         self.page.set(H_COMPLETED as usize, (at - COMPLETE_AT) as u32);
-        // Settling accounts for this batch can wait for the next one; messages cannot.
-        self.leftover = self.issued.iter().any(|&actor| !self.table.get(actor).mailbox.is_empty());
         self.publish_more();
     }
 
     /// Tells the isolate whether another `enter` would bring something.
     fn publish_more(&mut self) {
-        let more = self.leftover || !self.outbox.is_empty() || !self.run_queue.is_empty();
+        let more = !self.outbox.is_empty() || !self.run_queue.is_empty();
         self.page.set(H_MORE as usize, u32::from(more));
     }
 
@@ -311,9 +306,7 @@ impl Kernel {
             at = self.write_entry(at, actor, entry);
             issued += 1;
         }
-        let record = self.table.get(actor);
-        // Perf: an actor that has had everything needs no second look ("bulk cast", 1,000 actors).
-        if record.asynchronous || !record.mailbox.is_empty() {
+        if self.table.get(actor).asynchronous {
             self.issued.push(actor);
         }
         at

@@ -20,7 +20,7 @@
 //! handled. Flags and pending both zero is what makes an inline call lawful. JavaScript alone sets
 //! and clears [`FLAG_RUNNING`]; it clears [`FLAG_STARTING`] too when a first `init` ends well. All
 //! other flags are the core's. After a handler, JavaScript MUST submit `SUBMIT_WAKE` if pending or
-//! any flag is not zero then.
+//! any flag is not zero then; it MAY leave that out while the same batch has more for the actor.
 
 macro_rules! protocol {
     ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {

@@ -45,8 +45,8 @@ impl Isolate {
         at + if self.kind(at) == Kind::Message { 2 } else { EVENT_WORDS as usize }
     }
 
-    /// Runs the batch in the completion queue.
-    pub(super) fn run_batch(&mut self) {
+    /// Runs the batch in the completion queue; after so many messages the rest goes back.
+    pub(super) fn run_batch(&mut self, mut messages: u32) {
         let end = COMPLETE_AT + self.at(H_COMPLETED as usize) as usize;
         self.inspect_batch(end);
         let mut at = COMPLETE_AT;
@@ -62,10 +62,20 @@ impl Isolate {
                 at = self.after(at);
                 continue;
             }
+            if messages == 0 {
+                self.unread_rest(at, end);
+                break;
+            }
+            messages -= 1;
             match actor.filter(|&actor| self.flags(actor) & !FLAG_OBSERVED == 0) {
                 Some(actor) => {
+                    let index = self.at(at);
                     self.run_record(actor, at);
                     at = self.after(at);
+                    let last = at >= end || self.at(at) != index;
+                    if last && !self.is_running(actor) && self.pending(actor) != 0 {
+                        self.push(index, SUBMIT_WAKE, 0);
+                    }
                 }
                 None => at = self.unread_from(at, end),
             }
@@ -73,9 +83,25 @@ impl Isolate {
         self.batch = (end, end);
     }
 
+    /// The turn's time is over: puts the rest of the batch, which has no events, back.
+    fn unread_rest(&mut self, mut at: usize, end: usize) {
+        let mut rest = Vec::new();
+        while at < end {
+            let (actor, next) = (self.at(at), self.after(at));
+            if self.at(at + 1) != RECALLED && self.kind(at) != Kind::Event {
+                rest.push((actor, self.mailbox_entry(at)));
+            }
+            at = next;
+        }
+        for (actor, word) in rest.into_iter().rev() {
+            self.push_timed(actor, SUBMIT_UNREAD, 0, word);
+        }
+    }
+
     /// Puts what the rest of this batch holds for an actor back into its mailbox: somebody is about to
     /// look into the mailbox or to put something in front of it.
     pub(super) fn recall(&mut self, actor: Ref) {
+        self.put_back(actor);
         let (at, end) = self.batch;
         if at >= end {
             return;
@@ -136,14 +162,18 @@ impl Isolate {
         assert_eq!(at, end, "the last record of the batch is cut off");
     }
 
-    /// Runs a record that came out of a mailbox, in a batch or alone.
-    pub(super) fn run_record(&mut self, actor: Ref, at: usize) {
-        if at == H_NEXT as usize {
-            let code = slot_of(self.at(at + 1));
-            assert!(self.kind(at) != Kind::Event, "the next message of {actor:?} is the event {code}");
-            assert_eq!(self.at(at), self.cell(actor).index, "the next message is somebody else's");
-            self.signals_shown += u32::from(self.kind(at) == Kind::Signal);
-        }
+    /// Runs the signal that the core wrote for one actor outside a batch.
+    pub(super) fn run_next_signal(&mut self, actor: Ref) {
+        let at = H_NEXT as usize;
+        let (kind, code) = (self.kind(at), slot_of(self.at(at + 1)));
+        assert_eq!(kind, Kind::Signal, "the next signal of {actor:?} is the event {code}");
+        assert_eq!(self.at(at), self.cell(actor).index, "the next signal is somebody else's");
+        self.signals_shown += 1;
+        self.run_record(actor, at);
+    }
+
+    /// Runs a record that came out of a mailbox.
+    fn run_record(&mut self, actor: Ref, at: usize) {
         match self.kind(at) {
             Kind::Message => self.run_entry(actor, self.at(at + 1)),
             _ => self.run_signal(actor, slot_of(self.at(at + 1)), at + OWN_AT),

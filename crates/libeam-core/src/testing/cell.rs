@@ -160,6 +160,10 @@ pub struct Cell {
     pub(super) timers: HashMap<Key, Noted>,
     /// Sequence of the youngest fresh message that was handled.
     pub(super) youngest: u64,
+    /// Entries that the pump has taken out of its mailbox and not got to yet, next one last.
+    pub(super) prefetched: Vec<u32>,
+    /// Its children that are not known to be gone.
+    pub(super) children: u32,
     /// What was drained out of its mailbox, as entries.
     pub(super) drained: Vec<u32>,
 }
@@ -181,6 +185,8 @@ impl Cell {
             links: HashMap::new(),
             timers: HashMap::new(),
             youngest: 0,
+            prefetched: Vec::new(),
+            children: 0,
             drained: Vec::new(),
         }
     }

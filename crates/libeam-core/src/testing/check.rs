@@ -113,7 +113,8 @@ fn messages(isolate: &mut Isolate) {
         if isolate.flags(actor) & FLAG_STOPPING != 0 {
             continue;
         }
-        let known = waiting + submitted[index as usize] + u32::from(isolate.is_running(actor));
+        let held = isolate.cell(actor).prefetched.len() as u32 + u32::from(isolate.is_running(actor));
+        let known = waiting + submitted[index as usize] + held;
         let pending = isolate.pending(actor);
         assert!(pending >= known, "the pending word of {actor:?} is {pending}, but {known} messages are under way");
         signals += pending - known;
@@ -158,7 +159,9 @@ fn waits(isolate: &mut Isolate) {
             Phase::Limbo => panic!("{actor:?} has ended, but nobody says so"),
             Phase::Down => assert!(will_restart(isolate.kernel.table(), cell.index), "{actor:?} is never restarted"),
             Phase::Alive if flags & FLAG_EXITING != 0 => {
-                assert!(is_planned(isolate.kernel.table(), cell.index), "{actor:?} leaves, but nothing comes of it");
+                let table = isolate.kernel.table();
+                let comes = is_planned(table, cell.index) || parent_leaves(table, cell.index);
+                assert!(comes, "{actor:?} leaves, but nothing comes of it");
             }
             Phase::Alive | Phase::Free => {}
         }
@@ -182,7 +185,13 @@ fn is_planned(table: &Table, actor: ActorIndex) -> bool {
 
 fn will_restart(table: &Table, actor: ActorIndex) -> bool {
     let timer = table.get(actor).cold.as_ref().is_some_and(|cold| cold.restart_timer.is_some());
-    timer || is_planned(table, actor)
+    timer || is_planned(table, actor) || parent_leaves(table, actor)
+}
+
+/// Whether the parent stops its children one after another, and will come to this one.
+fn parent_leaves(table: &Table, actor: ActorIndex) -> bool {
+    let parent = table.get(actor).parent;
+    parent != NIL && table.get(parent).phase == Phase::StopChildren
 }
 
 fn plan_moves(table: &Table, plan: &Plan) -> bool {

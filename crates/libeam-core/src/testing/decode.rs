@@ -51,7 +51,7 @@ impl Reader<'_> {
     }
 
     fn op(&mut self, depth: u32) -> Op {
-        match self.byte() % 44 {
+        match self.byte() % 45 {
             0..=3 => self.spawn(depth),
             4..=8 => Op::Cast { to: self.byte(), handler: self.behaviour(depth) },
             9..=12 => Op::Call {
@@ -60,7 +60,7 @@ impl Reader<'_> {
                 queued: self.flag(),
                 handler: self.behaviour(depth),
             },
-            13..=15 => Op::Settle { actor: self.byte(), ending: self.ending(), pump: self.byte() % 5 },
+            13..=15 => Op::Settle { actor: self.byte(), ending: self.ending(), pump: self.byte() % 8 },
             16 => Op::Crash(self.byte()),
             17 => Op::Stop(self.byte()),
             18 => Op::Exit { from: self.byte(), to: self.byte(), signal: self.byte() },
@@ -87,6 +87,7 @@ impl Reader<'_> {
             40 => Op::Submit,
             41 => Op::Enter,
             42 => Op::Nonsense { op: self.byte(), index: self.byte() },
+            43 => Op::EnterBriefly(self.byte() % 8),
             _ => Op::Flush,
         }
     }

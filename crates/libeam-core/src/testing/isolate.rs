@@ -17,6 +17,10 @@ const SUBMIT_END: usize = SUBMIT_AT + SUBMIT_WORDS as usize;
 /// Batches after which a kernel that still has more is called a spinner.
 const BATCHES_MAX: u32 = 20_000;
 
+/// Rounds of stopping everything, and how long to wait between two at least.
+const WINDING_UP_MAX: u32 = 2_000;
+const WINDING_UP_US: u64 = 10_000;
+
 /// A call as its caller sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallState {
@@ -249,12 +253,12 @@ impl Isolate {
         self.perform(op, args, text)
     }
 
-    /// Asks for the next message of one actor; true if it is in the header.
-    pub(super) fn next(&mut self, actor: Ref) -> bool {
+    /// Asks for the next messages of one actor: their number, `NIL` for a signal.
+    pub(super) fn next(&mut self, actor: Ref) -> u32 {
         self.publish();
         self.kernel.page().set(H_ARGS as usize, self.cell(actor).index);
         self.kernel.next();
-        self.kernel.page().get(H_RESULTS as usize) != 0
+        self.kernel.page().get(H_RESULTS as usize)
     }
 
     /// Performs a control operation without handing over what is submitted, to look at something
@@ -288,12 +292,20 @@ impl Isolate {
     /// # Panics
     /// When called from within a handler, or when the batch breaks the protocol.
     pub fn enter(&mut self) {
+        self.enter_briefly(u32::MAX);
+    }
+
+    /// Takes one batch and runs so many of its messages; the rest goes back into the mailboxes.
+    ///
+    /// # Panics
+    /// When called from within a handler, or when the batch breaks the protocol.
+    pub fn enter_briefly(&mut self, messages: u32) {
         assert!(!self.walking, "enter was called while a batch is walked through");
         self.publish();
         self.kernel.enter(self.now_us);
         self.signals_shown = 0;
         self.walking = true;
-        self.run_batch();
+        self.run_batch(messages);
         self.walking = false;
     }
 
@@ -333,7 +345,7 @@ impl Isolate {
     /// # Panics
     /// When an actor, a slot, an unanswered call or anything that the kernel counts is left.
     pub fn wind_up(&mut self) {
-        for _ in 0..1_000 {
+        for _ in 0..WINDING_UP_MAX {
             for actor in self.living() {
                 self.discard_drained(actor);
                 if self.cell(actor).spec.parent.is_none() {
@@ -341,9 +353,12 @@ impl Isolate {
                 }
             }
             self.flush();
-            let Some(due_us) = self.kernel.poll_timeout() else { break };
-            self.now_us = self.now_us.max(due_us);
+            if self.living().is_empty() {
+                break;
+            }
+            self.now_us = self.now_us.max(self.kernel.poll_timeout().unwrap_or(0)) + WINDING_UP_US;
         }
+        self.flush();
         self.flush();
         super::check::nothing_left(self);
     }

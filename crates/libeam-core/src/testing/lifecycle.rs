@@ -39,6 +39,9 @@ impl Isolate {
         self.by_index.resize(self.by_index.len().max(at + 1), None);
         let old = self.by_index[at].replace(actor);
         assert!(old.is_none(), "index {index} of {actor:?} still belongs to {old:?}");
+        if let Some(parent) = spec.parent {
+            self.cell_mut(parent).children += 1;
+        }
         self.first_init(actor)
     }
 
@@ -170,8 +173,8 @@ impl Isolate {
     }
 
     fn assert_childless(&self, actor: Ref) {
-        let child = self.living().into_iter().find(|&child| self.cell(child).spec.parent == Some(actor));
-        assert!(child.is_none(), "{actor:?} ends before its child {child:?}");
+        let children = self.cell(actor).children;
+        assert!(children == 0, "{actor:?} ends before {children} of its children");
     }
 
     /// Stops an actor and everything below it.
@@ -203,6 +206,7 @@ impl Isolate {
     /// An exit went on without what still runs: its end will be ignored.
     pub(super) fn abandoned(&mut self, actor: Ref) {
         self.note(actor, What::Abandoned);
+        self.put_back(actor);
         let cell = self.cell_mut(actor);
         cell.starting = false;
         let Some(running) = cell.running.take() else { return };
@@ -221,6 +225,7 @@ impl Isolate {
         self.note(actor, What::Gone { kind, children });
         assert!(!self.cell(actor).dead, "{actor:?} is gone a second time");
         assert!(!self.is_running(actor), "{actor:?} is gone while a handler of its runs");
+        assert!(self.cell(actor).prefetched.is_empty(), "{actor:?} is gone with messages that it took");
         self.assert_incarnation_over(actor);
         self.assert_childless(actor);
         self.discard_drained(actor);
@@ -231,8 +236,11 @@ impl Isolate {
         cell.watches.clear();
         cell.links.clear();
         cell.timers.clear();
-        let at = cell.index as usize;
+        let (at, parent) = (cell.index as usize, cell.spec.parent);
         self.by_index[at] = None;
+        if let Some(parent) = parent {
+            self.cell_mut(parent).children -= 1;
+        }
     }
 
     /// Sets how the children of an actor (or, with `None`, the roots) are supervised.

@@ -100,6 +100,7 @@ pub enum Op {
     Sleep(u32),
     Submit,
     Enter,
+    EnterBriefly(u8),
     Flush,
     Nonsense {
         op: u8,
@@ -139,6 +140,14 @@ impl Script {
     /// # Panics
     /// When something is not as it has to be.
     pub fn run(&self) {
+        self.run_observed(|_, _| ());
+    }
+
+    /// The same, showing the isolate before each operation; for finding out why a script fails.
+    ///
+    /// # Panics
+    /// When something is not as it has to be.
+    pub fn run_observed(&self, mut observe: impl FnMut(&Isolate, &Op)) {
         let mut isolate = Isolate::new(KernelConfig {
             actors_max: ACTORS_MAX,
             timers_per_actor_max: 4,
@@ -149,6 +158,7 @@ impl Script {
             seed: self.settings.seed,
         });
         for op in &self.ops {
+            observe(&isolate, op);
             perform(&mut isolate, op, None);
             check::everything(&mut isolate);
         }
@@ -198,8 +208,9 @@ fn perform(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
     match *op {
         Op::Submit => isolate.submit(),
         Op::Sleep(ms) => isolate.sleep(u64::from(ms)),
-        Op::Enter | Op::Flush | Op::Advance(_) if me.is_some() => {}
+        Op::Enter | Op::EnterBriefly(_) | Op::Flush | Op::Advance(_) if me.is_some() => {}
         Op::Enter => isolate.enter(),
+        Op::EnterBriefly(messages) => isolate.enter_briefly(u32::from(messages)),
         Op::Flush => isolate.flush(),
         Op::Advance(ms) => isolate.advance(u64::from(ms)),
         Op::Nonsense { op, index } => nonsense(isolate, op, index),

@@ -226,7 +226,8 @@ impl Isolate {
     }
 
     /// Ends whatever is pending of an actor: its handler, its `init` or its `terminate`. Up to
-    /// `pump` further messages of its are handled on the spot.
+    /// `pump` further messages of its are handled on the spot; when the next of them is pending, the
+    /// following `settle` goes on from there.
     pub fn settle(&mut self, actor: Ref, ending: Ending, pump: u32) {
         let cell = self.cell_mut(actor);
         if cell.dead {
@@ -245,13 +246,36 @@ impl Isolate {
     fn pump(&mut self, actor: Ref, mut left: u32) {
         while left > 0 && self.may_pump(actor) {
             left -= 1;
-            if !self.next(actor) {
-                return;
+            if let Some(entry) = self.cell_mut(actor).prefetched.pop() {
+                self.run_entry(actor, entry);
+                continue;
             }
-            self.run_record(actor, H_NEXT as usize);
+            match self.next(actor) {
+                0 => return,
+                NIL => self.run_next_signal(actor),
+                count => {
+                    let page = self.kernel.page();
+                    let entries = (0..count).rev().map(|at| page.get((H_ENTRIES + at) as usize));
+                    let entries: Vec<u32> = entries.collect();
+                    self.cell_mut(actor).prefetched = entries;
+                    left += 1;
+                }
+            }
         }
+        if self.is_running(actor) {
+            return;
+        }
+        self.put_back(actor);
         if self.has_more(actor) {
             self.push(self.cell(actor).index, SUBMIT_WAKE, 0);
+        }
+    }
+
+    /// Puts what the pump has taken and not got to back into the mailbox.
+    pub(super) fn put_back(&mut self, actor: Ref) {
+        let index = self.cell(actor).index;
+        for word in std::mem::take(&mut self.cell_mut(actor).prefetched) {
+            self.push_timed(index, SUBMIT_UNREAD, 0, word);
         }
     }
 
