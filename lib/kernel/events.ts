@@ -309,22 +309,22 @@ function refused(kernel: Kernel, cell: ActorCell | undefined, slot: number, caus
   if (free) kernel.slots.free(slot);
   if (!(pending instanceof PendingCall)) return;
   if (cause === CAUSE_FULL || cause === CAUSE_FULL_ERROR) overflow(cell, "call");
-  pending.reject(refusal(kernel, cell, pending, cause));
+  pending.reject(refusal(kernel, pending, cause));
 }
 
-function refusal(kernel: Kernel, cell: ActorCell | undefined, pending: PendingCall, cause: number): Error {
+function refusal(kernel: Kernel, pending: PendingCall, cause: number): Error {
   switch (cause) {
     case CAUSE_TIMEOUT:
       return timedOut(pending.timeoutMs < 0 ? kernel.callTimeoutMs : pending.timeoutMs);
     case CAUSE_FULL:
     case CAUSE_FULL_ERROR:
     case CAUSE_EVICTED:
-      return new MailboxFullError(cell?.ref.id.id);
+      return new MailboxFullError(pending.target.ref.id.id);
     case CAUSE_STASH_CLEARED:
       return new LibeamError("Stashed message discarded", "STASH_CLEARED");
     default:
       if (kernel.closed) return kernel.closedError("make calls");
-      return cell === undefined ? new LibeamError("Actor not found", "ACTOR_NOT_FOUND") : notFound(cell);
+      return notFound(pending.target);
   }
 }
 

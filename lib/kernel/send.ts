@@ -43,7 +43,8 @@ export function callMethod(cell: ActorCell, method: string, args: any[]): Promis
   const count = args.length;
   if (count > 0 && isCallOptions(args[count - 1])) {
     const handler = cell.calls?.[method];
-    if (handler !== undefined && handler.length < count) {
+    // A handler that is not registered yet (an asynchronous factory) cannot say how many parameters it has.
+    if (handler === undefined || handler.length < count) {
       const options = args.pop() as CallOptions;
       return send(cell, method, args, options);
     }
@@ -136,7 +137,7 @@ function awaitInline(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<any> {
-  const pending = new PendingCall(method, value, timeoutMs);
+  const pending = new PendingCall(cell, method, value, timeoutMs);
   const slot = kernel.slots.allocValue(pending);
   cell.words[cell.at + 1]++;
   kernel.submitStarted(cell, slot, timeoutMs);
@@ -154,7 +155,7 @@ function deferInline(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<any> {
-  const pending = new PendingCall(method, value, timeoutMs);
+  const pending = new PendingCall(cell, method, value, timeoutMs);
   cell.stashing = STASH_IMPOSSIBLE;
   const word = timeoutMs === DEFAULT_DEADLINE ? Math.min(Math.ceil(kernel.callTimeoutMs), NO_DEADLINE) : timeoutMs;
   const slot = stashFresh(cell, pending, word);
@@ -211,7 +212,7 @@ function enqueueCall(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<any> {
-  const pending = new PendingCall(method, value, timeoutMs);
+  const pending = new PendingCall(cell, method, value, timeoutMs);
   const slot = kernel.slots.allocValue(pending);
   cell.words[cell.at + 1]++;
   if (timeoutMs === DEFAULT_DEADLINE) kernel.pushFor(cell, SUBMIT_CALL, slot);

@@ -10,6 +10,7 @@
  */
 
 import { LibeamError } from "../errors.js";
+import type { ActorCell } from "./cell.js";
 import { SLOT_BITS } from "./protocol.js";
 
 const SLOTS_MAX = 2 ** SLOT_BITS;
@@ -31,6 +32,8 @@ export class PendingCall {
   private abortion: Abortion | undefined = undefined;
 
   constructor(
+    /** Whom it is for. */
+    readonly target: ActorCell,
     /** Method name, or undefined when `value` is a whole message. */
     readonly method: string | undefined,
     /** Arguments, or the message. */

@@ -82,7 +82,7 @@ export class MailboxControl {
     const { kernel } = this;
     kernel.recall(cell);
     for (const { type, message, resolve, reject } of [...messages].reverse()) {
-      const value = type === "call" ? pendingFor(message, resolve, reject) : message;
+      const value = type === "call" ? pendingFor(cell, message, resolve, reject) : message;
       const slot = kernel.slots.alloc(undefined, value);
       kernel.args[1] = ((type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | slot;
       kernel.args[0] = cell.index;
@@ -102,6 +102,7 @@ export class MailboxControl {
     cell.words[cell.at + 1]++;
     const outcome = runMessage(cell, ENTRY_CAST, slot);
     if (outcome !== null) void pump(cell, outcome, slot);
+    else if (cell.words[cell.at + 1] !== 0) this.kernel.wake(cell);
     return true;
   }
 
@@ -135,8 +136,13 @@ export class MailboxControl {
   }
 }
 
-function pendingFor(message: unknown, resolve?: (value: any) => void, reject?: (error: any) => void): PendingCall {
-  const pending = new PendingCall(undefined, message, -1);
+function pendingFor(
+  cell: ActorCell,
+  message: unknown,
+  resolve?: (value: any) => void,
+  reject?: (error: any) => void,
+): PendingCall {
+  const pending = new PendingCall(cell, undefined, message, -1);
   pending.promise.then(resolve, reject ?? (() => {}));
   return pending;
 }

@@ -669,6 +669,24 @@ mod calls {
     }
 
     #[test]
+    fn the_news_of_a_timeout_does_not_reach_the_next_user_of_a_slot() {
+        let mut isolate = isolate();
+        let actors: Vec<Ref> = (0..200).map(|_| spawn(&mut isolate, &Spawn::root())).collect();
+        for &actor in &actors {
+            isolate.call(actor, &Handler::pending(), Some(10), Sending::Inline);
+        }
+        isolate.flush();
+        isolate.sleep(10);
+        isolate.enter(); // A batch is too short for all the news.
+        let last = actors[199];
+        isolate.settle(last, Ending::Ok, 0);
+        let next = isolate.call(last, &Handler::pending(), None, Sending::Inline);
+        isolate.flush();
+        assert_eq!(isolate.answer_of(next), None);
+        isolate.wind_up();
+    }
+
+    #[test]
     fn a_call_without_a_timeout_waits_for_ever() {
         let mut isolate = isolate();
         let actor = spawn(&mut isolate, &Spawn::root());

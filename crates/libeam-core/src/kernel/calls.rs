@@ -166,13 +166,15 @@ impl Kernel {
             Place::None => return Withdrawal::Unknown,
             Place::Issued => return Withdrawal::Running,
             Place::Queued => {
-                self.pool.withdraw(cell);
-                self.table.get_mut(actor).queued -= 1;
+                let record = self.table.get_mut(actor);
+                record.mailbox.remove(&mut self.pool, cell);
+                record.queued -= 1;
                 self.table.sub_pending(actor, 1);
             }
             Place::Stashed => {
-                self.pool.withdraw(cell);
-                self.table.cold_mut(actor).stashed -= 1;
+                let cold = self.table.cold_mut(actor);
+                cold.stash.remove(&mut self.pool, cell);
+                cold.stashed -= 1;
             }
         }
         self.calls.forget(slot);

@@ -107,7 +107,7 @@ impl Kernel {
             .iter(&self.pool)
             .find(|&(_, word)| matches!(kind_of(word), ENTRY_CAST | ENTRY_CALL));
         let Some((cell, word)) = oldest else { return };
-        self.pool.withdraw(cell);
+        self.table.get_mut(actor).mailbox.remove(&mut self.pool, cell);
         self.table.get_mut(actor).queued -= 1;
         self.table.sub_pending(actor, 1);
         self.refuse(actor, word, CAUSE_EVICTED);
@@ -258,10 +258,8 @@ impl Kernel {
         self.table.cold_mut(actor).stash = stash;
         let mut count = 0;
         for (_, word) in moved.iter(&self.pool) {
-            match kind_of(word) {
-                ENTRY_CALL => self.calls.unstashed(slot_of(word)),
-                ENTRY_CAST => {}
-                _ => continue,
+            if kind_of(word) == ENTRY_CALL {
+                self.calls.unstashed(slot_of(word));
             }
             count += 1;
         }
@@ -341,7 +339,7 @@ impl Kernel {
         for (cell, word) in messages {
             self.listing.push(word);
             if take == Take::Out {
-                self.pool.withdraw(cell);
+                self.table.get_mut(actor).mailbox.remove(&mut self.pool, cell);
                 self.table.get_mut(actor).queued -= 1;
                 self.table.sub_pending(actor, 1);
                 self.call_settled(slot_of(word));

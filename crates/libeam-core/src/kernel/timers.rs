@@ -211,7 +211,7 @@ impl Kernel {
                 .then_some((cell, slot_of(word)))
         });
         if let Some((cell, signal)) = cell {
-            self.pool.withdraw(cell);
+            self.table.get_mut(actor).mailbox.remove(&mut self.pool, cell);
             self.forget_signal(signal);
             self.table.sub_pending(actor, 1);
         }

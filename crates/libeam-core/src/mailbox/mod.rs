@@ -3,20 +3,18 @@
 //! A mailbox is the two ends of a list; its cells come from a [`Pool`] that all mailboxes and stashes
 //! of a kernel share, so that an idle actor costs no queue memory and a message costs no allocation.
 //! Order is first in, first out; [`Queue::push_front`] is for what has to go before (unread,
-//! unstashed and injected messages). Bounds and the policy for full mailboxes are the kernel's
+//! unstashed and injected messages). A call whose time is up leaves from the middle. Bounds and the policy for full mailboxes are the kernel's
 //! business: only it knows which entries are messages of the user's.
 
 use crate::actor_id::NIL;
-use crate::ring::protocol::{ENTRY_NONE, entry};
-
-/// What a cell of a withdrawn entry holds until the head of the queue reaches it.
-pub const WITHDRAWN: u32 = entry(ENTRY_NONE, 0);
 
 /// One element of a queue.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
     /// The following cell, or `NIL`; in the free list, the following free cell.
     next: u32,
+    /// The cell before, or `NIL`.
+    prev: u32,
     /// Kind and slot, packed as on the ring.
     entry: u32,
 }
@@ -58,29 +56,23 @@ impl Pool {
         self.cells[cell as usize].entry
     }
 
-    /// Marks a cell as withdrawn; it leaves its queue when the head reaches it.
-    #[inline]
-    pub fn withdraw(&mut self, cell: u32) {
-        self.cells[cell as usize].entry = WITHDRAWN;
-    }
-
     #[inline]
     fn take(&mut self, entry: u32) -> u32 {
         self.len += 1;
         if self.free == NIL {
-            self.cells.push(Cell { next: NIL, entry });
+            self.cells.push(Cell { next: NIL, prev: NIL, entry });
             return (self.cells.len() - 1) as u32;
         }
         let cell = self.free;
         self.free = self.cells[cell as usize].next;
-        self.cells[cell as usize] = Cell { next: NIL, entry };
+        self.cells[cell as usize] = Cell { next: NIL, prev: NIL, entry };
         cell
     }
 
     #[inline]
     fn give_back(&mut self, cell: u32) {
         self.len -= 1;
-        self.cells[cell as usize] = Cell { next: self.free, entry: WITHDRAWN };
+        self.cells[cell as usize] = Cell { next: self.free, prev: NIL, entry: NIL };
         self.free = cell;
     }
 }
@@ -99,7 +91,7 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Whether there is no cell, not even a withdrawn one.
+    /// Whether there is no entry.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -114,6 +106,7 @@ impl Queue {
             self.head = cell;
         } else {
             pool.cells[self.tail as usize].next = cell;
+            pool.cells[cell as usize].prev = self.tail;
         }
         self.tail = cell;
         cell
@@ -123,33 +116,51 @@ impl Queue {
     #[inline]
     pub fn push_front(&mut self, pool: &mut Pool, entry: u32) -> u32 {
         let cell = pool.take(entry);
-        pool.cells[cell as usize].next = self.head;
         if self.head == NIL {
             self.tail = cell;
+        } else {
+            pool.cells[self.head as usize].prev = cell;
+            pool.cells[cell as usize].next = self.head;
         }
         self.head = cell;
         cell
     }
 
-    /// Takes the first entry that is not withdrawn; frees the withdrawn ones before it.
+    /// Takes the first entry.
     #[inline]
     pub fn pop(&mut self, pool: &mut Pool) -> Option<u32> {
-        while self.head != NIL {
-            let cell = self.head;
-            let Cell { next, entry } = pool.cells[cell as usize];
-            self.head = next;
-            if next == NIL {
-                self.tail = NIL;
-            }
-            pool.give_back(cell);
-            if entry != WITHDRAWN {
-                return Some(entry);
-            }
+        if self.head == NIL {
+            return None;
         }
-        None
+        let cell = self.head;
+        let Cell { next, entry, .. } = pool.cells[cell as usize];
+        self.head = next;
+        if next == NIL {
+            self.tail = NIL;
+        } else {
+            pool.cells[next as usize].prev = NIL;
+        }
+        pool.give_back(cell);
+        Some(entry)
     }
 
-    /// The first entry, withdrawn or not.
+    /// Takes an entry out, wherever in this queue its cell is.
+    pub fn remove(&mut self, pool: &mut Pool, cell: u32) {
+        let Cell { next, prev, .. } = pool.cells[cell as usize];
+        if prev == NIL {
+            self.head = next;
+        } else {
+            pool.cells[prev as usize].next = next;
+        }
+        if next == NIL {
+            self.tail = prev;
+        } else {
+            pool.cells[next as usize].prev = prev;
+        }
+        pool.give_back(cell);
+    }
+
+    /// The first entry.
     #[inline]
     #[must_use]
     pub fn first(&self, pool: &Pool) -> Option<u32> {
@@ -164,31 +175,30 @@ impl Queue {
         pool.cells[other.tail as usize].next = self.head;
         if self.head == NIL {
             self.tail = other.tail;
+        } else {
+            pool.cells[self.head as usize].prev = other.tail;
         }
         self.head = other.head;
         *other = Self::default();
     }
 
-    /// Takes the first cell off as a queue of its own, with the withdrawn ones before it freed.
+    /// Takes the first cell off as a queue of its own.
     pub fn split_first(&mut self, pool: &mut Pool) -> Option<Queue> {
-        while self.head != NIL {
-            let cell = self.head;
-            let next = pool.cells[cell as usize].next;
-            self.head = next;
-            if next == NIL {
-                self.tail = NIL;
-            }
-            if pool.cells[cell as usize].entry == WITHDRAWN {
-                pool.give_back(cell);
-                continue;
-            }
-            pool.cells[cell as usize].next = NIL;
-            return Some(Self { head: cell, tail: cell });
+        if self.head == NIL {
+            return None;
         }
-        None
+        let cell = self.head;
+        let next = std::mem::replace(&mut pool.cells[cell as usize].next, NIL);
+        self.head = next;
+        if next == NIL {
+            self.tail = NIL;
+        } else {
+            pool.cells[next as usize].prev = NIL;
+        }
+        Some(Self { head: cell, tail: cell })
     }
 
-    /// The cells in order, withdrawn ones included.
+    /// The cells and their entries, in order.
     pub fn iter<'a>(&self, pool: &'a Pool) -> impl Iterator<Item = (u32, u32)> + use<'a> {
         let mut cell = self.head;
         std::iter::from_fn(move || {

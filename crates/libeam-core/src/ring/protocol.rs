@@ -107,7 +107,7 @@ protocol! {
     ENTRY_CALL = 1;
     /// Entry: a signal of the core's own (inside mailboxes only).
     ENTRY_SIGNAL = 2;
-    /// Entry: withdrawn (inside mailboxes only).
+    /// Entry: nothing; what the isolate leaves in a batch for a record that it has put back.
     ENTRY_NONE = 3;
     /// Entry: an event record.
     ENTRY_EVENT = 15;

@@ -153,7 +153,7 @@ pub struct Cold {
     pub attempt: u32,
     /// Stashed messages, oldest first.
     pub stash: Queue,
-    /// How many, withdrawn ones excluded.
+    /// How many.
     pub stashed: u32,
     /// Monitors in which this actor is the watcher.
     pub watching: List,

@@ -267,7 +267,8 @@ impl Isolate {
     fn refused(&mut self, slot: u32, cause: u32, free: bool) {
         let Value::Call(_, call) = *self.slots.get(slot) else { panic!("a rejected slot holds no call") };
         let old = self.calls[call.0].answer;
-        let fits = matches!(old, None | Some(Answer::Cancelled)) || cause != CAUSE_TIMEOUT;
+        let given_up = matches!(old, None | Some(Answer::Cancelled | Answer::Abandoned));
+        let fits = given_up || cause != CAUSE_TIMEOUT;
         assert!(fits, "a call times out after it was answered with {old:?}");
         self.answer(call, Answer::Rejected(cause));
         if free {

@@ -120,8 +120,9 @@ impl Reader<'_> {
             on_crash: self.byte() % 5,
             strategy: self.byte() % 3,
             max_restarts: u32::from(self.byte() % 6),
-            period_ms: self.time_ms(),
-            backoff_ms: self.maybe(3, Self::time_ms),
+            // Without either, a child whose `init` always fails is started for ever at one time.
+            period_ms: self.time_ms().max(1),
+            backoff_ms: self.maybe(3, |reader| reader.time_ms().max(1)),
         }
     }
 }

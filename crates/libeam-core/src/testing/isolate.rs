@@ -75,10 +75,14 @@ pub struct Isolate {
     pub(super) current: Option<Ref>,
     /// Handlers that run inside each other now.
     pub(super) depth: u32,
+    /// A flush is scheduled, because something was submitted.
+    scheduled: bool,
     /// A batch is being walked through.
     walking: bool,
     /// Record of the batch that is being handled, and the end of the batch.
     pub(super) batch: (usize, usize),
+    /// Slots of abandoned calls. Events of the same batch may still name them, so they are freed after it.
+    pub(super) abandoned: Vec<u32>,
     /// Sequence of the last message.
     pub(super) sequence: u64,
     /// Signals that the core has shown since the last `enter`, those that were put back excluded.
@@ -104,8 +108,10 @@ impl Isolate {
             submit_at: SUBMIT_AT,
             current: None,
             depth: 0,
+            scheduled: false,
             walking: false,
             batch: (0, 0),
+            abandoned: Vec::new(),
             sequence: 0,
             signals_shown: 0,
         }
@@ -212,6 +218,7 @@ impl Isolate {
     }
 
     fn put(&mut self, words: &[u32]) {
+        self.scheduled = true;
         if self.submit_at + words.len() > SUBMIT_END {
             self.submit();
         }
@@ -278,7 +285,7 @@ impl Isolate {
     /// Whether another `enter` would bring something.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.kernel.page().get(H_MORE as usize) != 0 || self.submit_at != SUBMIT_AT
+        self.kernel.page().get(H_MORE as usize) != 0 || self.scheduled
     }
 
     /// Whether nothing is left to do before time moves on.
@@ -302,11 +309,15 @@ impl Isolate {
     pub fn enter_briefly(&mut self, messages: u32) {
         assert!(!self.walking, "enter was called while a batch is walked through");
         self.publish();
+        self.scheduled = false;
         self.kernel.enter(self.now_us);
         self.signals_shown = 0;
         self.walking = true;
         self.run_batch(messages);
         self.walking = false;
+        for slot in std::mem::take(&mut self.abandoned) {
+            self.free_call(slot);
+        }
     }
 
     /// Takes and runs batches until nothing is left to do at this time.

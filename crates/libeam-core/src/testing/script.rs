@@ -325,6 +325,7 @@ fn nonsense(isolate: &mut Isolate, op: u8, index: u8) {
         OP_SUPERVISION if unknown == NIL => return, // That is the supervision of the roots.
         OP_EXIT | OP_CRASH => [unknown, 0, NIL],
         OP_INIT_DONE => [unknown, 0, NIL],
+        OP_CANCEL_CALL => [NIL - 1, 0, 0],
         _ => [unknown, NIL, 0],
     };
     isolate.control(op, &args, Some("nobody"));

@@ -18,7 +18,7 @@ impl Isolate {
     }
 
     /// Whether the core has begun an incarnation that the isolate has not been told of.
-    fn is_reborn(&self, actor: Ref) -> bool {
+    pub(super) fn is_reborn(&self, actor: Ref) -> bool {
         let cell = self.cell(actor);
         self.kernel.table().get(cell.index).incarnation != cell.incarnation
     }

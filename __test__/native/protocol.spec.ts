@@ -1,0 +1,61 @@
+/**
+ * Drift: the committed protocol.ts is what the addon's table says, and the addon has what its types promise.
+ */
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import native from "../../index.js";
+import { protocolSource } from "../../scripts/generate-protocol.mjs";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+describe("the protocol", () => {
+  it("is written down as the addon has it", () => {
+    expect(readFileSync(path("../../lib/kernel/protocol.ts"), "utf8")).toBe(protocolSource(native.protocolTable()));
+  });
+
+  it("gives every number of a family only once", () => {
+    const families = new Map<string, Set<number>>();
+    for (const [name, value] of Object.entries(native.protocolTable())) {
+      const family = /^(FLAG|SUBMIT|ENTRY|EVENT|CAUSE|OP|STATUS|DECISION|POLICY)_/.exec(name)?.[1];
+      if (family === undefined || name.endsWith("_WORDS")) continue;
+      const numbers = families.get(family) ?? new Set();
+      expect(numbers.has(value), `${name} = ${value}`).toBe(false);
+      families.set(family, numbers.add(value));
+    }
+    expect(families.size).toBe(9);
+  });
+});
+
+describe("the addon", () => {
+  it("exports exactly the functions of index.d.ts", () => {
+    const declared = readFileSync(path("../../index.d.ts"), "utf8");
+    const body = (name: string) => new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(declared)?.[1] ?? "";
+    const methods = (name: string) =>
+      [...body(name).matchAll(/^ {2}(?:readonly )?(\w+)[(:]/gm)].map(([, found]) => found);
+    expect(Object.keys(native).sort()).toEqual(methods("NativeBinding").sort());
+    const kernel = native.createKernel({}, () => {});
+    expect(Object.keys(kernel).sort()).toEqual(methods("NativeKernel").sort());
+    kernel.dispose();
+  });
+
+  it("does nothing after dispose, and dispose twice is dispose once", () => {
+    const kernel = native.createKernel({}, () => {});
+    kernel.dispose();
+    kernel.dispose();
+    kernel.enter();
+    kernel.submit();
+    kernel.next();
+    kernel.control(1);
+    expect(kernel.listing()).toHaveLength(0);
+    expect(kernel.chunk(0)).toBeUndefined();
+  });
+
+  it("gives every kernel of the process its own number and its own memory", () => {
+    const kernels = [1, 2, 3].map(() => native.createKernel({}, () => {}));
+    expect(new Set(kernels.map((kernel) => kernel.id)).size).toBe(3);
+    expect(new Set(kernels.map((kernel) => kernel.page.buffer)).size).toBe(3);
+    for (const kernel of kernels) kernel.dispose();
+  });
+});

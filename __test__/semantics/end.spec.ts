@@ -1,0 +1,248 @@
+/**
+ * How an actor ends: sentences E1 to E8 of docs/SEMANTICS.md.
+ */
+
+import { ActorNotFoundError, createActor, type InfoMessage, SystemShuttingDownError } from "libeam";
+import { describe, expect, it, vi } from "vitest";
+import { Boss, Observer, Worker } from "../support/actors.js";
+import { makeProbe } from "../support/probe.js";
+import { makeSystem } from "../support/system.js";
+import { gate, turns } from "../support/time.js";
+
+describe("stop", () => {
+  it("E1: lets the running handler end, then refuses waiting and stashed calls and drops waiting casts", async () => {
+    const system = makeSystem();
+    const { events, push: note } = makeProbe<string>();
+    const door = gate();
+    const ref = system.spawn(
+      createActor((ctx, self) =>
+        self
+          .onCall("later", () => ctx.stash())
+          .onCall("slow", async () => {
+            await door.promise;
+            note("slow ended");
+            return "answer";
+          })
+          .onCall("never", () => note("never"))
+          .onCast("never", () => note("never")),
+      ),
+    );
+    const stashed = ref.call("later");
+    const slow = ref.call("slow");
+    const waiting = ref.call("never");
+    ref.cast("never");
+    const stopped = system.stop(ref).then(() => note("stopped"));
+    await turns();
+    expect(events).toEqual([]);
+    door.open();
+    await expect(slow).resolves.toBe("answer");
+    await expect(waiting).rejects.toBeInstanceOf(ActorNotFoundError);
+    await expect(stashed).rejects.toBeInstanceOf(ActorNotFoundError);
+    await stopped;
+    expect(events).toEqual(["slow ended", "stopped"]);
+    expect(system.system._counters()).toMatchObject({ messages: 0, calls: 0, slots: 0, deadlines: 0 });
+  });
+
+  it("E2: takes children before their parent, oldest first, each with its own children before it", async () => {
+    const system = makeSystem();
+    const { events, push: note } = makeProbe<string>();
+    const root = system.spawn(Boss, { args: [{}, [], note] });
+    const Branch = createActor((ctx, self, label: string, leaves: string[]) => {
+      for (const leaf of leaves) ctx.spawn(Worker, { args: [leaf, note] });
+      self.onTerminate(() => note(`terminate:${label}`));
+    });
+    await root.call("spawn", Branch, { args: ["a", ["aa", "ab"]] });
+    await root.call("spawn", Worker, { args: ["b", note] });
+    await root.call("spawn", Branch, { args: ["c", ["ca"]] });
+    events.length = 0;
+    await system.stop(root);
+    const order = ["aa", "ab", "a", "b", "ca", "c", "boss"];
+    expect(events).toEqual(order.map((label) => `terminate:${label}`));
+  });
+
+  it("E3: runs terminate once for each incarnation whose init ended well, and awaits it", async () => {
+    const system = makeSystem();
+    const journal = makeProbe<string>();
+    const { events, push: note } = journal;
+    const door = gate();
+    let incarnation = 0;
+    const ref = system.spawn(
+      createActor((_ctx, self) => {
+        const mine = ++incarnation;
+        note(`init:${mine}`);
+        self
+          .onCast("crash", () => {
+            throw new Error("boom");
+          })
+          .onTerminate(async () => {
+            note(`terminate:${mine}`);
+            if (mine === 3) await door.promise;
+          });
+        if (mine === 2) throw new Error("no second one");
+      }),
+    );
+    ref.cast("crash");
+    await journal.find((event) => event === "init:3");
+    const stopped = system.stop(ref).then(() => note("stopped"));
+    await journal.find((event) => event === "terminate:3");
+    await turns();
+    expect(events).toEqual(["init:1", "terminate:1", "init:2", "init:3", "terminate:3"]);
+    door.open();
+    await stopped;
+    expect(events.slice(5)).toEqual(["stopped"]);
+  });
+
+  it("E4: goes on without a handler or terminate that takes too long, and ignores its late end", async () => {
+    const system = makeSystem({ limits: { stopTimeoutMs: 30 } });
+    const { events, push: note } = makeProbe<string>();
+    const doors = [gate(), gate()];
+    const ref = system.spawn(
+      createActor((_ctx, self) =>
+        self
+          .onCall("hang", async () => {
+            await doors[0].promise;
+            throw new Error("late");
+          })
+          .onTerminate(async () => {
+            note("terminate");
+            await doors[1].promise;
+            throw new Error("late");
+          }),
+      ),
+    );
+    const call = ref.call("hang", { timeout: Number.POSITIVE_INFINITY });
+    const refused = expect(call).rejects.toBeInstanceOf(ActorNotFoundError);
+    await system.stop(ref);
+    await refused;
+    expect(events).toEqual(["terminate"]);
+    expect(system.system._counters()).toMatchObject({ actors: 0, alarms: 0, slots: 0, calls: 0 });
+    for (const door of doors) door.open();
+    await turns();
+    expect(events).toEqual(["terminate"]);
+    expect(system.system._counters()).toMatchObject({ actors: 0, slots: 0, reasons: 0 });
+  });
+
+  it("E5: a kill waits for nothing, cannot be trapped, restarts nothing, is seen as killed, and terminates", async () => {
+    const system = makeSystem();
+    const seen = makeProbe<InfoMessage>();
+    const { events, push: note } = makeProbe<string>();
+    const observer = system.spawn(Observer, { args: [seen.push] });
+    const victim = system.spawn(
+      createActor((ctx, self) => {
+        note("init");
+        ctx.setTrapExit(true);
+        return self
+          .onCall("hang", () => new Promise(() => {}))
+          .onInfo("exit", () => note("trapped"))
+          .onTerminate(() => note("terminate"));
+      }),
+    );
+    await observer.call("watch", victim);
+    const call = victim.call("hang", { timeout: Number.POSITIVE_INFINITY });
+    const refused = expect(call).rejects.toBeInstanceOf(ActorNotFoundError);
+    await observer.call("exit", victim, "kill");
+    const down = await seen.next();
+    expect(down).toMatchObject({ type: "down", reason: { type: "killed" } });
+    await refused;
+    await turns();
+    expect(events).toEqual(["init", "terminate"]);
+    expect(system.system.getActors()).toHaveLength(1);
+  });
+
+  it("E6: leaves no name, group, timer, link or watch behind", async () => {
+    const system = makeSystem();
+    const other = system.spawn(Observer, { args: [() => {}] });
+    const before = system.system._counters();
+    const ref = system.spawn(
+      createActor((ctx, self) => {
+        self.sendInterval("tick", 5);
+        self.sendAfter("once", 60_000);
+        self.setIdleTimeout(60_000);
+        ctx.link(other);
+        ctx.watch(other);
+      }),
+      { name: "taken" },
+    );
+    await other.call("watch", ref);
+    system.joinGroup("group", ref);
+    system.joinGroup("group", other);
+    expect(system.system._counters()).toMatchObject({ names: 1, memberships: 2, links: 1, monitors: 2 });
+    await system.stop(ref);
+    await turns();
+    expect(await system.getActorByName("taken")).toBeNull();
+    expect(system.getGroup("group")).toEqual([other]);
+    system.leaveGroup("group", other);
+    expect(system.system._counters()).toEqual(before);
+    expect(system.spawn(Observer, { name: "taken", args: [() => {}] }).id.name).toBe("taken");
+  });
+
+  it("E7: of an actor that is gone does nothing", async () => {
+    const system = makeSystem();
+    const { events, push: note } = makeProbe<string>();
+    const ref = system.spawn(Worker, { args: ["w", note] });
+    await Promise.all([system.stop(ref), system.stop(ref)]);
+    await system.stop(ref);
+    expect(events).toEqual(["init:w", "terminate:w"]);
+  });
+
+  it.each(["before", "after"])(
+    "E7: from within resolves at once %s an await, and takes effect after it",
+    async (when) => {
+      const system = makeSystem();
+      const { events, push: note } = makeProbe<string>();
+      const ref = system.spawn(
+        createActor((ctx, self) =>
+          self
+            .onCall("end", async () => {
+              if (when === "after") await turns(2);
+              await ctx.stop(ctx.self);
+              note("still here");
+              return "answer";
+            })
+            .onTerminate(() => note("terminate")),
+        ),
+      );
+      expect(await ref.call("end")).toBe("answer");
+      await vi.waitFor(() => expect(events).toEqual(["still here", "terminate"]));
+      await expect(ref.call("end")).rejects.toBeInstanceOf(ActorNotFoundError);
+    },
+  );
+
+  it.each(["before", "after"])("E7: from below resolves at once %s an await", async (when) => {
+    const system = makeSystem();
+    const { events, push: note } = makeProbe<string>();
+    const boss = system.spawn(Boss, { args: [{}, [], note] });
+    const child: any = await boss.call(
+      "spawn",
+      createActor((ctx, self) => {
+        self.onCall("end", async () => {
+          if (when === "after") await turns(2);
+          await ctx.stop(ctx.parent!);
+          return "answer";
+        });
+      }),
+    );
+    expect(await child.call("end")).toBe("answer");
+    await vi.waitFor(() => expect(events).toEqual(["init:boss", "terminate:boss"]));
+  });
+
+  it("E8: refuses to spawn a child from terminate", async () => {
+    const system = makeSystem();
+    const errors: unknown[] = [];
+    const ref = system.spawn(
+      createActor((ctx, self) => {
+        self.onTerminate(() => {
+          try {
+            ctx.spawn(Worker, { args: ["late", () => {}] });
+          } catch (error) {
+            errors.push(error);
+          }
+        });
+      }),
+    );
+    await system.stop(ref);
+    expect(errors).toEqual([expect.any(SystemShuttingDownError)]);
+    expect(errors[0]).toMatchObject({ message: "Cannot spawn child actors: system is shutting down" });
+    expect(system.system.getActors()).toEqual([]);
+  });
+});

@@ -1,0 +1,279 @@
+/**
+ * What a program may get wrong: each is an error of a stated class, or does nothing, and leaves the system usable.
+ */
+
+import { describe, expect, it } from "vitest";
+import {
+  Actor,
+  ActorId,
+  ActorLimitError,
+  ActorNotFoundError,
+  ActorRef,
+  ActorSystem,
+  createActor,
+  createSystem,
+  InMemoryTransport,
+  InvalidArgumentError,
+  InvalidOptionError,
+  LocalCluster,
+  LocalRegistry,
+  SystemShuttingDownError,
+} from "../../lib/index.js";
+import { makeProbe } from "../support/probe.js";
+import { empty, leakFree, makeSystem } from "../support/system.js";
+import { rejection, thrown } from "../support/time.js";
+
+const cyclic: any = { strategy: "one-for-one" };
+cyclic.self = cyclic;
+const NOT_FUNCTIONS = [undefined, null, "handler", 5, {}, []];
+
+class Echo extends Actor {
+  override handleCall(message: any): any {
+    return message;
+  }
+}
+const Ping = createActor("Ping", (_ctx, self) => self.onCall("ping", () => "pong"));
+
+/** The system still works and holds nothing of what went wrong. */
+async function usable(system: ReturnType<typeof makeSystem>): Promise<void> {
+  const ref = system.spawn(Ping);
+  expect(await ref.call("ping")).toBe("pong");
+  await system.stop(ref);
+  await leakFree(system);
+}
+
+describe("createSystem", () => {
+  it.each([
+    [null],
+    ["local"],
+    [5],
+    [[]],
+    [{ type: "remote" }],
+    [{ supervision: { strategy: "one-for-one" } }],
+    [{ supervision: { maxRestarts: -1 } }],
+    [{ supervision: { maxRestarts: Number.NaN } }],
+    [{ supervision: { periodMs: "5s" } }],
+    [{ supervision: 5 }],
+    [{ mailbox: { maxSize: 0 } }],
+    [{ mailbox: { overflowStrategy: "burst" } }],
+    [{ mailbox: "big" }],
+    [{ timeouts: { defaultCallTimeout: -1 } }],
+    [{ timeouts: { defaultCallTimeout: Number.NaN } }],
+    [{ timeouts: 5 }],
+    [{ timeouts: null }],
+    [{ limits: { actorsMax: 0 } }],
+    [{ limits: { stashMessagesMax: Number.NaN } }],
+    [{ limits: { stopTimeoutMs: -5 } }],
+    [{ limits: null }],
+  ])("refuses %j", (config) => {
+    expect(thrown(() => createSystem(config as any))).toBeInstanceOf(InvalidOptionError);
+  });
+
+  it.each(["", "x".repeat(256), "\ud800", 5, null])("refuses the node id %j", (nodeId) => {
+    expect(thrown(() => createSystem({ nodeId } as any))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it.each([undefined, null, {}, { nodeId: 5 }, "n1"])("as a constructor refuses the cluster %j", (cluster) => {
+    const make = () => new ActorSystem(cluster as any, new InMemoryTransport("n1"), new LocalRegistry());
+    expect(thrown(make)).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it.each([undefined, null, 5])("as a constructor refuses the transport or registry %j", (part) => {
+    const cluster = new LocalCluster("n1");
+    const parts = [
+      () => new ActorSystem(cluster, part as any, new LocalRegistry()),
+      () => new ActorSystem(cluster, new InMemoryTransport("n1"), part as any),
+    ];
+    for (const make of parts) expect(thrown(make)).toBeInstanceOf(InvalidArgumentError);
+  });
+});
+
+describe("createActor", () => {
+  it.each(NOT_FUNCTIONS)("refuses the factory %j", (factory) => {
+    expect(thrown(() => createActor("Name", factory as any))).toBeInstanceOf(InvalidArgumentError);
+    if (typeof factory !== "string")
+      expect(thrown(() => createActor(factory as any))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it.each(["", "x".repeat(256), "\udfff"])("refuses the name %j", (name) => {
+    expect(thrown(() => createActor(name, () => {}))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it("refuses handlers that are no functions, out of spawn", async () => {
+    const system = makeSystem();
+    for (const value of NOT_FUNCTIONS) {
+      for (const method of ["onCall", "onCast", "onInfo"]) {
+        const Bad = createActor((_ctx, self: any) => self[method]("name", value));
+        expect(thrown(() => system.spawn(Bad))).toBeInstanceOf(InvalidArgumentError);
+      }
+      for (const method of ["onTerminate", "onContinue", "preRestart", "postRestart", "migratable"]) {
+        const Bad = createActor((_ctx, self: any) => self[method](value));
+        expect(thrown(() => system.spawn(Bad))).toBeInstanceOf(InvalidArgumentError);
+      }
+    }
+    await empty(system);
+  });
+
+  it.each([undefined, null, 5, {}, Symbol("s")])("refuses handler names that are no text: %s", (name) => {
+    const system = makeSystem();
+    for (const method of ["onCall", "onCast", "onInfo"]) {
+      const Bad = createActor((_ctx, self: any) => self[method](name, () => {}));
+      expect(thrown(() => system.spawn(Bad))).toBeInstanceOf(InvalidArgumentError);
+    }
+  });
+
+  it.each([
+    [null],
+    ["one-for-one"],
+    [{ strategy: "all-for-one" }],
+    [{ maxRestarts: 1.5 }],
+    [{ periodMs: -1 }],
+    [{ backoff: { initialMs: -1 } }],
+  ])("refuses the supervision options %j", (options) => {
+    const Bad = createActor((_ctx, self) => self.childSupervision(options as any));
+    expect(thrown(() => makeSystem().spawn(Bad))).toBeInstanceOf(InvalidOptionError);
+  });
+
+  it("takes cyclic supervision options, and by default what a class gives wrongly", async () => {
+    const system = makeSystem();
+    const Child = createActor((_ctx, self) =>
+      self
+        .onCast("crash", () => {
+          throw new Error("crash");
+        })
+        .onCall("ping", () => "pong"),
+    );
+    const Cyclic = createActor((ctx, self) => {
+      const child = ctx.spawn(Child);
+      return self.childSupervision(cyclic).onCall("child", () => child);
+    });
+    class Wrong extends Actor {
+      private child: any;
+      override init(): void {
+        this.child = this.spawn(Child);
+      }
+      override childSupervision(): any {
+        return { strategy: "sometimes", maxRestarts: cyclic };
+      }
+      override handleCall(): any {
+        return this.child;
+      }
+    }
+    class Throwing extends Wrong {
+      override childSupervision(): any {
+        throw new Error("no idea");
+      }
+    }
+    for (const parent of [system.spawn(Cyclic), system.spawn(Wrong), system.spawn(Throwing)] as ActorRef[]) {
+      const child = await parent.call({ method: "child" });
+      child.cast("crash");
+      expect(await child.call("ping")).toBe("pong");
+    }
+  });
+});
+
+describe("spawn", () => {
+  it.each([undefined, null, "Echo", 5, {}, () => {}, class NotAnActor {}, Array])("refuses %s", async (what) => {
+    const system = makeSystem();
+    expect(thrown(() => system.spawn(what as any))).toBeInstanceOf(InvalidArgumentError);
+    expect(system.system.getActors()).toEqual([]);
+    await usable(system);
+  });
+
+  it.each([
+    [null],
+    [5],
+    ["name"],
+    [[]],
+    [{ args: "abc" }],
+    [{ args: { length: 1 } }],
+    [{ args: null }],
+    [{ mailbox: null }],
+    [{ mailbox: { maxSize: -1 } }],
+    [{ mailbox: { maxSize: Number.NaN } }],
+    [{ mailbox: { overflowStrategy: "drop" } }],
+  ])("refuses the options %j", async (options) => {
+    const system = makeSystem();
+    expect(thrown(() => system.spawn(Echo, options as any))).toBeInstanceOf(InvalidOptionError);
+    expect(system.system.getActors()).toEqual([]);
+    await usable(system);
+  });
+
+  it.each(["", "x".repeat(256), "\ud800", 5, null, {}])("refuses the name %j", (name) => {
+    const system = makeSystem();
+    expect(thrown(() => system.spawn(Echo, { name } as any))).toBeInstanceOf(InvalidArgumentError);
+    expect(system.system.getActors()).toEqual([]);
+  });
+
+  it("beyond the limit of actors throws ActorLimitError, and works again after a stop", async () => {
+    const system = makeSystem({ limits: { actorsMax: 3 } });
+    const refs = [1, 2, 3].map(() => system.spawn(Ping));
+    const error = thrown(() => system.spawn(Ping));
+    expect(error).toBeInstanceOf(ActorLimitError);
+    expect(error).toMatchObject({ code: "ACTOR_LIMIT", context: { max: 3 } });
+    await system.stop(refs[0] as ActorRef);
+    expect(await system.spawn(Ping).call("ping")).toBe("pong");
+  });
+
+  it("after shutdown and inside terminate throws SystemShuttingDownError", async () => {
+    const system = makeSystem();
+    const probe = makeProbe();
+    const Late = createActor((ctx, self) =>
+      self.onTerminate(() => probe.push(thrown(() => ctx.spawn(Ping)))).onCall("ctx", () => ctx),
+    );
+    const ref = system.spawn(Late);
+    const ctx = await ref.call("ctx");
+    await system.stop(ref);
+    expect(await probe.next()).toBeInstanceOf(SystemShuttingDownError);
+    expect(thrown(() => ctx.spawn(Ping))).toBeInstanceOf(SystemShuttingDownError);
+    await empty(system);
+    await system.shutdown();
+    expect(thrown(() => system.spawn(Ping))).toBeInstanceOf(SystemShuttingDownError);
+    expect(thrown(() => system.spawn(Ping, { name: "p" }))).toBeInstanceOf(SystemShuttingDownError);
+  });
+});
+
+describe("other names and ids", () => {
+  it.each(["", 5, null, undefined, {}])("%j is no name to look up or to join", async (name) => {
+    const system = makeSystem();
+    const ref = system.spawn(Ping);
+    expect(await rejection(system.getActorByName(name as any))).toBeInstanceOf(InvalidArgumentError);
+    expect(thrown(() => system.joinGroup(name as any, ref))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it.each([5, null, undefined, {}, cyclic])("an id that is %s reaches nobody", async (id) => {
+    const { system } = makeSystem();
+    const ref = new ActorRef(new ActorId(system.id, id as any), system);
+    expect(await rejection(ref.call("x"))).toBeInstanceOf(ActorNotFoundError);
+    expect([system.getActor(id as any), system.pauseMailbox(id as any)]).toEqual([undefined, false]);
+  });
+
+  it.each([null, undefined, "x", 5])("a ref from %j is refused", (id) => {
+    const { system } = makeSystem();
+    expect(thrown(() => system.getRef(id as any))).toBeInstanceOf(InvalidArgumentError);
+    expect(thrown(() => new ActorRef(id as any, system))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it("a ref made with something that is no system is refused", () => {
+    const id = new ActorId("n", "x");
+    for (const owner of [null, undefined, {}]) {
+      expect(thrown(() => new ActorRef(id, owner as any))).toBeInstanceOf(InvalidArgumentError);
+    }
+  });
+});
+
+describe("timers with bad times", () => {
+  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, "5", null, undefined])("%s are refused", async (ms) => {
+    const system = makeSystem();
+    const Timed = createActor((_ctx, self: any) =>
+      self.onCall("try", () =>
+        ["sendAfter", "sendInterval", "setIdleTimeout"].map((method) =>
+          thrown(() => (method === "setIdleTimeout" ? self[method](ms) : self[method]("tick", ms))),
+        ),
+      ),
+    );
+    for (const error of await (system.spawn(Timed) as any).call("try"))
+      expect(error).toBeInstanceOf(InvalidOptionError);
+    await leakFree(system);
+  });
+});

@@ -1,0 +1,270 @@
+/**
+ * Timeouts and abort signals of calls, in all forms in which they can be given.
+ */
+
+import { describe, expect, it } from "vitest";
+import {
+  Actor,
+  CallAbortedError,
+  createActor,
+  InvalidArgumentError,
+  InvalidOptionError,
+  TimeoutError,
+} from "../../lib/index.js";
+import { leakFree, makeSystem } from "../support/system.js";
+import { gate, rejection, stateOf, turns } from "../support/time.js";
+
+const Slow = createActor("Slow", (_ctx, self) =>
+  self
+    .onCall("never", () => gate().promise)
+    .onCall("never2", (_a: number, _b: number) => gate().promise)
+    .onCall("echo", (value: any) => value)
+    .onCall("count", (...args: any[]) => args.length)
+    .onCall("optional", (a = 1, options?: any) => [a, options]),
+);
+
+class SlowClass extends Actor {
+  override handleCall(message: any): any {
+    return message === "never" ? gate().promise : message;
+  }
+}
+
+function slow(config = {}) {
+  const system = makeSystem(config);
+  return { system, ref: system.spawn(Slow), old: system.spawn(SlowClass) };
+}
+
+/** Asserts that a call ends by its timeout and not by another one. */
+async function timesOut(promise: Promise<unknown>, ms: number): Promise<void> {
+  const error = await rejection(promise);
+  expect(error).toBeInstanceOf(TimeoutError);
+  expect(error.message).toBe(`Operation timed out after ${ms}ms: actor call`);
+  expect(error.context).toEqual({ operation: "actor call", timeoutMs: ms });
+}
+
+describe("a timeout", () => {
+  it("may be a number, an option, or follow a method's arguments", async () => {
+    const { ref, old } = slow();
+    await Promise.all([
+      timesOut(old.call("never", 5), 5),
+      timesOut(ref.call({ method: "echo", args: [gate().promise] }, 5), 5),
+    ]);
+    const { ref: second, system } = slow();
+    await timesOut(second.call({ method: "never" }, 6), 6);
+    await timesOut(second.call({ method: "never" }, { timeout: 7 }), 7);
+    await timesOut(second.call("never", { timeout: 8 }), 8);
+    await timesOut(second.call("never2", 1, 2, { timeout: 9 }), 9);
+    expect(system.system._counters().deadlines).toBe(0);
+  });
+
+  it("is not early", async () => {
+    const { old } = slow();
+    for (const ms of [1, 2, 5, 17]) {
+      const start = performance.now();
+      await timesOut(old.call("never", ms), ms);
+      expect(performance.now() - start).toBeGreaterThanOrEqual(ms);
+      await rejection(old.call("never", 0));
+    }
+  });
+
+  it("of zero ends at once what cannot be answered at once", async () => {
+    const { old } = slow();
+    await timesOut(old.call("never", 0), 0);
+    expect(await slow().old.call("now", 0)).toBe("now");
+  });
+
+  it("defaults to the system's", async () => {
+    const { system, ref } = slow({ timeouts: { defaultCallTimeout: 12 } });
+    await timesOut(ref.call("never"), 12);
+    await timesOut(system.spawn(SlowClass).call("never"), 12);
+    await timesOut(system.spawn(SlowClass).call("never", {}), 12);
+    await timesOut(system.spawn(SlowClass).call("never", { timeout: undefined }), 12);
+    await timesOut(system.spawn(SlowClass).call("never", 3), 3);
+    await timesOut(system.system.dispatchCall(system.spawn(SlowClass).id.id, "never"), 12);
+  });
+
+  it("holds for a call to an idle actor, to a busy one and to one that starts", async () => {
+    const { system, old } = slow();
+    await Promise.all([timesOut(old.call("never", 5), 5), timesOut(old.call("never", 10), 10)]);
+    const Starting = createActor(async () => gate().promise);
+    await timesOut((system.spawn(Starting) as any).call({ method: "x" }, 5), 5);
+  });
+
+  it("of Infinity is none", async () => {
+    const { ref } = slow({ timeouts: { defaultCallTimeout: 5 } });
+    const forever = ref.call({ method: "never" }, { timeout: Number.POSITIVE_INFINITY });
+    await timesOut(ref.call("echo", 1), 5);
+    expect(await stateOf(forever)).toBe("pending");
+    const { old } = slow({ timeouts: { defaultCallTimeout: Number.POSITIVE_INFINITY } });
+    const system = old.call("never");
+    await timesOut(old.call("never", 5), 5);
+    expect(await stateOf(system)).toBe("pending");
+    const { system: third } = slow({ timeouts: { defaultCallTimeout: Number.POSITIVE_INFINITY } });
+    const Stasher = createActor((ctx, self) =>
+      self.onCall("defer", () => ctx.stash()).onCall("never", () => gate().promise),
+    );
+    const stasher = third.spawn(Stasher);
+    const stashed = stasher.call("defer");
+    await timesOut(stasher.call("never", { timeout: 5 }), 5);
+    expect(await stateOf(stashed)).toBe("pending");
+  });
+
+  it("that has a fraction lasts at least that long", async () => {
+    const { old } = slow();
+    const start = performance.now();
+    expect(await rejection(old.call("never", 2.5))).toBeInstanceOf(TimeoutError);
+    expect(performance.now() - start).toBeGreaterThanOrEqual(2.5);
+  });
+
+  it("is over when the answer is there", async () => {
+    const { system, ref } = slow();
+    for (let i = 0; i < 100; i++) await ref.call({ method: "echo", args: [i] }, 60_000);
+    await leakFree(system);
+  });
+
+  it.each([-1, Number.NaN, Number.NEGATIVE_INFINITY, 2 ** 31, "5", null, {}, 5n])(
+    "of %s is refused",
+    async (timeout) => {
+      const { ref, old } = slow();
+      for (const call of [
+        old.call("now", { timeout } as any),
+        ref.call({ method: "echo", args: [1] }, { timeout } as any),
+        ref.call("echo", 1, { timeout } as any),
+      ]) {
+        expect(await rejection(call)).toBeInstanceOf(InvalidOptionError);
+      }
+      expect(await ref.call("echo", 1)).toBe(1);
+    },
+  );
+
+  it.each([-1, Number.NaN, 2 ** 31])("of the number %d is refused", async (timeout) => {
+    expect(await rejection(slow().old.call("now", timeout))).toBeInstanceOf(InvalidOptionError);
+  });
+
+  it.each([null, "5", [], () => {}, true])("of %s instead of options is refused", async (options) => {
+    expect(await rejection(slow().old.call("now", options as any))).toBeInstanceOf(InvalidOptionError);
+  });
+});
+
+describe("an options object among arguments", () => {
+  it("is an argument where the handler has a parameter for it", async () => {
+    const { ref } = slow();
+    expect(await ref.call("echo", { timeout: 5 })).toEqual({ timeout: 5 });
+    expect(await ref.call("echo", { timeout: 5, signal: null })).toEqual({ timeout: 5, signal: null });
+  });
+
+  it("is an argument when it has anything else in it, or nothing", async () => {
+    const { ref } = slow();
+    expect(await ref.call("count", 1, { timeout: 5, other: 1 })).toBe(2);
+    expect(await ref.call("count", 1, {})).toBe(2);
+    expect(await ref.call("count", 1, [])).toBe(2);
+    expect(await ref.call("count", { timeout: 5 }, 1)).toBe(2);
+  });
+
+  it("is taken as options beyond the declared parameters", async () => {
+    const { ref } = slow();
+    expect(await ref.call("count", 1, { timeout: 50 })).toBe(1);
+    expect(await ref.call("echo", 7, { timeout: 50 })).toBe(7);
+  });
+
+  it("holds as well for a method that an asynchronous factory registers later", async () => {
+    const system = makeSystem();
+    const door = gate();
+    const Late = createActor(async (_ctx, self) => {
+      await door.promise;
+      return self.onCall("never", () => gate().promise);
+    });
+    const ref: any = system.spawn(Late);
+    const call = timesOut(ref.call("never", { timeout: 5 }), 5);
+    await turns();
+    door.open();
+    await call;
+  });
+});
+
+describe("a signal", () => {
+  it("aborts a waiting and a running call, with its reason as the cause", async () => {
+    const { system, ref } = slow();
+    const reason = new Error("user left");
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = [
+      ref.call("never", { signal }),
+      ref.call("never2", 1, 2, { signal }),
+      ref.call({ method: "never" }, { signal }),
+      ref.call({ method: "echo", args: [1] }, { timeout: 60_000, signal }),
+    ].map(rejection);
+    controller.abort(reason);
+    for (const error of await Promise.all(calls)) {
+      expect(error).toBeInstanceOf(CallAbortedError);
+      expect(error).toMatchObject({ code: "CALL_ABORTED", cause: reason });
+    }
+    await system.stop(ref);
+    await leakFree(system);
+  });
+
+  it("that is aborted already sends nothing", async () => {
+    const { old, system } = slow();
+    let handled = 0;
+    const Count = createActor((_ctx, self) => self.onCall("n", () => ++handled));
+    const error = await rejection(system.spawn(Count).call("n", { signal: AbortSignal.abort("before") }));
+    expect([error.code, error.cause, handled]).toEqual(["CALL_ABORTED", "before", 0]);
+    expect(await rejection(old.call("now", { signal: AbortSignal.abort() }))).toBeInstanceOf(CallAbortedError);
+  });
+
+  it("that aborts after the answer changes nothing, and is let go of", async () => {
+    const { ref } = slow();
+    const controller = new AbortController();
+    const { signal } = controller;
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: any[]) => {
+      listeners++;
+      (addEventListener as any).apply(signal, args);
+    };
+    signal.removeEventListener = (...args: any[]) => {
+      listeners--;
+      (removeEventListener as any).apply(signal, args);
+    };
+    const blocked = ref.call("echo", Promise.resolve("first"), { signal });
+    const waiting = ref.call("echo", "second", { signal });
+    expect([await blocked, await waiting]).toEqual(["first", "second"]);
+    expect(listeners).toBe(0);
+    controller.abort();
+    await turns();
+    expect(await ref.call("echo", 3)).toBe(3);
+  });
+
+  it("of AbortSignal.timeout works", async () => {
+    const error = await rejection(slow().ref.call("never", { signal: AbortSignal.timeout(5) }));
+    expect(error).toBeInstanceOf(CallAbortedError);
+    expect(error.cause.name).toBe("TimeoutError");
+  });
+
+  it("and a timeout race, the first one counts", async () => {
+    const { old } = slow();
+    const controller = new AbortController();
+    await timesOut(old.call("never", { timeout: 5, signal: controller.signal }), 5);
+    controller.abort();
+    const both = old.call("never", { timeout: 60_000, signal: AbortSignal.timeout(5) });
+    expect(await rejection(both)).toBeInstanceOf(CallAbortedError);
+  });
+
+  it("aborts a stashed call", async () => {
+    const system = makeSystem();
+    const Stasher = createActor((ctx, self) => self.onCall("defer", () => ctx.stash()).onCall("ping", () => "pong"));
+    const ref = system.spawn(Stasher);
+    const controller = new AbortController();
+    const idle = rejection(ref.call("defer", { signal: controller.signal }));
+    await ref.call("ping");
+    controller.abort();
+    expect(await idle).toBeInstanceOf(CallAbortedError);
+    expect(await ref.call("ping")).toBe("pong");
+    await leakFree(system);
+  });
+
+  it.each([{}, "signal", 5, true])("of %s is refused", async (signal) => {
+    const { old } = slow();
+    expect(await rejection(old.call("now", { signal } as any))).toBeInstanceOf(InvalidArgumentError);
+  });
+});
