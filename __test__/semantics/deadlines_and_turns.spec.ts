@@ -248,12 +248,17 @@ describe.each(deliveries)("$name delivery", (delivery) => {
       self.onCast("note", () => void order.push(name)).onCall("done", () => order.length),
     );
     const [a, b] = [spawn(Noter, { args: ["a"] }), spawn(Noter, { args: ["b"] })];
-    for (let i = 0; i < 200; i++) a.cast("note");
-    for (let i = 0; i < 10; i++) b.cast("note");
-    await Promise.all([a.call("done"), b.call("done")]);
-    const runs = order.join("").match(/a+|b+/g) ?? [];
-    expect(runs[0]).toHaveLength(64);
-    expect(runs[1]).toBe("b".repeat(10));
-    expect(order).toHaveLength(210);
+    const firstTurns: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      order.length = 0;
+      for (let i = 0; i < 200; i++) a.cast("note");
+      for (let i = 0; i < 10; i++) b.cast("note");
+      await Promise.all([a.call("done"), b.call("done")]);
+      expect(order).toHaveLength(210);
+      firstTurns.push(order.indexOf("b"));
+    }
+    // A turn of the event loop may end in the middle of 64 on a busy machine, but b never waits for more.
+    expect(Math.max(...firstTurns)).toBeLessThanOrEqual(64);
+    expect(firstTurns).toContain(64);
   });
 });

@@ -158,9 +158,11 @@ describe("after a supervised restart", () => {
     const ref = system.spawn(Counter, { name: "counter", args: [5] });
     const oldId = ref.id.id;
     const byHand = system.system.getRef({ systemId: system.nodeId, id: oldId } as ActorId);
+    system.joinGroup("counters", ref);
     await ref.call("add", 1);
     ref.cast("crash");
     expect(await ref.call("get")).toBe(5);
+    system.broadcast("counters", { method: "set", args: [5] });
     const newId = await ref.call("id");
     expect(newId).not.toBe(oldId);
     expect(newId).toMatch(UUID_V4);
@@ -170,6 +172,7 @@ describe("after a supervised restart", () => {
     expect(found?.id.id).toBe(newId);
     expect(await system.registry.lookup("counter")).toEqual({ nodeId: system.nodeId, actorId: newId });
     expect(system.system.getLocalActorIds()).toEqual([newId]);
+    expect(system.getGroup("counters").map((member) => member.id.id)).toEqual([newId]);
     expect(ref.id.id).toBe(oldId);
   });
 });

@@ -184,7 +184,7 @@ describe("an options object among arguments", () => {
 
 describe("a signal", () => {
   it("aborts a waiting and a running call, with its reason as the cause", async () => {
-    const { system, ref } = slow();
+    const { system, ref } = slow({ limits: { stopTimeoutMs: 10 } });
     const reason = new Error("user left");
     const controller = new AbortController();
     const { signal } = controller;

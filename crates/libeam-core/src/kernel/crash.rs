@@ -136,8 +136,13 @@ impl Kernel {
         }
     }
 
-    /// Has the isolate run `init` of the next incarnation.
+    /// Has the isolate run `init` of the next incarnation. Below a parent that is on its way out the
+    /// actor stays down: the parent will take it along.
     pub(super) fn start_incarnation(&mut self, actor: ActorIndex) {
+        let parent = self.table.get(actor).parent;
+        if parent != NIL && self.table.flags(parent) & (FLAG_EXITING | FLAG_STOPPING) != 0 {
+            return;
+        }
         self.table.get_mut(actor).phase = Phase::Alive;
         self.table.lower(actor, FLAG_RESTARTING);
         self.table.raise(actor, FLAG_STARTING);

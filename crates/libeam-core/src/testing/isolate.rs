@@ -347,7 +347,7 @@ impl Isolate {
             self.now_us = self.now_us.max(due_us);
             self.flush();
         }
-        self.now_us = end_us;
+        self.now_us = self.now_us.max(end_us); // Handlers may sleep.
         self.flush();
     }
 

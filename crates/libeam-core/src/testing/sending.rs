@@ -338,7 +338,13 @@ impl Isolate {
         self.recall(actor);
         self.control(OP_PENDING, &[self.cell(actor).index, 1], None);
         let entries = self.kernel.listing().to_vec();
-        self.cell_mut(actor).drained.extend(&entries);
+        for &word in &entries {
+            match *self.slots.get(slot_of(word)) {
+                // It was withdrawn while the isolate had it, and then put back.
+                Value::Call(_, call) if self.calls[call.0].answer.is_some() => self.discard(word),
+                _ => self.cell_mut(actor).drained.push(word),
+            }
+        }
         entries.len()
     }
 
