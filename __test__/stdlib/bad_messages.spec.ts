@@ -96,6 +96,15 @@ describe("messages", () => {
     },
   );
 
+  it("may have arguments that refuse to be looked at", async () => {
+    const system = makeSystem();
+    const ref = system.spawn(createActor((_ctx, self) => self.onCall("count", (...args: any[]) => args.length)));
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    expect(await ref.call("count", 1, revoked.proxy)).toBe(2);
+    await leakFree(system);
+  });
+
   it("may have huge arguments", async () => {
     const system = makeSystem();
     const ref = system.spawn(createActor((_ctx, self) => self.onCall("size", (value: any) => value.length)));

@@ -223,6 +223,24 @@ describe("init", () => {
     await leakFree(system);
   });
 
+  it("whose result cannot be read has failed", async () => {
+    const system = makeSystem({ supervision: { strategy: "Stop" } });
+    const failure = new Error("getter");
+    const unreadable = () =>
+      Object.defineProperty({ continue: 1 }, "continue", {
+        get() {
+          throw failure;
+        },
+      });
+    expect(thrown(() => system.spawn(createActor(unreadable), { name: "free" }))).toBe(failure);
+    const ref = system.spawn(
+      createActor(async () => unreadable()),
+      { name: "free" },
+    );
+    expect(await gone(system, ref)).toEqual({ type: "error", error: failure });
+    await leakFree(system);
+  });
+
   it("of a constructor or factory that throws something odd throws just that", () => {
     const system = makeSystem();
     for (const odd of [undefined, null, "text", 0, { code: 1 }]) {

@@ -70,6 +70,7 @@ async function playOut(script: Script, systems: System[]): Promise<void> {
   }
   while (!isEmpty(held(systems)) && performance.now() < deadline) await turns(1);
   if (!isEmpty(held(systems))) throw new Error(report(`holds ${JSON.stringify(held(systems))}`));
+  if (script.wrongs.length > 0) throw new Error(report(script.wrongs.join(", ")));
   if (stray.length > 0) throw new Error(report(`stray ${stray.map(String).join(", ")}`), { cause: stray[0] });
 }
 

@@ -57,7 +57,7 @@ export const Boss = createActor(
 );
 
 /** Watches and links on demand, and hands on the messages of the system. */
-export const Observer = createActor("Observer", (ctx, self, note: (message: InfoMessage) => void) =>
+export const Observer = createActor("Observer", (ctx, self, note: (message: any) => void) =>
   self
     .onCall("id", () => ctx.self.id.id)
     .onCall("watch", (ref: ActorRef): WatchRef => ctx.watch(ref))
@@ -79,7 +79,7 @@ export const Observer = createActor("Observer", (ctx, self, note: (message: Info
 export class ClassObserver extends Actor {
   private note!: (message: InfoMessage) => void;
 
-  override init(note: (message: InfoMessage) => void, trap = false): void {
+  override init(note: (message: any) => void, trap = false): void {
     this.note = note;
     this.setTrapExit(trap);
   }

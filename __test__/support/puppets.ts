@@ -47,6 +47,8 @@ interface Role {
   traps: boolean;
   terminates: "no" | "sync" | "async" | "throws" | "hangs";
   dice: Dice;
+  /** Takes down what must not happen. */
+  blame: (what: string) => void;
 }
 
 function begin(role: Role): unknown {
@@ -69,12 +71,30 @@ function continued(data: number, role: Role): unknown {
   return data === 0 ? undefined : turn();
 }
 
+/** Sees to it that one incarnation runs one handler at a time. */
+class Turnstile {
+  private inside = false;
+
+  constructor(private readonly role: Role) {}
+
+  pass(act: Act, ctx: any, self: any): unknown {
+    if (this.inside) this.role.blame("two handlers at once");
+    const result = act(ctx, self);
+    if (!(result instanceof Promise)) return result;
+    this.inside = true;
+    return result.finally(() => {
+      this.inside = false;
+    });
+  }
+}
+
 /** A functional puppet. */
 const Puppet = createActor("Puppet", (ctx, self, role: Role) => {
+  const turnstile = new Turnstile(role);
   self
     .childSupervision(role.supervision)
-    .onCall("run", (act: Act) => act(ctx, self))
-    .onCast("run", (act: Act) => act(ctx, self))
+    .onCall("run", (act: Act) => turnstile.pass(act, ctx, self))
+    .onCast("run", (act: Act) => turnstile.pass(act, ctx, self))
     .onInfo("timeout", () => role.dice.chance(0.2) && ctx.exit())
     .onContinue((data) => continued(data, role));
   if (role.terminates !== "no") self.onTerminate(() => end(role));
@@ -85,9 +105,11 @@ const Puppet = createActor("Puppet", (ctx, self, role: Role) => {
 /** A class-based one; it is its own context and builder. */
 class ClassPuppet extends Actor {
   private role!: Role;
+  private turnstile!: Turnstile;
 
   override init(role: Role): any {
     this.role = role;
+    this.turnstile = new Turnstile(role);
     this.setTrapExit(role.traps);
     return begin(role);
   }
@@ -105,11 +127,11 @@ class ClassPuppet extends Actor {
   }
 
   override handleCall({ args }: any): unknown {
-    return args[0](this, this);
+    return this.turnstile.pass(args[0], this, this);
   }
 
   override handleCast({ args }: any): any {
-    return args[0](this, this);
+    return this.turnstile.pass(args[0], this, this);
   }
 
   override handleInfo(message: InfoMessage): void {
@@ -125,6 +147,9 @@ const STEPS_MAX = 24;
 export class Script {
   /** The steps, each with the actors that it took, counted in the order of their spawning. */
   readonly log: string[] = [];
+  /** What happened and must not. */
+  readonly wrongs: string[] = [];
+  private readonly blame = (what: string): void => void this.wrongs.push(what);
   private dice: Dice;
   private readonly refs: { ref: ActorRef; system: System }[] = [];
   private readonly roots: { ref: ActorRef; system: System }[] = [];
@@ -175,6 +200,7 @@ export class Script {
       traps: dice.chance(0.3),
       terminates: dice.chance(0.02) ? "hangs" : dice.pick(["no", "sync", "async", "throws"]),
       dice: new Dice(dice.below(2 ** 31)),
+      blame: this.blame,
     };
     return role;
   }
@@ -210,18 +236,29 @@ export class Script {
     return this.refs[at];
   }
 
+  /** An act that may run once; a stashed message runs again. */
+  private once(act: Act, state = { runs: 0, refused: false }): Act {
+    return (ctx, self) => {
+      if (++state.runs > 1) this.blame("a message was handled twice");
+      if (state.refused) this.blame("a refused call was handled");
+      return act(ctx, self);
+    };
+  }
+
   private tell(act: Act, to = this.any()): void {
-    to?.ref.cast({ method: "run", args: [act] });
+    to?.ref.cast({ method: "run", args: [this.once(act)] });
   }
 
   private ask(act: Act, options?: any): void {
     const to = this.any();
     if (to === undefined) return;
-    this.pending++;
+    const state = { runs: 0, refused: false };
     const settled = (): void => {
       this.pending--;
+      state.refused = state.runs === 0;
     };
-    this.calls.push(to.ref.call({ method: "run", args: [act] }, options).then(settled, settled));
+    this.pending++;
+    this.calls.push(to.ref.call({ method: "run", args: [this.once(act, state)] }, options).then(settled, settled));
   }
 
   private timeout(): number | undefined {
@@ -299,8 +336,10 @@ export class Script {
       this.tell((_ctx, self) => self.setIdleTimeout(ms));
     },
     stash: () => {
-      if (this.dice.chance(0.5)) this.tell((ctx) => ctx.stash());
-      else this.ask((ctx) => ctx.stash(), this.timeout());
+      const [asks, timeout, to] = [this.dice.chance(0.5), this.timeout(), this.any()];
+      const message = { method: "run", args: [(ctx: any) => ctx.stash()] };
+      if (!asks) to?.ref.cast(message);
+      else if (to !== undefined) this.calls.push(to.ref.call(message, timeout).catch(() => {}));
     },
     unstash: () => {
       const how = this.dice.pick(["unstash", "unstashAll", "clearStash"]);

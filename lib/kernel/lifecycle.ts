@@ -132,6 +132,7 @@ function runInit(cell: ActorCell): unknown {
   let result: unknown;
   try {
     result = cell.definition.start(cell, cell.args);
+    isInitContinue(result); // A result that cannot be read throws here, as a failure of init.
   } catch (error) {
     observeInit(cell, start, "exception", error);
     throw error;
@@ -177,6 +178,7 @@ async function awaitInit(cell: ActorCell, result: PromiseLike<unknown>, attempt:
   let value: unknown;
   try {
     value = await result;
+    isInitContinue(value); // As in runInit.
   } catch (error) {
     if (cell.epoch === epoch) crash(cell, error);
     return;

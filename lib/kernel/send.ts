@@ -61,10 +61,13 @@ export function call(cell: ActorCell, message: unknown, options: number | CallOp
 function isCallOptions(value: unknown): boolean {
   if (value === null || typeof value !== "object") return false;
   // Perf: the keys of a big array or buffer cost seconds, so they are asked for last.
-  if (!("timeout" in value || "signal" in value)) return false;
-  const keys = Object.keys(value);
-  if (keys.length === 0 || keys.length > 2) return false;
-  return keys.every((key) => key === "timeout" || key === "signal");
+  try {
+    if (!("timeout" in value || "signal" in value)) return false;
+    const keys = Object.keys(value);
+    return keys.length <= 2 && keys.every((key) => key === "timeout" || key === "signal");
+  } catch {
+    return false; // A proxy that refuses to be looked at is no options object.
+  }
 }
 
 function send(cell: ActorCell, method: string | undefined, value: any, options: CallOptions | undefined): Promise<any> {

@@ -31,8 +31,8 @@ async function fails(seed: number, without: Set<number>, verbose = false) {
   const deadline = performance.now() + 150;
   while (played === false && performance.now() < deadline) await turns(1);
   while (played === true && !empty() && performance.now() < deadline) await turns(1);
-  const bad = played !== true || !empty();
-  if (verbose) console.log(seed, bad, String(played), JSON.stringify(held()), "\n" + script.log.join("\n"));
+  const bad = played !== true || !empty() || script.wrongs.length > 0;
+  if (verbose) console.log(seed, bad, script.wrongs, String(played), JSON.stringify(held()), "\n" + script.log.join("\n"));
   return bad;
 }
 for (const seed of process.argv.slice(2).map(Number)) {

@@ -36,15 +36,15 @@ for (let seed = seed0; performance.now() < endAt; seed++) {
       played = e ?? "?";
     },
   );
-  const deadline = performance.now() + 300;
+  const deadline = performance.now() + 4000;
   while (played === false && performance.now() < deadline) await turns(1);
   while (played === true && !empty() && performance.now() < deadline) await turns(1);
-  if (played !== true || !empty() || stray.length > 0) {
+  if (played !== true || !empty() || script.wrongs.length > 0 || stray.length > 0) {
     fails++;
     if (script.log.length < best) {
       best = script.log.length;
       console.log(
-        `--- seed ${seed} ${String((played as any)?.stack ?? played)} unsettled ${script.unsettled} ${JSON.stringify(held())} ${stray.map((e: any) => e?.stack ?? e)}`,
+        `--- seed ${seed} ${String((played as any)?.stack ?? played)} ${script.wrongs} unsettled ${script.unsettled} ${JSON.stringify(held())} ${stray.map((e: any) => e?.stack ?? e)}`,
       );
       console.log(script.log.join("\n"));
     }
