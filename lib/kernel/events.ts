@@ -242,7 +242,7 @@ function runSignal(kernel: Kernel, cell: ActorCell, code: number, at: number): O
 
 /** Runs `handleContinue`. It does not hold messages up: only its synchronous part is exclusive. */
 function runContinue(kernel: Kernel, cell: ActorCell, slot: number): Outcome {
-  const data = kernel.slots.values[slot];
+  const data = kernel.slots.value(slot);
   kernel.slots.free(slot);
   const { epoch } = cell;
   return runPlain(cell, () => {
@@ -305,7 +305,7 @@ function dropped(kernel: Kernel, cell: ActorCell | undefined, slot: number, caus
 
 /** A call will not be handled, or not in time. */
 function refused(kernel: Kernel, cell: ActorCell | undefined, slot: number, cause: number, free: boolean): void {
-  const pending = kernel.slots.values[slot];
+  const pending = kernel.slots.value(slot);
   if (free) kernel.slots.free(slot);
   if (!(pending instanceof PendingCall)) return;
   if (cause === CAUSE_FULL || cause === CAUSE_FULL_ERROR) overflow(cell, "call");

@@ -320,7 +320,7 @@ export function abandoned(cell: ActorCell): void {
   cell.epoch++;
   cell.runningSlot = NO_SLOT;
   if (runningSlot === NO_SLOT) return;
-  const pending = kernel.slots.values[runningSlot];
+  const pending = kernel.slots.value(runningSlot);
   kernel.push(0, SUBMIT_SETTLED, runningSlot);
   kernel.slots.free(runningSlot);
   if (pending instanceof PendingCall) pending.reject(notFound(cell));

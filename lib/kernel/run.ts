@@ -115,7 +115,7 @@ export function runCast(cell: ActorCell, slot: number): Outcome {
   cell.stashing = STASH_POSSIBLE;
   let result: unknown;
   try {
-    result = invokeCast(cell, slots.methods[slot], slots.values[slot]);
+    result = invokeCast(cell, slots.method(slot), slots.value(slot));
   } catch (error) {
     kernel.current = null;
     settle(cell, slot, { error }, undefined);
@@ -144,7 +144,7 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
   const { kernel, words, at } = cell;
   const { slots } = kernel;
   const outer = kernel.current;
-  const value = slots.values[slot];
+  const value = slots.value(slot);
   words[at] |= FLAG_RUNNING;
   kernel.current = cell;
   kernel.inlineDepth++;
@@ -159,10 +159,10 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
       const { method, value: message } = value as PendingCall;
       result = telemetry.active ? observedCall(cell, method, message) : invokeCall(cell, method, message);
     } else if (telemetry.active) {
-      const method = slots.methods[slot];
+      const method = slots.method(slot);
       result = observe(cell, TelemetryEvents.actor.handleCast, () => invokeCast(cell, method, value));
     } else {
-      result = invokeCast(cell, slots.methods[slot], value);
+      result = invokeCast(cell, slots.method(slot), value);
     }
   } catch (error) {
     failure = { error };
@@ -210,7 +210,7 @@ function settle(cell: ActorCell, slot: number, failure: Failure | null, result: 
   words[at + 1]--;
   let crashed = failure;
   if (slot !== NO_SLOT) {
-    const value = kernel.slots.values[slot];
+    const value = kernel.slots.value(slot);
     if (value instanceof PendingCall) {
       crashed = null;
       if (wanted && !value.settled) stashSlot(cell, ENTRY_CALL, slot, DEADLINE_KNOWN);
@@ -236,7 +236,7 @@ function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: numbe
   kernel.control(OP_STASH);
   const status = kernel.results[0];
   if (status === STATUS_OK) return;
-  const value = kernel.slots.values[slot];
+  const value = kernel.slots.value(slot);
   kernel.push(0, SUBMIT_SETTLED, slot);
   kernel.slots.free(slot);
   const error = new StashFullError(cell.ref.id.id, kernel.options.stashMessagesMax);

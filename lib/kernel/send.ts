@@ -226,7 +226,7 @@ function enqueueCall(
 
 /** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
 function abort(kernel: Kernel, pending: PendingCall, slot: number, signal: AbortSignal): void {
-  if (pending.settled || kernel.slots.values[slot] !== pending) return;
+  if (pending.settled || kernel.slots.value(slot) !== pending) return;
   pending.reject(new CallAbortedError(signal.reason));
   kernel.args[0] = slot;
   kernel.control(OP_CANCEL_CALL);

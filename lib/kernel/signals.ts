@@ -46,7 +46,7 @@ class ExitSignalError extends Error {
 function reasonOf(kernel: Kernel, kind: number, token: number): TerminationReason {
   if (kind === KIND_NORMAL) return { type: "normal" };
   if (kind === KIND_KILLED) return { type: "killed" };
-  const value = token === NIL ? undefined : kernel.slots.values[token];
+  const value = token === NIL ? undefined : kernel.slots.value(token);
   const exit = value instanceof ExitSignalError ? value.exit : value;
   if (exit instanceof ExitValue) return { type: "exit", reason: exit.reason };
   return { type: "error", error: value };
@@ -168,7 +168,7 @@ export function deliverExit(
   const key = relationKey(index, generation);
   const record = index === NIL ? undefined : cell.extra?.links.get(key);
   const reason = reasonOf(kernel, kind, token);
-  const value = token === NIL ? undefined : kernel.slots.values[token];
+  const value = token === NIL ? undefined : kernel.slots.value(token);
   const sender = value instanceof ExitValue ? value.sender : undefined;
   return runPlain(cell, () => {
     if (index !== NIL && record === undefined) return undefined; // Unlinked meanwhile.
@@ -197,7 +197,7 @@ export function signalled(
     crash(cell, new ExitSignalError(message, undefined, cause));
     return;
   }
-  const exitValue = kernel.slots.values[token];
+  const exitValue = kernel.slots.value(token);
   if (!(exitValue instanceof ExitValue)) return;
   crash(cell, new ExitSignalError(`Exit signal: ${String(exitValue.reason)}`, exitValue, undefined));
 }

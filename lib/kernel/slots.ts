@@ -5,8 +5,8 @@
  * message in a mailbox, the message of a timer, the data of a continue, or the reason of an exit. Whoever receives the
  * number last frees the slot: the dispatcher after a handler, or an event of the core that says so.
  *
- * A cast has its method (or undefined) in `methods` and its arguments (or message) in `values`. A call has a
- * {@link PendingCall} in `values`. Limit: 2^28 slots, which is what fits beside the kind in a ring word.
+ * A cast has its method (or undefined) and its arguments (or message) in its slot. A call has a
+ * {@link PendingCall} there. Limit: 2^28 slots, which is what fits beside the kind in a ring word.
  */
 
 import { LibeamError } from "../errors.js";
@@ -94,53 +94,64 @@ export function rejected(error: unknown): Promise<never> {
 
 /** Values by slot, and the free slots. */
 export class SlotTable {
-  /** Method of a cast; undefined when its value is a whole message, and for everything that is not a cast. */
-  readonly methods: (string | undefined)[] = [];
-  /** The value. */
-  readonly values: any[] = [];
-  /** Free slots, last freed last: the next one is still in the cache. */
+  /**
+   * Two elements per slot: its value, and the method of a cast (undefined when the value is a whole message, and for
+   * everything that is not a cast). Perf: side by side, because they are used together ("bulk cast", burst).
+   */
+  private readonly pairs: any[] = [];
+  /** Free slots up to `freedTop`, last freed last: the next one is still in the cache. Never shortened. */
   private readonly freed: number[] = [];
+  private freedTop = 0;
 
   /** Takes a slot. */
   alloc(method: string | undefined, value: unknown): number {
-    const slot = this.freed.length > 0 ? (this.freed.pop() as number) : this.grow();
-    this.methods[slot] = method;
-    this.values[slot] = value;
+    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.grow();
+    this.pairs[slot * 2] = value;
+    this.pairs[slot * 2 + 1] = method;
     return slot;
   }
 
   /** Takes a slot for a value that is not a cast. */
   allocValue(value: unknown): number {
-    const slot = this.freed.length > 0 ? (this.freed.pop() as number) : this.grow();
-    this.values[slot] = value;
+    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.grow();
+    this.pairs[slot * 2] = value;
     return slot;
+  }
+
+  /** The value in a slot. */
+  value(slot: number): any {
+    return this.pairs[slot * 2];
+  }
+
+  /** The method of the cast in a slot. */
+  method(slot: number): string | undefined {
+    return this.pairs[slot * 2 + 1];
   }
 
   /** Gives the slot of a value that was not a cast back. */
   freeValue(slot: number): void {
-    this.values[slot] = undefined;
-    this.freed.push(slot);
+    this.pairs[slot * 2] = undefined;
+    this.freed[this.freedTop++] = slot;
   }
 
   /** Gives a slot back and lets its value go. */
   free(slot: number): void {
-    this.methods[slot] = undefined;
-    this.values[slot] = undefined;
-    this.freed.push(slot);
+    this.pairs[slot * 2] = undefined;
+    this.pairs[slot * 2 + 1] = undefined;
+    this.freed[this.freedTop++] = slot;
   }
 
   /** Slots in use. */
   get used(): number {
-    return this.values.length - this.freed.length;
+    return this.pairs.length / 2 - this.freedTop;
   }
 
   private grow(): number {
-    const slot = this.values.length;
+    const slot = this.pairs.length / 2;
     if (slot >= SLOTS_MAX) {
       throw new LibeamError(`All ${SLOTS_MAX} message slots are in use; the message was not sent`, "SLOT_LIMIT");
     }
-    this.methods.push(undefined);
-    this.values.push(undefined);
+    this.pairs.push(undefined, undefined);
     return slot;
   }
 }

@@ -80,7 +80,7 @@ export function deliverTick(
   if (!timers?.has(key)) return runPlain(cell, () => undefined);
   if (single) timers.delete(key);
   // The timer keeps its slot until the core lets go of it; the message gets one that it can be stashed with.
-  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(undefined, kernel.slots.values[slot]));
+  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(undefined, kernel.slots.value(slot)));
 }
 
 /** Sets, changes or (0) removes the idle timeout. */

@@ -125,13 +125,13 @@ export class MailboxControl {
   private message(entry: number): StashedMessage {
     const slot = entry & SLOT_MASK;
     const { slots } = this.kernel;
-    const value = slots.values[slot];
+    const value = slots.value(slot);
     if (entry >>> SLOT_BITS === ENTRY_CALL) {
       const call = value as PendingCall;
       const message = call.method === undefined ? call.value : { method: call.method, args: call.value };
       return { type: "call", message, resolve: (v) => call.resolve(v), reject: (e) => call.reject(e) };
     }
-    const method = slots.methods[slot];
+    const method = slots.method(slot);
     return { type: "cast", message: method === undefined ? value : { method, args: value } };
   }
 }
