@@ -226,15 +226,15 @@ function runSignal(kernel: Kernel, cell: ActorCell, code: number, at: number): O
   const { page } = kernel;
   switch (code) {
     case EVENT_DOWN:
-      return deliverDown(kernel, cell, page[at + 2], page[at + 3], page[at + 4], page[at + 5]);
+      return deliverDown(kernel, cell, at);
     case EVENT_EXIT:
-      return deliverExit(kernel, cell, page[at + 2], page[at + 3], page[at + 4], page[at + 5]);
+      return deliverExit(kernel, cell, at);
     case EVENT_IDLE: {
       const idleMs = page[at + 2];
       return runPlain(cell, () => cell.behaviour?.handleInfo({ type: "timeout", idleMs }));
     }
     case EVENT_TIMER:
-      return deliverTick(kernel, cell, page[at + 2], page[at + 3] === 1, page[at + 4], page[at + 5]);
+      return deliverTick(kernel, cell, at);
     default:
       return runContinue(kernel, cell, page[at + 2]);
   }
@@ -282,7 +282,7 @@ function runEvent(kernel: Kernel, cell: ActorCell | undefined, code: number, at:
       gone(cell, page[at + 4]);
       return;
     case EVENT_SIGNALLED:
-      signalled(kernel, cell, a, b, page[at + 4], page[at + 5]);
+      signalled(kernel, cell, at);
       return;
     case EVENT_UNLINKED:
       unlinked(cell, a, b);
@@ -315,7 +315,7 @@ function refused(kernel: Kernel, cell: ActorCell | undefined, slot: number, caus
 function refusal(kernel: Kernel, pending: PendingCall, cause: number): Error {
   switch (cause) {
     case CAUSE_TIMEOUT:
-      return timedOut(pending.timeoutMs < 0 ? kernel.callTimeoutMs : pending.timeoutMs);
+      return timedOut(pending.terms.timeoutMs < 0 ? kernel.callTimeoutMs : pending.terms.timeoutMs);
     case CAUSE_FULL:
     case CAUSE_FULL_ERROR:
     case CAUSE_EVICTED:

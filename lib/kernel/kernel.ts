@@ -37,7 +37,7 @@ import {
   SUBMIT_WAKE,
   SUBMIT_WORDS,
 } from "./protocol.js";
-import { SlotTable } from "./slots.js";
+import { SlotTable, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
 /** Messages per turn of the event loop before timers and I/O get theirs. */
@@ -341,9 +341,4 @@ export class Kernel {
     this.disposed = true;
     this.native.dispose();
   }
-}
-
-/** A timeout as the core wants it: whole milliseconds, all ones for never. */
-export function timeoutWord(timeoutMs: number): number {
-  return timeoutMs === Number.POSITIVE_INFINITY ? 0xffff_ffff : Math.ceil(timeoutMs);
 }

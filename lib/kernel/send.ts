@@ -10,7 +10,6 @@
 
 import { CallAbortedError, InvalidArgumentError, SelfCallError } from "../errors.js";
 import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
-import type { Kernel } from "./kernel.js";
 import type { CallOptions } from "./options.js";
 import { isThenable } from "./outcome.js";
 import {
@@ -25,7 +24,7 @@ import {
 } from "./protocol.js";
 import { notFound } from "./refusals.js";
 import { invokeCall, observedCall, pump, stashFresh } from "./run.js";
-import { PendingCall, rejected } from "./slots.js";
+import { type CallTerms, DEFAULT_TERMS, PendingCall, rejected, timeoutWord } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 
@@ -33,8 +32,6 @@ import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 const INLINE_DEPTH_MAX = 32;
 const REFUSING = FLAG_STOPPING | FLAG_DEAD;
 
-/** A call whose deadline is the system's default. */
-const DEFAULT_DEADLINE = -1;
 /** The ring's word for no deadline. */
 const NO_DEADLINE = 0xffff_ffff;
 
@@ -80,20 +77,13 @@ function send(cell: ActorCell, method: string | undefined, value: any, options: 
     kernel.budget > 0 &&
     !kernel.closed
   ) {
-    return callInline(kernel, cell, method, value, DEFAULT_DEADLINE, undefined);
+    return callInline(cell, method, value, DEFAULT_TERMS);
   }
-  return sendSlowly(kernel, cell, method, value, options);
+  return sendSlowly(cell, method, value, options);
 }
 
-function callInline(
-  kernel: Kernel,
-  cell: ActorCell,
-  method: string | undefined,
-  value: any,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<any> {
-  const { words, at } = cell;
+function callInline(cell: ActorCell, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+  const { kernel, words, at } = cell;
   const outer = kernel.current;
   kernel.spend(1);
   words[at] = FLAG_RUNNING;
@@ -104,128 +94,103 @@ function callInline(
   try {
     result = telemetry.active ? observedCall(cell, method, value) : invokeCall(cell, method, value);
   } catch (error) {
-    result = rejected(error);
-    leaveInline(kernel, cell, outer);
-    return result as Promise<never>;
+    kernel.current = outer;
+    kernel.inlineDepth--;
+    endInline(cell);
+    return rejected(error);
   }
   kernel.current = outer;
   kernel.inlineDepth--;
-  if (isThenable(result)) return awaitInline(kernel, cell, method, value, result, timeoutMs, signal);
-  if (cell.stashing === STASH_WANTED) return deferInline(kernel, cell, method, value, timeoutMs, signal);
-  cell.stashing = STASH_IMPOSSIBLE;
-  endInline(kernel, cell);
+  if (isThenable(result)) return awaitInline(new PendingCall(cell, method, value, terms), result);
+  if (cell.stashing === STASH_WANTED) return deferInline(new PendingCall(cell, method, value, terms));
+  endInline(cell);
   return Promise.resolve(result);
 }
 
-function leaveInline(kernel: Kernel, cell: ActorCell, outer: ActorCell | null): void {
-  kernel.current = outer;
-  kernel.inlineDepth--;
+function endInline(cell: ActorCell): void {
+  const { kernel, words, at } = cell;
   cell.stashing = STASH_IMPOSSIBLE;
-  endInline(kernel, cell);
-}
-
-function endInline(kernel: Kernel, cell: ActorCell): void {
-  const { words, at } = cell;
   words[at] &= ~FLAG_RUNNING;
   if ((words[at] | words[at + 1]) !== 0) kernel.wake(cell);
 }
 
 /** The handler gave a promise: the actor is busy until it settles, and the call has a deadline from now on. */
-function awaitInline(
-  kernel: Kernel,
-  cell: ActorCell,
-  method: string | undefined,
-  value: any,
-  result: PromiseLike<unknown>,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<any> {
-  const pending = new PendingCall(cell, method, value, timeoutMs);
-  const slot = kernel.slots.allocValue(pending);
+function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promise<any> {
+  const cell = pending.target;
+  const slot = cell.kernel.slots.allocValue(pending);
   cell.words[cell.at + 1]++;
-  kernel.submitStarted(cell, slot, timeoutMs);
-  if (signal !== undefined) pending.abortable(signal, () => abort(kernel, pending, slot, signal));
+  cell.kernel.submitStarted(cell, slot, pending.terms.timeoutMs);
+  listen(pending, slot);
   void pump(cell, result, slot);
   return pending.promise;
 }
 
 /** The handler stashed its call. */
-function deferInline(
-  kernel: Kernel,
-  cell: ActorCell,
-  method: string | undefined,
-  value: any,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<any> {
-  const pending = new PendingCall(cell, method, value, timeoutMs);
-  cell.stashing = STASH_IMPOSSIBLE;
-  const word = timeoutMs === DEFAULT_DEADLINE ? Math.min(Math.ceil(kernel.callTimeoutMs), NO_DEADLINE) : timeoutMs;
-  const slot = stashFresh(cell, pending, word);
-  if (signal !== undefined && !pending.settled) pending.abortable(signal, () => abort(kernel, pending, slot, signal));
-  endInline(kernel, cell);
+function deferInline(pending: PendingCall): Promise<any> {
+  const cell = pending.target;
+  const { timeoutMs } = pending.terms;
+  const word = timeoutMs < 0 ? timeoutWord(cell.kernel.callTimeoutMs) : timeoutMs;
+  listen(pending, stashFresh(cell, pending, word));
+  endInline(cell);
   return pending.promise;
 }
 
 function sendSlowly(
-  kernel: Kernel,
   cell: ActorCell,
   method: string | undefined,
   value: any,
   options: CallOptions | undefined,
 ): Promise<any> {
-  let timeoutMs = DEFAULT_DEADLINE;
-  let signal: AbortSignal | undefined;
+  const { kernel } = cell;
+  let terms = DEFAULT_TERMS;
   if (options !== undefined) {
     try {
-      ({ timeoutMs, signal } = readOptions(options));
+      terms = readOptions(options);
     } catch (error) {
       return rejected(error);
     }
-    if (signal?.aborted) return rejected(new CallAbortedError(signal.reason));
+    if (terms.signal?.aborted) return rejected(new CallAbortedError(terms.signal.reason));
   }
   if (kernel.closed) return rejected(kernel.closedError("make calls"));
   if ((cell.words[cell.at] & REFUSING) !== 0) return rejected(notFound(cell));
-  if (kernel.current === cell) {
-    return rejected(new SelfCallError(cell.id.toString()));
-  }
+  if (kernel.current === cell) return rejected(new SelfCallError(cell.id.toString()));
   const idle = (cell.words[cell.at] | cell.words[cell.at + 1]) === 0;
-  if (idle && kernel.inlineDepth < INLINE_DEPTH_MAX && kernel.budget > 0) {
-    return callInline(kernel, cell, method, value, timeoutMs, signal);
-  }
-  return enqueueCall(kernel, cell, method, value, timeoutMs, signal);
+  if (idle && kernel.inlineDepth < INLINE_DEPTH_MAX && kernel.budget > 0) return callInline(cell, method, value, terms);
+  return enqueue(new PendingCall(cell, method, value, terms));
 }
 
-function readOptions(options: CallOptions): { timeoutMs: number; signal: AbortSignal | undefined } {
+function readOptions(options: CallOptions): CallTerms {
   assertPlainOptions("call options", options);
   const { timeout, signal } = options as CallOptions;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new InvalidArgumentError("signal", "an AbortSignal", signal);
   }
-  if (timeout === undefined) return { timeoutMs: DEFAULT_DEADLINE, signal };
+  if (timeout === undefined) return { timeoutMs: DEFAULT_TERMS.timeoutMs, signal };
   assertTimeoutMs("timeout", timeout);
   return { timeoutMs: timeout === Number.POSITIVE_INFINITY ? NO_DEADLINE : Math.ceil(timeout), signal };
 }
 
-function enqueueCall(
-  kernel: Kernel,
-  cell: ActorCell,
-  method: string | undefined,
-  value: any,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<any> {
-  const pending = new PendingCall(cell, method, value, timeoutMs);
+function enqueue(pending: PendingCall): Promise<any> {
+  const cell = pending.target;
+  const { kernel } = cell;
+  const { timeoutMs } = pending.terms;
   const slot = kernel.slots.allocValue(pending);
   cell.words[cell.at + 1]++;
-  if (timeoutMs === DEFAULT_DEADLINE) kernel.pushFor(cell, SUBMIT_CALL, slot);
+  if (timeoutMs < 0) kernel.pushFor(cell, SUBMIT_CALL, slot);
   else kernel.pushTimed(cell.index, SUBMIT_CALL_TIMED, slot, timeoutMs);
-  if (signal !== undefined) pending.abortable(signal, () => abort(kernel, pending, slot, signal));
+  listen(pending, slot);
   return pending.promise;
 }
 
+/** Has the call withdrawn when its signal aborts. */
+function listen(pending: PendingCall, slot: number): void {
+  const { signal } = pending.terms;
+  if (signal !== undefined && !pending.settled) pending.abortable(signal, () => abort(pending, slot, signal));
+}
+
 /** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
-function abort(kernel: Kernel, pending: PendingCall, slot: number, signal: AbortSignal): void {
+function abort(pending: PendingCall, slot: number, signal: AbortSignal): void {
+  const { kernel } = pending.target;
   if (pending.settled || kernel.slots.value(slot) !== pending) return;
   pending.reject(new CallAbortedError(signal.reason));
   kernel.args[0] = slot;

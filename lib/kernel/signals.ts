@@ -43,10 +43,9 @@ class ExitSignalError extends Error {
   }
 }
 
-function reasonOf(kernel: Kernel, kind: number, token: number): TerminationReason {
+function reasonOf(kind: number, value: unknown): TerminationReason {
   if (kind === KIND_NORMAL) return { type: "normal" };
   if (kind === KIND_KILLED) return { type: "killed" };
-  const value = token === NIL ? undefined : kernel.slots.value(token);
   const exit = value instanceof ExitSignalError ? value.exit : value;
   if (exit instanceof ExitValue) return { type: "exit", reason: exit.reason };
   return { type: "error", error: value };
@@ -137,18 +136,26 @@ export function exit(sender: ActorCell | null, target: ActorCell, reason: unknow
   kernel.control(OP_EXIT);
 }
 
+/** What the record of a signal at a place in the page says. */
+interface SignalRecord {
+  /** Key of the watch or link; -1 for a signal that somebody sent. */
+  key: number;
+  reason: TerminationReason;
+  /** What was thrown or sent. */
+  value: unknown;
+}
+
+function readSignal(kernel: Kernel, at: number): SignalRecord {
+  const { page, slots } = kernel;
+  const [index, generation, kind, token] = page.subarray(at + 2, at + 6);
+  const value = token === NIL ? undefined : slots.value(token);
+  return { key: index === NIL ? -1 : relationKey(index, generation), reason: reasonOf(kind, value), value };
+}
+
 /** Delivers DOWN, unless the watch was given up meanwhile. */
-export function deliverDown(
-  kernel: Kernel,
-  cell: ActorCell,
-  index: number,
-  generation: number,
-  kind: number,
-  token: number,
-): Outcome {
-  const key = relationKey(index, generation);
+export function deliverDown(kernel: Kernel, cell: ActorCell, at: number): Outcome {
+  const { key, reason } = readSignal(kernel, at);
   const record = cell.extra?.watches.get(key);
-  const reason = reasonOf(kernel, kind, token);
   return runPlain(cell, () => {
     if (record === undefined) return undefined;
     cell.extra?.watches.delete(key);
@@ -156,22 +163,13 @@ export function deliverDown(
   });
 }
 
-/** Delivers EXIT to an actor that traps exits. */
-export function deliverExit(
-  kernel: Kernel,
-  cell: ActorCell,
-  index: number,
-  generation: number,
-  kind: number,
-  token: number,
-): Outcome {
-  const key = relationKey(index, generation);
-  const record = index === NIL ? undefined : cell.extra?.links.get(key);
-  const reason = reasonOf(kernel, kind, token);
-  const value = token === NIL ? undefined : kernel.slots.value(token);
+/** Delivers EXIT to an actor that traps exits, unless the link was given up meanwhile. */
+export function deliverExit(kernel: Kernel, cell: ActorCell, at: number): Outcome {
+  const { key, reason, value } = readSignal(kernel, at);
+  const record = cell.extra?.links.get(key);
   const sender = value instanceof ExitValue ? value.sender : undefined;
   return runPlain(cell, () => {
-    if (index !== NIL && record === undefined) return undefined; // Unlinked meanwhile.
+    if (key !== -1 && record === undefined) return undefined;
     cell.extra?.links.delete(key);
     const actorRef = (record?.actorRef ?? sender) as ActorRef;
     return cell.behaviour?.handleInfo({ type: "exit", linkRef: record?.linkRef, actorRef, reason });
@@ -179,27 +177,17 @@ export function deliverExit(
 }
 
 /** An exit signal takes an actor down that does not trap exits. */
-export function signalled(
-  kernel: Kernel,
-  cell: ActorCell,
-  index: number,
-  generation: number,
-  kind: number,
-  token: number,
-): void {
-  const key = relationKey(index, generation);
-  const record = index === NIL ? undefined : cell.extra?.links.get(key);
+export function signalled(kernel: Kernel, cell: ActorCell, at: number): void {
+  const { key, reason, value } = readSignal(kernel, at);
+  const record = cell.extra?.links.get(key);
   cell.extra?.links.delete(key);
-  const reason = reasonOf(kernel, kind, token);
   if (record !== undefined) {
     const cause = reason.type === "error" ? reason.error : undefined;
     const message = `Linked actor ${record.actorRef.id.id} terminated: ${reason.type}`;
     crash(cell, new ExitSignalError(message, undefined, cause));
-    return;
+  } else if (value instanceof ExitValue) {
+    crash(cell, new ExitSignalError(`Exit signal: ${String(value.reason)}`, value, undefined));
   }
-  const exitValue = kernel.slots.value(token);
-  if (!(exitValue instanceof ExitValue)) return;
-  crash(cell, new ExitSignalError(`Exit signal: ${String(exitValue.reason)}`, exitValue, undefined));
 }
 
 /** A link ended on the other side without a signal for this one. */

@@ -15,6 +15,22 @@ import { SLOT_BITS } from "./protocol.js";
 
 const SLOTS_MAX = 2 ** SLOT_BITS;
 
+/** What a caller asked for beside the message. */
+export interface CallTerms {
+  /** Timeout as a word of the ring, in milliseconds; negative for the system's default. */
+  timeoutMs: number;
+  /** Withdraws the call when it aborts. */
+  signal: AbortSignal | undefined;
+}
+
+/** The terms of a call without options. */
+export const DEFAULT_TERMS: CallTerms = Object.freeze({ timeoutMs: -1, signal: undefined });
+
+/** A timeout as the core wants it: whole milliseconds, all ones for never. */
+export function timeoutWord(timeoutMs: number): number {
+  return timeoutMs === Number.POSITIVE_INFINITY ? 0xffff_ffff : Math.ceil(timeoutMs);
+}
+
 /** Withdraws a call when its signal aborts. */
 interface Abortion {
   signal: AbortSignal;
@@ -38,8 +54,7 @@ export class PendingCall {
     readonly method: string | undefined,
     /** Arguments, or the message. */
     readonly value: any,
-    /** Its own timeout in milliseconds; -1 for the system's default. */
-    readonly timeoutMs: number,
+    readonly terms: CallTerms,
   ) {
     this.promise = new Promise(captureResolvers);
     this.accept = capturedResolve;

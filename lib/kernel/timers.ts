@@ -67,18 +67,12 @@ export function cancelAllTimers(cell: ActorCell): void {
 }
 
 /** Delivers a tick, unless its timer was cancelled meanwhile. */
-export function deliverTick(
-  kernel: Kernel,
-  cell: ActorCell,
-  slot: number,
-  single: boolean,
-  index: number,
-  generation: number,
-): Outcome {
+export function deliverTick(kernel: Kernel, cell: ActorCell, at: number): Outcome {
+  const [slot, single, index, generation] = kernel.page.subarray(at + 2, at + 6);
   const key = relationKey(index, generation);
   const timers = cell.extra?.timers;
   if (!timers?.has(key)) return runPlain(cell, () => undefined);
-  if (single) timers.delete(key);
+  if (single === 1) timers.delete(key);
   // The timer keeps its slot until the core lets go of it; the message gets one that it can be stashed with.
   return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(undefined, kernel.slots.value(slot)));
 }

@@ -18,7 +18,7 @@ import { ActorRef, type RefOwner } from "../kernel/actor_ref.js";
 import { ActorCell, type Definition } from "../kernel/cell.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
-import { Kernel, type KernelHooks, timeoutWord } from "../kernel/kernel.js";
+import { Kernel, type KernelHooks } from "../kernel/kernel.js";
 import { gone, spawn, stop } from "../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import {
@@ -44,6 +44,7 @@ import {
   POLICY_ERROR,
 } from "../kernel/protocol.js";
 import { exit, link, unlink, unwatch, watch } from "../kernel/signals.js";
+import { timeoutWord } from "../kernel/slots.js";
 import { setSupervision } from "../kernel/supervision.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";

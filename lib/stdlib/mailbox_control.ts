@@ -17,7 +17,7 @@ import {
   SLOT_BITS,
 } from "../kernel/protocol.js";
 import { pump, runMessage } from "../kernel/run.js";
-import { PendingCall } from "../kernel/slots.js";
+import { DEFAULT_TERMS, PendingCall } from "../kernel/slots.js";
 import { assertTimeoutMs } from "../kernel/validate.js";
 
 /** A message outside a mailbox. */
@@ -142,7 +142,7 @@ function pendingFor(
   resolve?: (value: any) => void,
   reject?: (error: any) => void,
 ): PendingCall {
-  const pending = new PendingCall(cell, undefined, message, -1);
+  const pending = new PendingCall(cell, undefined, message, DEFAULT_TERMS);
   pending.promise.then(resolve, reject ?? (() => {}));
   return pending;
 }
