@@ -11,8 +11,17 @@ import { assertChildSupervisionOptions } from "./validate.js";
 
 const log = createLogger("Actor");
 
-/** A handler, timer or `init` failed. The core decides what follows. */
+/** A handler or timer failed, or a signal takes the actor down. The core decides what follows. */
 export function crash(cell: ActorCell, error: unknown): void {
+  report(cell, error, 0);
+}
+
+/** `init` failed: this incarnation never lived. */
+export function initFailed(cell: ActorCell, error: unknown): void {
+  report(cell, error, 1);
+}
+
+function report(cell: ActorCell, error: unknown, inInit: 0 | 1): void {
   if (cell.dead) return;
   const { kernel } = cell;
   const escalation = refreshAbove(cell);
@@ -21,6 +30,7 @@ export function crash(cell: ActorCell, error: unknown): void {
   kernel.args[0] = cell.index;
   kernel.args[1] = cell.incarnation;
   kernel.args[2] = token;
+  kernel.args[3] = inInit;
   kernel.control(OP_CRASH);
   const [decision, attempt, delayMs] = kernel.results;
   if (decision === DECISION_ESCALATE) for (const ancestor of escalation) ancestor.more().lastError = error;

@@ -9,7 +9,7 @@
 
 import { ActorLimitError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
 import { ActorCell, type Definition } from "./cell.js";
-import { crash } from "./crash.js";
+import { crash, initFailed } from "./crash.js";
 import type { Kernel } from "./kernel.js";
 import { createLogger } from "./logger.js";
 import { isThenable, NO_SLOT } from "./outcome.js";
@@ -180,7 +180,7 @@ async function awaitInit(cell: ActorCell, result: PromiseLike<unknown>, attempt:
     value = await result;
     isInitContinue(value); // As in runInit.
   } catch (error) {
-    if (cell.epoch === epoch) crash(cell, error);
+    if (cell.epoch === epoch) initFailed(cell, error);
     return;
   }
   if (cell.epoch === epoch) initDone(cell, value, attempt);
@@ -212,7 +212,7 @@ export function reinit(cell: ActorCell, incarnation: number, attempt: number): v
   try {
     result = runInit(cell);
   } catch (error) {
-    crash(cell, error);
+    initFailed(cell, error);
     return;
   }
   if (isThenable(result)) void awaitInit(cell, result, attempt);
