@@ -79,3 +79,38 @@ describe("a busy actor", () => {
     expect(await seen.take(20)).toEqual(Array.from({ length: 20 }, (_, n) => n));
   });
 });
+
+describe("an exit signal", () => {
+  /** Knows which incarnation it is, and runs what it is given. */
+  const lives = (): ReturnType<typeof createActor> => {
+    let incarnation = 0;
+    return createActor((_ctx, self) => {
+      const mine = ++incarnation;
+      return self.onCall("incarnation", () => mine);
+    }) as ReturnType<typeof createActor>;
+  };
+
+  it("is not overtaken by a call that was made after it", async () => {
+    const system = makeSystem();
+    const ref = system.spawn(lives());
+    expect(await ref.call("incarnation")).toBe(1);
+    system.system.sendExit(null, ref, "why");
+    expect(await ref.call("incarnation")).toBe(2);
+    await leakFree(system);
+  });
+
+  it("of a link that is removed before it arrives spares the actor, which goes on", async () => {
+    const system = makeSystem();
+    const [ref, other] = [system.spawn(lives()), system.spawn(lives())];
+    const link = system.system.link(ref, other);
+    const killed = system.stop(other); // Normal: no signal.
+    await killed;
+    system.system.unlink(link);
+    const third = system.spawn(lives());
+    const second = system.system.link(ref, third);
+    system.system.sendExit(null, third, "kill");
+    system.system.unlink(second);
+    expect(await ref.call("incarnation")).toBe(1);
+    await leakFree(system);
+  });
+});

@@ -14,7 +14,16 @@ import { keyGeneration, keyIndex, LinkRef, relationKey, type TerminationReason, 
 import type { Kernel } from "./kernel.js";
 import { stop } from "./lifecycle.js";
 import type { Outcome } from "./outcome.js";
-import { OP_DEMONITOR, OP_EXIT, OP_LINK, OP_MONITOR, OP_TRAP_EXIT, OP_UNLINK, STATUS_OK } from "./protocol.js";
+import {
+  OP_DEMONITOR,
+  OP_EXIT,
+  OP_LINK,
+  OP_MONITOR,
+  OP_PARDON,
+  OP_TRAP_EXIT,
+  OP_UNLINK,
+  STATUS_OK,
+} from "./protocol.js";
 import { runPlain } from "./run.js";
 import { cellOf } from "./validate.js";
 
@@ -185,8 +194,11 @@ export function signalled(kernel: Kernel, cell: ActorCell, at: number): void {
     const cause = reason.type === "error" ? reason.error : undefined;
     const message = `Linked actor ${record.actorRef.id.id} terminated: ${reason.type}`;
     crash(cell, new ExitSignalError(message, undefined, cause));
-  } else if (value instanceof ExitValue) {
+  } else if (key === -1 && value instanceof ExitValue) {
     crash(cell, new ExitSignalError(`Exit signal: ${String(value.reason)}`, value, undefined));
+  } else {
+    kernel.args[0] = cell.index; // Unlinked meanwhile.
+    kernel.control(OP_PARDON);
   }
 }
 

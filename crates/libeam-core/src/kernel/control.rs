@@ -5,6 +5,7 @@
 //! `STATUS_UNKNOWN`, never a panic.
 
 use super::calls::Withdrawal;
+use super::crash::Origin;
 use super::lifecycle::{Spawn, SpawnRefusal, Stop};
 use super::messages::{Stash, Take};
 use super::timers::TimerStart;
@@ -78,7 +79,8 @@ impl Kernel {
                 self.answer(&[status]);
             }
             OP_CRASH => {
-                let verdict = self.crash(actor, second, third);
+                let origin = if fourth == 0 { Origin::Running } else { Origin::Init };
+                let verdict = self.crash(actor, second, third, origin);
                 self.answer(&[verdict.decision, verdict.attempt, verdict.delay_ms]);
             }
             OP_TERMINATED => {
@@ -244,6 +246,7 @@ impl Kernel {
             OP_GROUP_JOIN => self.join_group(text, actor),
             OP_GROUP_LEAVE => self.leave_group(text, actor),
             OP_GROUP_MEMBERS => self.listing = self.groups.members(text).collect(),
+            OP_PARDON => self.pardon(actor),
             OP_TRAITS => {
                 if self.known(actor) {
                     self.table.get_mut(actor).terminates = second & TRAIT_TERMINATE != 0;

@@ -26,6 +26,15 @@ pub struct Verdict {
     pub delay_ms: u32,
 }
 
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The incarnation's `init`: it never lived.
+    Init,
+    /// Anything later, or a signal from outside.
+    Running,
+}
+
 const IGNORED: Verdict = Verdict { decision: DECISION_IGNORED, attempt: 0, delay_ms: 0 };
 
 impl Kernel {
@@ -39,70 +48,69 @@ impl Kernel {
         own.unwrap_or_default()
     }
 
-    /// A handler, a timer or an `init` of that incarnation failed, with the value in slot `token`.
-    pub(super) fn crash(&mut self, actor: ActorIndex, incarnation: u32, token: u32) -> Verdict {
+    /// Something of that incarnation failed, with the value in slot `token`. Escalation climbs as long
+    /// as supervisors ask for it; the verdict is the one on the actor itself.
+    pub(super) fn crash(&mut self, actor: ActorIndex, incarnation: u32, token: u32, origin: Origin) -> Verdict {
         let reason = Reason { kind: ReasonKind::Error, token };
         self.reasons.retain(reason);
         let current = self.table.exists(actor) && self.table.get(actor).incarnation == incarnation;
-        let verdict = if current { self.decide(actor, reason) } else { IGNORED };
+        let verdict = if current { self.decide(actor, reason, origin) } else { IGNORED };
+        let mut climbing = verdict;
+        let mut child = actor;
+        while climbing.decision == DECISION_ESCALATE {
+            // A child that is gone keeps its parent in its record until the isolate knows.
+            child = self.table.get(child).parent;
+            if child == NIL || !self.table.exists(child) {
+                break;
+            }
+            climbing = self.decide(child, reason, Origin::Running);
+        }
         self.release_reason(reason);
         verdict
     }
 
-    fn decide(&mut self, actor: ActorIndex, reason: Reason) -> Verdict {
-        let in_init = self.table.flags(actor) & FLAG_STARTING != 0;
+    fn decide(&mut self, actor: ActorIndex, reason: Reason, origin: Origin) -> Verdict {
+        self.table.lower(actor, FLAG_DOOMED);
+        let in_init = origin == Origin::Init && self.table.flags(actor) & FLAG_STARTING != 0;
         if in_init {
             self.table.lower(actor, FLAG_STARTING | FLAG_RUNNING);
         }
-        if self.table.get(actor).phase != Phase::Alive {
+        if self.table.get(actor).phase != Phase::Alive || self.table.flags(actor) & FLAG_EXITING != 0 {
+            self.table.get_mut(actor).unborn |= in_init;
             self.wake(actor);
             return IGNORED;
         }
         let supervision = self.supervision_of(actor);
         let now = self.now_us / TICK_US;
         let intensity = self.table.cold_mut(actor).window.record(now, supervision.max_restarts, supervision.period_ms);
+        self.table.get_mut(actor).unborn = in_init;
         let attempt = match intensity {
-            Intensity::Allowed { attempt } => {
-                self.table.cold_mut(actor).attempt = attempt;
-                attempt
-            }
+            Intensity::Allowed { attempt } => attempt,
             Intensity::Exceeded { count } => {
-                self.leave(actor, Reason::KILLED, in_init);
+                self.begin_exit(actor, Reason::KILLED, Then::Stop);
                 return Verdict { decision: DECISION_GIVE_UP, attempt: count, delay_ms: 0 };
             }
         };
-        match supervision.on_crash {
+        self.table.cold_mut(actor).attempt = attempt;
+        let mut delay_ms = 0;
+        let decision = match supervision.on_crash {
             OnCrash::Stop => {
-                self.leave(actor, reason, in_init);
-                Verdict { decision: DECISION_STOP, attempt, delay_ms: 0 }
+                self.begin_exit(actor, reason, Then::Stop);
+                DECISION_STOP
             }
             OnCrash::Escalate => {
-                let parent = self.table.get(actor).parent;
-                self.leave(actor, reason, in_init);
-                if parent != NIL && self.table.exists(parent) {
-                    self.decide(parent, reason);
-                }
-                Verdict { decision: DECISION_ESCALATE, attempt, delay_ms: 0 }
+                self.begin_exit(actor, reason, Then::Stop);
+                DECISION_ESCALATE
             }
             OnCrash::Restart => {
-                let backoff = match (&supervision.backoff, in_init) {
-                    (Some(backoff), _) => Some(*backoff),
-                    (None, true) => Some(Backoff::INIT_FAILURE),
-                    (None, false) => None,
-                };
+                let default = if in_init { Some(Backoff::INIT_FAILURE) } else { None };
                 let random = self.random();
-                let delay_ms = backoff.map_or(0, |backoff| backoff.delay_ms(attempt, random));
-                self.table.get_mut(actor).unborn = in_init;
+                delay_ms = supervision.backoff.or(default).map_or(0, |backoff| backoff.delay_ms(attempt, random));
                 self.restart(actor, reason, supervision.strategy, delay_ms);
-                Verdict { decision: DECISION_RESTART, attempt, delay_ms }
+                DECISION_RESTART
             }
-        }
-    }
-
-    /// Ends an actor for good after a crash; one that never started has nothing to terminate.
-    fn leave(&mut self, actor: ActorIndex, reason: Reason, in_init: bool) {
-        self.table.get_mut(actor).unborn = in_init;
-        self.begin_exit(actor, reason, Then::Stop);
+        };
+        Verdict { decision, attempt, delay_ms }
     }
 
     fn restart(&mut self, actor: ActorIndex, reason: Reason, strategy: Strategy, delay_ms: u32) {

@@ -349,7 +349,7 @@ impl Kernel {
         record.unborn = false;
         let incarnation = record.incarnation + 1;
         self.table.set_incarnation(actor, incarnation);
-        self.table.lower(actor, FLAG_EXITING);
+        self.table.lower(actor, FLAG_EXITING | FLAG_DOOMED);
         self.table.raise(actor, FLAG_RESTARTING);
         if let Some(exit) = exit {
             self.release_reason(exit.reason);

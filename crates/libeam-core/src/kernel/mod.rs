@@ -51,8 +51,14 @@ use std::collections::VecDeque;
 use timers::Alarms;
 
 /// Flags that keep an actor from being given messages.
-pub const BLOCKED: u32 =
-    FLAG_RUNNING | FLAG_STARTING | FLAG_PAUSED | FLAG_EXITING | FLAG_RESTARTING | FLAG_STOPPING | FLAG_DEAD;
+pub const BLOCKED: u32 = FLAG_RUNNING
+    | FLAG_STARTING
+    | FLAG_PAUSED
+    | FLAG_EXITING
+    | FLAG_RESTARTING
+    | FLAG_STOPPING
+    | FLAG_DEAD
+    | FLAG_DOOMED;
 
 /// Microseconds per tick of the timers.
 pub const TICK_US: u64 = 1_000;

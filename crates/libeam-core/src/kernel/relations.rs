@@ -113,12 +113,21 @@ impl Kernel {
         if record.traps_exit && record.phase == Phase::Alive {
             self.reasons.retain(reason);
             self.enqueue_signal(target, Signal::Exit { link, reason });
-        } else if reason.is_abnormal() && matches!(record.phase, Phase::Alive | Phase::Down) {
+        } else if reason.is_abnormal() && record.phase == Phase::Alive {
             self.reasons.retain(reason);
             let words = [link.index, link.generation, reason.kind as u32, reason.token];
+            self.table.raise(target, FLAG_DOOMED);
             self.outbox.push(Event::new(EVENT_SIGNALLED, target, &words));
         } else if link != RelationId::NONE {
             self.outbox.push(Event::new(EVENT_UNLINKED, target, &[link.index, link.generation]));
+        }
+    }
+
+    /// The isolate found that nobody is left to crash the actor for.
+    pub(super) fn pardon(&mut self, actor: ActorIndex) {
+        if self.table.exists(actor) {
+            self.table.lower(actor, FLAG_DOOMED);
+            self.wake(actor);
         }
     }
 

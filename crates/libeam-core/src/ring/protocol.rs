@@ -82,6 +82,8 @@ protocol! {
     FLAG_STOPPING = 64;
     /// Flag: gone.
     FLAG_DEAD = 128;
+    /// Flag: an exit signal has hit the actor, and `EVENT_SIGNALLED` waits for its answer.
+    FLAG_DOOMED = 256;
 
     /// Submission: a cast.
     SUBMIT_CAST = 0;
@@ -130,6 +132,7 @@ protocol! {
     /// Event: the actor is gone. a, b: reason; c: children stopped with it.
     EVENT_GONE = 8;
     /// Event: an exit signal hits an actor that does not trap exits: crash it. a, b: link or NIL; c, d: reason.
+    /// The answer is `OP_CRASH` or `OP_PARDON`; no message is handled before.
     EVENT_SIGNALLED = 9;
     /// Event: reject the call in slot a. b: cause; c: 1 if the slot is free afterwards.
     EVENT_REJECT = 10;
@@ -161,7 +164,7 @@ protocol! {
     OP_SPAWN_FAILED = 2;
     /// Control: `init` of a further incarnation, or an asynchronous one, ended well. args: actor, incarnation, continue slot or NIL.
     OP_INIT_DONE = 3;
-    /// Control: an actor's handler failed. args: actor, incarnation, token. results: decision, attempt, delay.
+    /// Control: something of an actor failed. args: actor, incarnation, token, 1 if it was `init`. results: decision, attempt, delay.
     OP_CRASH = 4;
     /// Control: `terminate` has ended. args: actor, incarnation.
     OP_TERMINATED = 5;
@@ -222,6 +225,8 @@ protocol! {
     OP_ACTORS = 33;
     /// Control: number of messages in all mailboxes. results: low, high.
     OP_BACKLOG = 34;
+    /// Control: the signal of an `EVENT_SIGNALLED` was withdrawn meanwhile. args: actor.
+    OP_PARDON = 32;
     /// Control: run `handleContinue` before the next message. args: actor, slot.
     OP_CONTINUE = 35;
     /// Control: an actor's terminate trait. args: actor, traits.
