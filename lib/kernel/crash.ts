@@ -25,7 +25,7 @@ function report(cell: ActorCell, error: unknown, inInit: 0 | 1): void {
   if (cell.dead) return;
   const { kernel } = cell;
   const escalation = refreshAbove(cell);
-  const token = kernel.slots.alloc(undefined, error);
+  const token = kernel.slots.alloc(error);
   cell.more().lastError = error;
   kernel.args[0] = cell.index;
   kernel.args[1] = cell.incarnation;

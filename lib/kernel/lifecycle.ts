@@ -167,7 +167,7 @@ function observeInit(cell: ActorCell, start: number, end: "stop" | "exception", 
 
 function continueWith(cell: ActorCell, data: unknown): void {
   const { kernel } = cell;
-  kernel.args[1] = kernel.slots.alloc(undefined, data);
+  kernel.args[1] = kernel.slots.alloc(data);
   kernel.args[0] = cell.index;
   kernel.control(OP_CONTINUE);
 }
@@ -188,7 +188,7 @@ async function awaitInit(cell: ActorCell, result: PromiseLike<unknown>, attempt:
 
 function initDone(cell: ActorCell, result: unknown, attempt: number): void {
   const { kernel } = cell;
-  const slot = isInitContinue(result) ? kernel.slots.alloc(undefined, result.continue) : NIL;
+  const slot = isInitContinue(result) ? kernel.slots.alloc(result.continue) : NIL;
   kernel.args[0] = cell.index;
   kernel.args[1] = cell.incarnation;
   kernel.args[2] = slot;

@@ -60,14 +60,21 @@ function apply(handler: ((...args: any[]) => unknown) | undefined, args: any[], 
   }
 }
 
-/** Runs the cast handler. Casts without a handler are ignored by functional actors. */
-function invokeCast(cell: ActorCell, method: string | undefined, value: any): unknown {
+/** Runs the cast handler for the message in a slot. Casts without a handler are ignored by functional actors. */
+function invokeCast(cell: ActorCell, slot: number): unknown {
+  const { casts } = cell;
+  const { slots } = cell.kernel;
+  const method = slots.method(slot);
+  if (method === undefined) return invokeWholeCast(cell, slots.value(slot));
+  if (casts === null) return cell.behaviour?.handleCast({ method, args: slots.args(slot) });
+  const handler = casts[method];
+  if (handler === undefined) return undefined;
+  return slots.hasOneArgument(slot) ? handler(slots.value(slot)) : apply(handler, slots.value(slot), method);
+}
+
+function invokeWholeCast(cell: ActorCell, value: any): unknown {
   const { casts } = cell;
   if (casts === null) return cell.behaviour?.handleCast(value);
-  if (method !== undefined) {
-    const handler = casts[method];
-    return handler === undefined ? undefined : apply(handler, value, method);
-  }
   const name = value?.method ?? value?.type;
   const handler = typeof name === "string" ? casts[name] : undefined;
   if (handler === undefined) return undefined;
@@ -115,7 +122,7 @@ export function runCast(cell: ActorCell, slot: number): Outcome {
   cell.stashing = STASH_POSSIBLE;
   let result: unknown;
   try {
-    result = invokeCast(cell, slots.method(slot), slots.value(slot));
+    result = invokeCast(cell, slot);
   } catch (error) {
     kernel.current = null;
     settle(cell, slot, { error }, undefined);
@@ -159,10 +166,9 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
       const { method, value: message } = value as PendingCall;
       result = telemetry.active ? observedCall(cell, method, message) : invokeCall(cell, method, message);
     } else if (telemetry.active) {
-      const method = slots.method(slot);
-      result = observe(cell, TelemetryEvents.actor.handleCast, () => invokeCast(cell, method, value));
+      result = observe(cell, TelemetryEvents.actor.handleCast, () => invokeCast(cell, slot));
     } else {
-      result = invokeCast(cell, slots.method(slot), value);
+      result = invokeCast(cell, slot);
     }
   } catch (error) {
     failure = { error };
@@ -246,7 +252,7 @@ function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: numbe
 
 /** Puts a call that has no slot yet into the stash, and gives it one. */
 export function stashFresh(cell: ActorCell, pending: PendingCall, timeoutMs: number): number {
-  const slot = cell.kernel.slots.alloc(undefined, pending);
+  const slot = cell.kernel.slots.alloc(pending);
   stashSlot(cell, ENTRY_CALL, slot, timeoutMs);
   return slot;
 }

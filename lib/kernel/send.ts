@@ -117,7 +117,7 @@ function endInline(cell: ActorCell): void {
 /** The handler gave a promise: the actor is busy until it settles, and the call has a deadline from now on. */
 function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promise<any> {
   const cell = pending.target;
-  const slot = cell.kernel.slots.allocValue(pending);
+  const slot = cell.kernel.slots.alloc(pending);
   cell.words[cell.at + 1]++;
   cell.kernel.submitStarted(cell, slot, pending.terms.timeoutMs);
   listen(pending, slot);
@@ -174,7 +174,7 @@ function enqueue(pending: PendingCall): Promise<any> {
   const cell = pending.target;
   const { kernel } = cell;
   const { timeoutMs } = pending.terms;
-  const slot = kernel.slots.allocValue(pending);
+  const slot = kernel.slots.alloc(pending);
   cell.words[cell.at + 1]++;
   if (timeoutMs < 0) kernel.pushFor(cell, SUBMIT_CALL, slot);
   else kernel.pushTimed(cell.index, SUBMIT_CALL_TIMED, slot, timeoutMs);
@@ -206,7 +206,7 @@ export function castMethod(cell: ActorCell, method: string, args: any[]): void {
     kernel.deadLetter(cell, "cast", "not_found");
     return;
   }
-  const slot = kernel.slots.alloc(method, args);
+  const slot = kernel.slots.allocCast(method, args);
   words[at + 1]++;
   kernel.pushFor(cell, SUBMIT_CAST, slot);
 }
@@ -218,7 +218,7 @@ export function cast(cell: ActorCell, message: unknown): void {
     kernel.deadLetter(cell, "cast", "not_found");
     return;
   }
-  const slot = kernel.slots.alloc(undefined, message);
+  const slot = kernel.slots.alloc(message);
   words[at + 1]++;
   kernel.pushFor(cell, SUBMIT_CAST, slot);
 }

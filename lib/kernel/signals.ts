@@ -138,7 +138,7 @@ export function exit(sender: ActorCell | null, target: ActorCell, reason: unknow
   kernel.args[2] = NIL;
   if (reason === "kill") kernel.args[1] = KIND_KILLED;
   else {
-    kernel.args[2] = kernel.slots.alloc(undefined, new ExitValue(reason, sender?.ref));
+    kernel.args[2] = kernel.slots.alloc(new ExitValue(reason, sender?.ref));
     kernel.args[1] = KIND_EXIT;
   }
   kernel.args[0] = target.index;

@@ -107,66 +107,93 @@ export function rejected(error: unknown): Promise<never> {
   return promise;
 }
 
+/** The arguments of a cast are one, and are in its slot as they are. */
+const ONE_ARGUMENT = 1;
+/** The arguments of a cast are in its slot as an array. */
+const ARGUMENT_ARRAY = 2;
+/** The array of a cast without arguments. */
+const NO_ARGUMENTS: any[] = Object.freeze([]) as unknown as any[];
+
 /** Values by slot, and the free slots. */
 export class SlotTable {
   /**
-   * Two elements per slot: its value, and the method of a cast (undefined when the value is a whole message, and for
-   * everything that is not a cast). Perf: side by side, because they are used together ("bulk cast", burst).
+   * Three elements per slot: its value; the method of a cast (undefined when the value is a whole message, and for
+   * everything that is not a cast); and in which form the method's arguments are.
+   *
+   * Perf: side by side, because they are used together, and without an array for a single argument, so that a million
+   * waiting casts are less work for the garbage collector ("bulk cast", burst; "fairness").
    */
-  private readonly pairs: any[] = [];
+  private readonly cells: any[] = [];
   /** Free slots up to `freedTop`, last freed last: the next one is still in the cache. Never shortened. */
   private readonly freed: number[] = [];
   private freedTop = 0;
 
-  /** Takes a slot. */
-  alloc(method: string | undefined, value: unknown): number {
+  /** Takes a slot for a value: a whole message, a call, or anything else that is not a method with arguments. */
+  alloc(value: unknown): number {
     const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.grow();
-    this.pairs[slot * 2] = value;
-    this.pairs[slot * 2 + 1] = method;
+    this.cells[slot * 3] = value;
     return slot;
   }
 
-  /** Takes a slot for a value that is not a cast. */
-  allocValue(value: unknown): number {
+  /** Takes a slot for a cast to a method. */
+  allocCast(method: string, args: any[]): number {
     const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.grow();
-    this.pairs[slot * 2] = value;
+    const at = slot * 3;
+    this.cells[at + 1] = method;
+    if (args.length === 1) {
+      this.cells[at] = args[0];
+      this.cells[at + 2] = ONE_ARGUMENT;
+    } else {
+      this.cells[at] = args.length === 0 ? NO_ARGUMENTS : args;
+      this.cells[at + 2] = ARGUMENT_ARRAY;
+    }
     return slot;
   }
 
-  /** The value in a slot. */
+  /** The value in a slot. For a cast to a method use `argument` or `args`. */
   value(slot: number): any {
-    return this.pairs[slot * 2];
+    return this.cells[slot * 3];
   }
 
   /** The method of the cast in a slot. */
   method(slot: number): string | undefined {
-    return this.pairs[slot * 2 + 1];
+    return this.cells[slot * 3 + 1];
   }
 
-  /** Gives the slot of a value that was not a cast back. */
+  /** Whether the cast in a slot has one argument, which is `value` then. */
+  hasOneArgument(slot: number): boolean {
+    return this.cells[slot * 3 + 2] === ONE_ARGUMENT;
+  }
+
+  /** The arguments of the cast in a slot. */
+  args(slot: number): any[] {
+    return this.hasOneArgument(slot) ? [this.cells[slot * 3]] : [...this.cells[slot * 3]];
+  }
+
+  /** Gives the slot of a value that was not a cast to a method back. */
   freeValue(slot: number): void {
-    this.pairs[slot * 2] = undefined;
+    this.cells[slot * 3] = undefined;
     this.freed[this.freedTop++] = slot;
   }
 
   /** Gives a slot back and lets its value go. */
   free(slot: number): void {
-    this.pairs[slot * 2] = undefined;
-    this.pairs[slot * 2 + 1] = undefined;
+    this.cells[slot * 3] = undefined;
+    this.cells[slot * 3 + 1] = undefined;
     this.freed[this.freedTop++] = slot;
   }
 
   /** Slots in use. */
   get used(): number {
-    return this.pairs.length / 2 - this.freedTop;
+    return this.cells.length / 3 - this.freedTop;
   }
 
   private grow(): number {
-    const slot = this.pairs.length / 2;
+    const slot = this.cells.length / 3;
     if (slot >= SLOTS_MAX) {
       throw new LibeamError(`All ${SLOTS_MAX} message slots are in use; the message was not sent`, "SLOT_LIMIT");
     }
-    this.pairs.push(undefined, undefined);
+    this.cells.push(undefined, undefined, 0);
     return slot;
   }
 }

@@ -28,7 +28,7 @@ export function startTimer(cell: ActorCell, message: unknown, delayMs: number, i
   const { kernel } = cell;
   if (cell.dead) return new TimerRef("timer-none", cell.ref.id, isInterval);
   const payload = typeof message === "string" && cell.casts !== null ? { method: message, args: [] } : message;
-  const slot = kernel.slots.alloc(undefined, payload);
+  const slot = kernel.slots.alloc(payload);
   kernel.args[0] = cell.index;
   kernel.args[1] = slot;
   kernel.args[2] = Math.ceil(delayMs);
@@ -74,7 +74,7 @@ export function deliverTick(kernel: Kernel, cell: ActorCell, at: number): Outcom
   if (!timers?.has(key)) return runPlain(cell, () => undefined);
   if (single === 1) timers.delete(key);
   // The timer keeps its slot until the core lets go of it; the message gets one that it can be stashed with.
-  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(undefined, kernel.slots.value(slot)));
+  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(kernel.slots.value(slot)));
 }
 
 /** Sets, changes or (0) removes the idle timeout. */

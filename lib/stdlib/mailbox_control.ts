@@ -83,7 +83,7 @@ export class MailboxControl {
     kernel.recall(cell);
     for (const { type, message, resolve, reject } of [...messages].reverse()) {
       const value = type === "call" ? pendingFor(cell, message, resolve, reject) : message;
-      const slot = kernel.slots.alloc(undefined, value);
+      const slot = kernel.slots.alloc(value);
       kernel.args[1] = ((type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | slot;
       kernel.args[0] = cell.index;
       kernel.control(OP_INJECT);
@@ -98,7 +98,7 @@ export class MailboxControl {
   /** Handles a cast at once if the actor is idle. */
   castNow(cell: ActorCell, message: unknown): boolean {
     if ((cell.words[cell.at] | cell.words[cell.at + 1]) !== 0) return false;
-    const slot = this.kernel.slots.alloc(undefined, message);
+    const slot = this.kernel.slots.alloc(message);
     cell.words[cell.at + 1]++;
     const outcome = runMessage(cell, ENTRY_CAST, slot);
     if (outcome !== null) void pump(cell, outcome, slot);
@@ -132,7 +132,7 @@ export class MailboxControl {
       return { type: "call", message, resolve: (v) => call.resolve(v), reject: (e) => call.reject(e) };
     }
     const method = slots.method(slot);
-    return { type: "cast", message: method === undefined ? value : { method, args: value } };
+    return { type: "cast", message: method === undefined ? value : { method, args: slots.args(slot) } };
   }
 }
 
