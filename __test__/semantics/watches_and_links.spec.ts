@@ -1,5 +1,5 @@
 /**
- * Who is told of an end, and whom it takes along: sentences W1 to W5 and L1 to L5 of docs/SEMANTICS.md.
+ * Who is told of an end, and whom it takes along: sentences W1 to W5 and L1 to L6 of docs/SEMANTICS.md.
  */
 
 import { createActor, type InfoMessage } from "libeam";
@@ -220,5 +220,22 @@ describe("links", () => {
     await observer.call("exit", observer, "normal");
     expect(await end).toEqual({ type: "normal" });
     await vi.waitFor(() => expect(system.system.getActor(observer.id.id)).toBeUndefined());
+  });
+
+  it("L6: what was sent after an exit signal is not handled by the incarnation that it takes down", async () => {
+    const system = makeSystem();
+    let incarnations = 0;
+    const handled: number[] = [];
+    const Counted = createActor((_ctx, self) => {
+      const mine = ++incarnations;
+      return self.onCall("who", () => mine).onCast("note", () => void handled.push(mine));
+    });
+    const target = system.spawn(Counted);
+    const { observer } = observerIn(system);
+    expect(await target.call("who")).toBe(1);
+    await observer.call("exit", target, "enough");
+    target.cast("note");
+    expect(await target.call("who")).toBe(2);
+    expect(handled).toEqual([2]);
   });
 });

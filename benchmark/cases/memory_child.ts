@@ -41,6 +41,9 @@ async function usage(): Promise<Usage> {
   return { resident: rss, heap: heapUsed + external };
 }
 
+/** Actors that come and go before the measurement. */
+const WARM_UP = 5_000;
+
 const Idle = createActor((_ctx, self, initial: number) => {
   let count = initial;
   return self
@@ -54,6 +57,11 @@ async function withActors(count: number): Promise<MemoryReport> {
   const system = createSystem();
   const spawn = (initial: number) => system.spawn(Idle, { args: [initial] });
   await spawn(0).call("get");
+  // What a process pays once (compiled code, the young generation's full size) is no actor's share.
+  const early = Array.from({ length: WARM_UP }, (_, i) => spawn(i));
+  await early[WARM_UP - 1]!.call("get");
+  await Promise.all(early.map((ref) => system.stop(ref)));
+  early.length = 0;
   const refs = new Array<ReturnType<typeof spawn>>(count);
   const before = await usage();
   for (let i = 0; i < count; i++) refs[i] = spawn(i);
@@ -77,6 +85,7 @@ async function withoutActors(count: number): Promise<MemoryReport> {
       state += n;
     };
   };
+  for (let i = 0; i < WARM_UP; i++) fill(i % count);
   const before = await usage();
   for (let i = 0; i < count; i++) fill(i);
   const after = await usage();
