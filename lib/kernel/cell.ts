@@ -11,6 +11,7 @@ import type { ActorRef } from "./actor_ref.js";
 import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
 import type { ChildSupervisionOptions } from "./options.js";
+import { NOTHING_RUNS } from "./outcome.js";
 import { FLAG_DEAD, FLAG_STOPPING } from "./protocol.js";
 
 /** Handlers of a functional actor by method name. */
@@ -118,8 +119,8 @@ export class ActorCell {
   casts: Handlers | null = null;
   /** One of the `STASH_…` constants. */
   stashing = STASH_IMPOSSIBLE;
-  /** Slot of the message whose handler's promise is pending; -1 if none has a slot. */
-  runningSlot = -1;
+  /** Slot of the message whose handler's promise is pending, or NO_SLOT, or NOTHING_RUNS. */
+  runningSlot = NOTHING_RUNS;
   /** Changes when handlers that still run are given up: their end is ignored. */
   epoch = 0;
   /** Messages that the pump has taken out of the mailbox and not got to yet, next one last; null if it has none. */
@@ -193,7 +194,7 @@ export class ActorCell {
     this.calls = null;
     this.casts = null;
     this.currentRef = null;
-    this.runningSlot = -1;
+    this.runningSlot = NOTHING_RUNS;
     this.stashing = STASH_IMPOSSIBLE;
     if (this.extra !== null) {
       const { stopWaiters, stopStarted, lastError } = this.extra;

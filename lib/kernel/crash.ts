@@ -25,6 +25,7 @@ function report(cell: ActorCell, error: unknown, inInit: 0 | 1): void {
   if (cell.dead) return;
   const { kernel } = cell;
   const escalation = refreshAbove(cell);
+  kernel.recall(cell); // What waits for the next incarnation has to be where it waits.
   const token = kernel.slots.alloc(error);
   cell.more().lastError = error;
   kernel.args[0] = cell.index;

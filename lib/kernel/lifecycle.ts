@@ -12,7 +12,7 @@ import { ActorCell, type Definition } from "./cell.js";
 import { crash, initFailed } from "./crash.js";
 import type { Kernel } from "./kernel.js";
 import { createLogger } from "./logger.js";
-import { isThenable, NO_SLOT } from "./outcome.js";
+import { isThenable, NO_SLOT, NOTHING_RUNS } from "./outcome.js";
 import {
   FLAG_OBSERVED,
   FLAG_STARTING,
@@ -318,7 +318,9 @@ export function abandoned(cell: ActorCell): void {
   const { kernel, runningSlot } = cell;
   kernel.putBack(cell);
   cell.epoch++;
-  cell.runningSlot = NO_SLOT;
+  cell.runningSlot = NOTHING_RUNS;
+  if (runningSlot === NOTHING_RUNS) return;
+  cell.words[cell.at + 1]--;
   if (runningSlot === NO_SLOT) return;
   const pending = kernel.slots.value(runningSlot);
   kernel.push(0, SUBMIT_SETTLED, runningSlot);

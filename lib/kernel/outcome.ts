@@ -2,8 +2,11 @@
  * What a handler leaves behind.
  */
 
-/** A message without a slot of its own: info, continue, timer. */
-export const NO_SLOT = -1;
+/** No handler runs whose end somebody waits for. */
+export const NOTHING_RUNS = -1;
+
+/** A handler runs for a message without a slot of its own: info or continue. */
+export const NO_SLOT = -2;
 
 /** Null when the handler is done, else the promise to wait for. */
 export type Outcome = PromiseLike<unknown> | null;

@@ -14,7 +14,7 @@
 import { InvalidArgumentError, StashFullError, UnknownCallMethodError } from "../errors.js";
 import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
 import { crash } from "./crash.js";
-import { isThenable, NO_SLOT, type Outcome } from "./outcome.js";
+import { isThenable, NO_SLOT, NOTHING_RUNS, type Outcome } from "./outcome.js";
 import {
   ENTRY_CALL,
   ENTRY_CAST,
@@ -211,7 +211,7 @@ function settle(cell: ActorCell, slot: number, failure: Failure | null, result: 
   const { kernel, words, at } = cell;
   const wanted = cell.stashing === STASH_WANTED && failure === null;
   cell.stashing = STASH_IMPOSSIBLE;
-  cell.runningSlot = NO_SLOT;
+  cell.runningSlot = NOTHING_RUNS;
   words[at] &= ~FLAG_RUNNING;
   words[at + 1]--;
   let crashed = failure;

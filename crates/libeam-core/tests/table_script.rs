@@ -5,6 +5,7 @@
 //! with the shortest script that still fails:
 //!
 //! * `LIBEAM_SEED=n` runs that script alone;
+//! * `LIBEAM_FILE=path` runs the bytes of a file, such as an artifact of the fuzzer;
 //! * `LIBEAM_TRACE=1` prints what happens in the shortest script;
 //! * `LIBEAM_SCRIPTS=n` runs that many scripts instead of `SCRIPTS`.
 
@@ -151,7 +152,11 @@ fn simplify(mut script: Script, failure: &str) -> Script {
 }
 
 fn try_seed(seed: u64) {
-    let script = Script::decode(&bytes_of(seed));
+    try_bytes(&bytes_of(seed), &format!("LIBEAM_SEED={seed}"));
+}
+
+fn try_bytes(bytes: &[u8], origin: &str) {
+    let script = Script::decode(bytes);
     let Some(failure) = failure_of(&script) else { return };
     let shortest = simplify(shrink(script, &failure), &failure);
     let last = failure_of(&shortest).unwrap_or_default();
@@ -160,7 +165,7 @@ fn try_seed(seed: u64) {
     }
     let ops: Vec<String> = shortest.ops.iter().map(|op| format!("    {op:?}")).collect();
     panic!(
-        "script {seed} fails: {failure}\n  repeat with LIBEAM_SEED={seed}\n  shortest: {last}\n  {:?}\n{}",
+        "a script fails: {failure}\n  repeat with {origin}\n  shortest: {last}\n  {:?}\n{}",
         shortest.settings,
         ops.join("\n"),
     );
@@ -186,9 +191,12 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn random_scripts_keep_every_invariant_and_leave_nothing() {
     hush();
+    if let Some(path) = std::env::var_os("LIBEAM_FILE") {
+        let bytes = std::fs::read(&path).expect("a readable LIBEAM_FILE");
+        return try_bytes(&bytes, &format!("LIBEAM_FILE={}", path.display()));
+    }
     if let Some(seed) = number("LIBEAM_SEED") {
-        try_seed(seed);
-        return;
+        return try_seed(seed);
     }
     let first = number("LIBEAM_FIRST_SEED").unwrap_or(0);
     for seed in first..first + number("LIBEAM_SCRIPTS").unwrap_or(SCRIPTS) {

@@ -25,9 +25,11 @@ struct Call {
     actor: ActorIndex,
     /// Timeout whose clock has not started, in milliseconds; `NIL` if it has or there is none.
     unarmed_ms: u32,
+    /// Its caller is being told that the time is up, while it runs.
+    timed_out: bool,
 }
 
-const NO_CALL: Call = Call { place: Place::None, cell: NIL, actor: NIL, unarmed_ms: NIL };
+const NO_CALL: Call = Call { place: Place::None, cell: NIL, actor: NIL, unarmed_ms: NIL, timed_out: false };
 
 /// Unanswered calls by slot.
 #[derive(Debug, Default)]
@@ -64,7 +66,8 @@ impl Calls {
         if self.calls[at].place == Place::None {
             self.len += 1;
         }
-        self.calls[at] = Call { unarmed_ms: self.calls[at].unarmed_ms, ..call };
+        let Call { unarmed_ms, timed_out, .. } = self.calls[at];
+        self.calls[at] = Call { unarmed_ms, timed_out, ..call };
     }
 
     /// The call waits in that cell of its actor's mailbox.
@@ -155,6 +158,10 @@ impl Kernel {
     /// A call is answered.
     pub(super) fn call_settled(&mut self, slot: u32) {
         self.deadlines.disarm(slot);
+        if self.calls.get(slot).timed_out {
+            // Race: the news of the timeout may still be here, and the slot is about to be somebody else's.
+            self.outbox.withdraw(EVENT_REJECT, slot);
+        }
         self.calls.forget(slot);
     }
 
@@ -193,7 +200,10 @@ impl Kernel {
             let free = match self.withdraw_call(slot) {
                 Withdrawal::Unknown => continue,
                 Withdrawal::Removed => 1,
-                Withdrawal::Running => 0,
+                Withdrawal::Running => {
+                    self.calls.calls[slot as usize].timed_out = true;
+                    0
+                }
             };
             self.outbox.push(super::Event::new(EVENT_REJECT, NIL, &[slot, CAUSE_TIMEOUT, free]));
         }

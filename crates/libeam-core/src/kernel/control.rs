@@ -9,7 +9,7 @@ use super::crash::Origin;
 use super::lifecycle::{Spawn, SpawnRefusal, Stop};
 use super::messages::{Stash, Take};
 use super::timers::TimerStart;
-use super::{Event, Kernel, Signal};
+use super::{Event, Kernel};
 use crate::actor_id::{ActorIndex, NIL};
 use crate::reason::ReasonKind;
 use crate::ring::protocol::*;
@@ -185,9 +185,7 @@ impl Kernel {
                 return;
             }
             OP_CONTINUE => {
-                if self.known(actor) {
-                    self.enqueue_signal_in_front(actor, Signal::Continue { slot: second });
-                }
+                self.continue_with(actor, second);
                 STATUS_OK
             }
             _ => {

@@ -57,7 +57,7 @@ impl Kernel {
     pub(super) fn spawn(&mut self, spawn: Spawn<'_>) -> Result<ActorIndex, SpawnRefusal> {
         if spawn.parent != NIL
             && (!self.table.exists(spawn.parent)
-                || self.table.flags(spawn.parent) & (FLAG_EXITING | FLAG_STOPPING | FLAG_DEAD) != 0)
+                || self.table.flags(spawn.parent) & (FLAG_EXITING | FLAG_RESTARTING | FLAG_STOPPING | FLAG_DEAD) != 0)
         {
             return Err(SpawnRefusal::ParentExiting);
         }
@@ -112,6 +112,9 @@ impl Kernel {
             self.wake(actor);
             return true;
         }
+        if incarnation > 0 {
+            self.unstash(actor, u32::MAX);
+        }
         if continue_slot != NIL {
             self.enqueue_signal_in_front(actor, super::Signal::Continue { slot: continue_slot });
         }
@@ -147,7 +150,13 @@ impl Kernel {
             && record.mailbox.is_empty()
             && self.table.pending(actor) == 0
             && self.table.flags(actor) & !FLAG_PAUSED == 0
-            && (record.parent == NIL || self.table.get(record.parent).phase == Phase::Alive)
+            && (record.parent == NIL || self.is_simple_parent(record.parent))
+    }
+
+    /// Whether a parent has no business of its own with the end of a child.
+    fn is_simple_parent(&self, parent: ActorIndex) -> bool {
+        let record = self.table.get(parent);
+        record.phase == Phase::Alive && record.cold.as_ref().is_none_or(|cold| cold.plan.is_none())
     }
 
     /// Starts the exit of an actor, or hardens one that is under way.
@@ -251,9 +260,9 @@ impl Kernel {
         if self.table.flags(actor) & FLAG_STARTING != 0 {
             self.table.get_mut(actor).unborn = true;
         }
+        let then = self.exit_of(actor).then;
         self.table.lower(actor, FLAG_RUNNING | FLAG_STARTING);
         self.table.get_mut(actor).phase = Phase::StopChildren;
-        let then = self.exit_of(actor).then;
         if then == Then::Stop {
             self.clear_stash(actor, CAUSE_GONE);
             self.clear_mailbox(actor);
@@ -334,9 +343,9 @@ impl Kernel {
         }
     }
 
-    /// Hands the actor to its restart. Messages wait for the next incarnation, stashed ones first.
+    /// Hands the actor to its restart. Messages wait for the next incarnation; stashed ones go before
+    /// them when it has started, because until then the isolate may put messages back.
     fn go_down(&mut self, actor: ActorIndex) {
-        self.unstash(actor, u32::MAX);
         self.keep_messages_only(actor);
         let cold = self.table.cold_mut(actor);
         let exit = cold.exit.take();

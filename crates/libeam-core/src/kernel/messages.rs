@@ -2,6 +2,7 @@
 
 use super::{BLOCKED, Event, Kernel, Signal};
 use crate::actor_id::{ActorIndex, NIL};
+use crate::mailbox::Queue;
 use crate::ring::protocol::*;
 use crate::table::{Overflow, Phase};
 
@@ -116,10 +117,12 @@ impl Kernel {
     /// Puts back what the isolate could not handle. It is still counted as pending.
     pub(super) fn unread(&mut self, actor: ActorIndex, word: u32) {
         if kind_of(word) == ENTRY_SIGNAL {
-            let Some(at) = self.issued_signals.iter().rposition(|&issued| issued == slot_of(word)) else { return };
-            self.issued_signals.swap_remove(at);
-            if self.refuses(actor) {
-                self.drop_signal(slot_of(word));
+            let issued = self.issued_signals.iter().rposition(|&(index, _)| index == slot_of(word));
+            let Some(at) = issued else { return };
+            let (index, incarnation) = self.issued_signals.swap_remove(at);
+            if self.is_stale(actor, index, incarnation) {
+                self.table.sub_pending(actor, 1);
+                self.drop_signal(index);
                 return;
             }
         } else if self.refuses(actor) {
@@ -166,6 +169,15 @@ impl Kernel {
         self.schedule(actor);
     }
 
+    /// Has `handleContinue` run before the next message, unless the actor leaves.
+    pub(super) fn continue_with(&mut self, actor: ActorIndex, slot: u32) {
+        if self.refuses(actor) {
+            self.outbox.push(Event::new(EVENT_FREE, NIL, &[slot]));
+        } else {
+            self.enqueue_signal_in_front(actor, Signal::Continue { slot });
+        }
+    }
+
     /// Puts a signal of the kernel's own in front of a mailbox.
     pub(super) fn enqueue_signal_in_front(&mut self, actor: ActorIndex, signal: Signal) {
         let word = self.store_signal(signal);
@@ -185,7 +197,7 @@ impl Kernel {
     /// Writes a signal down for the isolate. The signal stays until the batch is consumed: the
     /// isolate may put it back. The last word of the event names it.
     pub(super) fn show_signal(&mut self, actor: ActorIndex, index: u32) -> Event {
-        self.issued_signals.push(index);
+        self.issued_signals.push((index, self.table.get(actor).incarnation));
         let mut event = match self.signals[index as usize] {
             Some(Signal::Down { monitor, reason }) => {
                 let words = [monitor.index, monitor.generation, reason.kind as u32, reason.token];
@@ -202,6 +214,15 @@ impl Kernel {
         };
         event.words[5] = index;
         event
+    }
+
+    /// Whether a signal that comes back from the isolate has nobody left to handle it.
+    fn is_stale(&self, actor: ActorIndex, index: u32, incarnation: u32) -> bool {
+        if self.refuses(actor) || self.table.get(actor).incarnation != incarnation {
+            return true;
+        }
+        matches!(self.signals[index as usize], Some(Signal::Timer { timer, generation })
+            if !self.has_timer(timer, generation))
     }
 
     /// The isolate has handled a signal.
@@ -249,21 +270,22 @@ impl Kernel {
             return 0;
         }
         let cold = self.table.cold_mut(actor);
-        let mut stash = cold.stash;
-        let mut moved = if at_most >= cold.stashed {
-            std::mem::take(&mut stash)
+        let count = at_most.min(cold.stashed);
+        let mut moved = Queue::default();
+        if count == cold.stashed {
+            std::mem::swap(&mut moved, &mut cold.stash);
         } else {
-            stash.split_first(&mut self.pool).unwrap_or_default()
-        };
-        self.table.cold_mut(actor).stash = stash;
-        let mut count = 0;
+            for _ in 0..count {
+                let Some(mut first) = cold.stash.split_first(&mut self.pool) else { break };
+                moved.append(&mut self.pool, &mut first);
+            }
+        }
+        cold.stashed -= count;
         for (_, word) in moved.iter(&self.pool) {
             if kind_of(word) == ENTRY_CALL {
                 self.calls.unstashed(slot_of(word));
             }
-            count += 1;
         }
-        self.table.cold_mut(actor).stashed -= count;
         self.table.add_pending(actor, count);
         let record = self.table.get_mut(actor);
         record.queued += count;
@@ -312,7 +334,7 @@ impl Kernel {
     /// keeps the user's messages for the next.
     pub(super) fn keep_messages_only(&mut self, actor: ActorIndex) {
         let mut old = std::mem::take(&mut self.table.get_mut(actor).mailbox);
-        let mut kept = crate::mailbox::Queue::default();
+        let mut kept = Queue::default();
         while let Some(word) = old.pop(&mut self.pool) {
             if kind_of(word) == ENTRY_SIGNAL {
                 self.table.sub_pending(actor, 1);

@@ -102,8 +102,9 @@ pub struct Kernel {
     /// Signals in mailboxes, by index; `None` is free.
     signals: Vec<Option<Signal>>,
     free_signals: Vec<u32>,
-    /// Signals in the batch that the isolate now has; it may still put them back.
-    issued_signals: Vec<u32>,
+    /// Signals in the batch that the isolate now has, and for which incarnation; it may still put them
+    /// back.
+    issued_signals: Vec<(u32, u32)>,
     calls: Calls,
     deadlines: Deadlines,
     wheel: TimerWheel,
@@ -272,7 +273,7 @@ impl Kernel {
         for reason in std::mem::take(&mut self.consumed) {
             self.release_reason(reason);
         }
-        for index in std::mem::take(&mut self.issued_signals) {
+        for (index, _) in std::mem::take(&mut self.issued_signals) {
             self.signal_consumed(index);
         }
         for actor in std::mem::take(&mut self.limbo) {

@@ -52,6 +52,11 @@ impl Outbox {
         self.events.pop_front()
     }
 
+    /// Takes back the events of a kind whose first word is `word`.
+    pub fn withdraw(&mut self, code: u32, word: u32) {
+        self.events.retain(|event| event.code != code || event.words[0] != word);
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -35,6 +35,8 @@ struct Entry {
     generation: u32,
     /// Key in the wheel; `None` once a single shot has fired.
     key: Option<TimerKey>,
+    /// Its time has come, and it is about to fire.
+    due: bool,
     /// A tick is in the mailbox.
     waiting: bool,
     /// User timers of the same actor, newest first.
@@ -59,7 +61,17 @@ impl Alarms {
 
     fn insert(&mut self, actor: ActorIndex, alarm: Alarm) -> u32 {
         self.len += 1;
-        let entry = Entry { alarm, actor, generation: 0, key: None, waiting: false, prev: NIL, next: NIL, used: true };
+        let entry = Entry {
+            alarm,
+            actor,
+            generation: 0,
+            key: None,
+            due: false,
+            waiting: false,
+            prev: NIL,
+            next: NIL,
+            used: true,
+        };
         if let Some(index) = self.free.pop() {
             let generation = self.entries[index as usize].generation;
             self.entries[index as usize] = Entry { generation, ..entry };
@@ -72,6 +84,7 @@ impl Alarms {
     fn remove(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
         entry.used = false;
+        entry.due = false;
         entry.key = None;
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(index);
@@ -130,6 +143,11 @@ impl Kernel {
         }
         let mut expired = std::mem::take(&mut self.expired);
         self.wheel.expire(now, &mut expired);
+        for &index in &expired {
+            let entry = &mut self.alarms.entries[index as usize];
+            entry.key = None;
+            entry.due = true;
+        }
         for index in expired.drain(..) {
             self.fire(index);
         }
@@ -137,11 +155,11 @@ impl Kernel {
     }
 
     fn fire(&mut self, index: u32) {
-        let Entry { alarm, actor, waiting, key, used, .. } = self.alarms.entries[index as usize];
-        if !used || key.is_none() {
-            return; // Cancelled by an alarm that fired in the same tick.
+        let Entry { alarm, actor, waiting, due, .. } = self.alarms.entries[index as usize];
+        if !due {
+            return; // Cancelled by an alarm that fired in the same tick; the index may be in use again.
         }
-        self.alarms.entries[index as usize].key = None;
+        self.alarms.entries[index as usize].due = false;
         match alarm {
             Alarm::Send { period_ms, .. } => {
                 if period_ms > 0 {
@@ -249,6 +267,11 @@ impl Kernel {
             return Event::new(EVENT_FREE, actor, &[NIL]);
         };
         Event::new(EVENT_TIMER, actor, &[slot, u32::from(period_ms == 0), index, generation])
+    }
+
+    /// Whether a timer still exists.
+    pub(super) fn has_timer(&self, index: u32, generation: u32) -> bool {
+        self.alarms.find(index, generation).is_some()
     }
 
     fn alarm(&self, index: u32) -> Alarm {

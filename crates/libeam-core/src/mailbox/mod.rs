@@ -182,6 +182,12 @@ impl Queue {
         *other = Self::default();
     }
 
+    /// Moves all cells of `other` behind the last of this queue, keeping their order and identity.
+    pub fn append(&mut self, pool: &mut Pool, other: &mut Queue) {
+        other.prepend(pool, self);
+        std::mem::swap(self, other);
+    }
+
     /// Takes the first cell off as a queue of its own.
     pub fn split_first(&mut self, pool: &mut Pool) -> Option<Queue> {
         if self.head == NIL {

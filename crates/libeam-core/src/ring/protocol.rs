@@ -142,7 +142,8 @@ protocol! {
     EVENT_FREE = 12;
     /// Event: a link ended without a signal. a, b: link.
     EVENT_UNLINKED = 13;
-    /// Event: an exit abandoned a handler or `terminate` that took too long. a: incarnation.
+    /// Event: an exit went on without the handler that runs. JavaScript MUST take its message off the
+    /// pending word, unless the handler has ended by itself meanwhile. a: incarnation.
     EVENT_ABANDONED = 14;
 
     /// Cause: the actor is gone or on its way out.

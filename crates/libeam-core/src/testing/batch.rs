@@ -270,6 +270,8 @@ impl Isolate {
         let given_up = matches!(old, None | Some(Answer::Cancelled | Answer::Abandoned));
         let fits = given_up || cause != CAUSE_TIMEOUT;
         assert!(fits, "a call times out after it was answered with {old:?}");
+        let early = cause == CAUSE_TIMEOUT && self.now_us < self.calls[call.0].not_before_us;
+        assert!(!early, "a call times out before its time");
         self.answer(call, Answer::Rejected(cause));
         if free {
             self.free_call(slot);

@@ -166,7 +166,8 @@ fn waits(isolate: &mut Isolate) {
             Phase::Alive | Phase::Free => {}
         }
         if let Some(plan) = plan_of(isolate.kernel.table(), cell.index) {
-            assert!(plan_moves(isolate.kernel.table(), plan), "the plan of {actor:?} is stuck: {plan:?}");
+            let moves = flags & (FLAG_EXITING | FLAG_STOPPING) != 0 || plan_moves(isolate.kernel.table(), plan);
+            assert!(moves, "the plan of {actor:?} is stuck: {plan:?}");
         }
     }
 }
@@ -191,7 +192,7 @@ fn will_restart(table: &Table, actor: ActorIndex) -> bool {
 /// Whether the parent stops its children one after another, and will come to this one.
 fn parent_leaves(table: &Table, actor: ActorIndex) -> bool {
     let parent = table.get(actor).parent;
-    parent != NIL && table.get(parent).phase == Phase::StopChildren
+    parent != NIL && table.flags(parent) & (FLAG_EXITING | FLAG_STOPPING) != 0
 }
 
 fn plan_moves(table: &Table, plan: &Plan) -> bool {

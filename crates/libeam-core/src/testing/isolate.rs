@@ -19,13 +19,15 @@ const BATCHES_MAX: u32 = 20_000;
 
 /// Rounds of stopping everything, and how long to wait between two at least.
 const WINDING_UP_MAX: u32 = 2_000;
-const WINDING_UP_US: u64 = 10_000;
+const WINDING_UP_US: u64 = 100_000;
 
 /// A call as its caller sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallState {
     pub actor: Ref,
     pub answer: Option<Answer>,
+    /// It may not time out before, in virtual microseconds.
+    pub not_before_us: u64,
     /// Slot while the call is anywhere in the pipeline.
     pub slot: Option<u32>,
 }

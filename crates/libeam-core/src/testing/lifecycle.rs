@@ -19,6 +19,14 @@ pub enum Signal {
     Reason,
 }
 
+/// What failed, as the fourth argument of `OP_CRASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Origin {
+    Running = 0,
+    Init = 1,
+}
+
 impl Isolate {
     /// Makes an actor and runs the synchronous part of its `init`. `None` when the core refuses, or
     /// when that part throws.
@@ -93,7 +101,7 @@ impl Isolate {
             return;
         }
         match self.run_init(actor, attempt) {
-            Ending::Crash => self.crash(actor),
+            Ending::Crash => self.crash_with(actor, Origin::Init),
             Ending::Pending => self.cell_mut(actor).starting = true,
             ending => self.init_settled(actor, ending),
         }
@@ -123,7 +131,7 @@ impl Isolate {
     /// An `init` of a further incarnation, or an asynchronous one, has ended.
     pub(super) fn init_settled(&mut self, actor: Ref, ending: Ending) {
         if ending == Ending::Crash {
-            self.crash(actor);
+            self.crash_with(actor, Origin::Init);
             return;
         }
         let Cell { index, incarnation, ref spec, .. } = *self.cell(actor);
@@ -140,14 +148,19 @@ impl Isolate {
         self.cell_mut(actor).born = status == STATUS_OK && awaited;
     }
 
-    /// Something of the actor's failed: a handler, its `init`, or a promise that nobody awaited.
+    /// Something of the actor's failed: a handler, or a promise that nobody awaited.
     pub fn crash(&mut self, actor: Ref) {
+        self.crash_with(actor, Origin::Running);
+    }
+
+    fn crash_with(&mut self, actor: Ref, origin: Origin) {
         if self.cell(actor).dead {
             return;
         }
         let token = self.slots.alloc(Value::Token(None));
         let Cell { index, incarnation, .. } = *self.cell(actor);
-        let [decision, attempt, delay_ms, ..] = self.control(OP_CRASH, &[index, incarnation, token], None);
+        let [decision, attempt, delay_ms, ..] =
+            self.control(OP_CRASH, &[index, incarnation, token, origin as u32], None);
         self.note(actor, What::Crashed { decision, attempt, delay_ms });
     }
 
@@ -218,6 +231,9 @@ impl Isolate {
         let cell = self.cell_mut(actor);
         cell.starting = false;
         let Some(running) = cell.running.take() else { return };
+        // Its message is not being handled any more. Only here is that known exactly once: until the event
+        // comes the handler may still end by itself, and is taken off then.
+        self.take_pending(actor);
         let Some(slot) = running.slot else { return };
         self.push(0, SUBMIT_SETTLED, slot);
         if let Value::Call(_, call) = *self.slots.get(slot) {

@@ -9,6 +9,8 @@
 //!
 //! Panics are the verdict here: nothing in this module is meant for anything but tests.
 
+#![forbid(unsafe_code)]
+
 mod batch;
 mod behaviour;
 mod cell;

@@ -320,7 +320,9 @@ fn nonsense(isolate: &mut Isolate, op: u8, index: u8) {
         true => NIL - 1,
         false => (0..isolate.kernel.table().len() as u32).find(|&at| isolate.by_index(at).is_none()).unwrap_or(NIL),
     };
-    let op = OP_SPAWN_FAILED + u32::from(op) % (OP_MAILBOX_LENGTH - OP_SPAWN_FAILED);
+    let ops = TABLE.iter().filter(|(name, op)| name.starts_with("OP_") && *op != OP_SPAWN);
+    let ops: Vec<u32> = ops.map(|&(_, op)| op).collect();
+    let op = ops[usize::from(op) % ops.len()];
     let args = match op {
         OP_SUPERVISION if unknown == NIL => return, // That is the supervision of the roots.
         OP_EXIT | OP_CRASH => [unknown, 0, NIL],

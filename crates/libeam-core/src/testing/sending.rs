@@ -41,7 +41,8 @@ impl Isolate {
     /// Makes a call. No timeout is the kernel's default; `NIL` is for ever.
     pub fn call(&mut self, actor: Ref, handler: &Handler, timeout_ms: Option<u32>, sending: Sending) -> CallId {
         let call = CallId(self.calls.len());
-        self.calls.push(CallState { actor, answer: None, slot: None });
+        let not_before_us = self.now_us + u64::from(timeout_ms.unwrap_or(self.call_timeout_ms)) * 1_000;
+        self.calls.push(CallState { actor, answer: None, not_before_us, slot: None });
         if self.refuses(actor) || self.current == Some(actor) {
             self.answer(call, Answer::NotSent);
         } else if sending == Sending::Inline && self.is_idle(actor) && self.depth < DEPTH_MAX {
@@ -352,8 +353,14 @@ impl Isolate {
     pub fn inject(&mut self, actor: Ref) {
         self.recall(actor);
         for word in std::mem::take(&mut self.cell_mut(actor).drained).into_iter().rev() {
-            if let Value::Cast(message) | Value::Call(message, _) = self.slots.get_mut(slot_of(word)) {
-                message.fresh = false;
+            match self.slots.get_mut(slot_of(word)) {
+                Value::Cast(message) => message.fresh = false,
+                Value::Call(message, call) => {
+                    message.fresh = false;
+                    let call = &mut self.calls[call.0];
+                    call.not_before_us = self.now_us + u64::from(self.call_timeout_ms) * 1_000;
+                }
+                value => panic!("a drained slot holds {value:?}"),
             }
             if self.act(actor, OP_INJECT, &[word]) == 0 {
                 self.discard(word);

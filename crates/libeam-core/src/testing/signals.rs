@@ -176,6 +176,8 @@ impl Isolate {
         }
         if key.0 == NIL || noted.is_some() {
             self.crash(actor);
+        } else {
+            self.act(actor, OP_PARDON, &[]);
         }
     }
 

@@ -1,0 +1,127 @@
+//! Deadlines and withdrawals of calls, wherever they are.
+
+use super::*;
+
+#[test]
+fn a_queued_call_that_times_out_is_never_handled() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.cast(actor, &Handler::pending());
+    isolate.flush();
+    let call = isolate.call(actor, &Handler::ok().label(1), Some(50), Sending::Queued);
+    isolate.advance(49);
+    assert_eq!(isolate.answer_of(call), None);
+    isolate.advance(1);
+    assert_eq!(isolate.answer_of(call), Some(Answer::Rejected(CAUSE_TIMEOUT)));
+    isolate.settle(actor, Ending::Ok, 8);
+    quiet(&mut isolate);
+    assert_eq!(handled(&isolate, actor), [0]);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_stashed_call_keeps_its_deadline() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let queued = isolate.call(actor, &Handler::stash(), Some(50), Sending::Queued);
+    let inline = spawn(&mut isolate, &Spawn::root());
+    let deferred = isolate.call(inline, &Handler::stash(), Some(80), Sending::Inline);
+    quiet(&mut isolate);
+    isolate.advance(50);
+    assert_eq!(isolate.answer_of(queued), Some(Answer::Rejected(CAUSE_TIMEOUT)));
+    assert_eq!(isolate.answer_of(deferred), None);
+    isolate.advance(30);
+    assert_eq!(isolate.answer_of(deferred), Some(Answer::Rejected(CAUSE_TIMEOUT)));
+    assert_eq!(isolate.unstash(actor, u32::MAX), 0, "it is not in the stash any more");
+    quiet(&mut isolate);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_call_that_is_stashed_inline_has_its_clock_started_without_further_ado() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.call(actor, &Handler::stash(), Some(80), Sending::Inline);
+    // The isolate enters when there is something to do, and is woken when the kernel says so.
+    assert!(isolate.has_work() || isolate.kernel.poll_timeout().is_some(), "nobody starts the clock");
+    isolate.wind_up();
+}
+
+#[test]
+fn a_call_that_times_out_after_the_pump_took_it_is_not_handled() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.cast(actor, &Handler::pending().label(1));
+    isolate.flush();
+    isolate.cast(actor, &Handler::pending().label(2));
+    let call = isolate.call(actor, &Handler::ok().label(3), Some(50), Sending::Queued);
+    isolate.cast(actor, &Handler::ok().label(4));
+    isolate.flush();
+    isolate.settle(actor, Ending::Ok, 8);
+    isolate.advance(50);
+    assert_eq!(isolate.answer_of(call), Some(Answer::Rejected(CAUSE_TIMEOUT)));
+    isolate.settle(actor, Ending::Ok, 8);
+    quiet(&mut isolate);
+    assert_eq!(handled(&isolate, actor), [1, 2, 4]);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_running_call_that_times_out_goes_on_without_its_caller() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let inline = isolate.call(actor, &Handler::pending(), Some(50), Sending::Inline);
+    isolate.advance(50);
+    assert_eq!(isolate.answer_of(inline), Some(Answer::Rejected(CAUSE_TIMEOUT)));
+    assert!(isolate.is_running(actor));
+    check::everything(&mut isolate);
+    isolate.settle(actor, Ending::Ok, 0);
+    quiet(&mut isolate);
+    assert!(isolate.is_idle(actor));
+    isolate.wind_up();
+}
+
+#[test]
+fn the_news_of_a_timeout_does_not_reach_the_next_user_of_a_slot() {
+    let mut isolate = isolate();
+    let actors: Vec<Ref> = (0..200).map(|_| spawn(&mut isolate, &Spawn::root())).collect();
+    for &actor in &actors {
+        isolate.call(actor, &Handler::pending(), Some(10), Sending::Inline);
+    }
+    isolate.flush();
+    isolate.sleep(10);
+    isolate.enter(); // A batch is too short for all the news.
+    let last = actors[199];
+    isolate.settle(last, Ending::Ok, 0);
+    let next = isolate.call(last, &Handler::pending(), None, Sending::Inline);
+    isolate.flush();
+    assert_eq!(isolate.answer_of(next), None);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_call_without_a_timeout_waits_for_ever() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let call = isolate.call(actor, &Handler::pending(), Some(NIL), Sending::Queued);
+    isolate.advance(1 << 30);
+    assert_eq!(isolate.answer_of(call), None);
+    isolate.settle(actor, Ending::Ok, 0);
+    quiet(&mut isolate);
+    assert_eq!(isolate.answer_of(call), Some(Answer::Ok));
+    isolate.wind_up();
+}
+
+#[test]
+fn a_cancelled_call_that_waits_is_never_handled() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.pause(actor);
+    let call = isolate.call(actor, &Handler::ok(), None, Sending::Queued);
+    isolate.flush();
+    isolate.cancel_call(call);
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!((isolate.answer_of(call), handled(&isolate, actor)), (Some(Answer::Cancelled), vec![]));
+    isolate.wind_up();
+}

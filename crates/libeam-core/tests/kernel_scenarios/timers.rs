@@ -1,0 +1,119 @@
+//! Timers, intervals and idle timeouts, to the millisecond.
+
+use super::*;
+
+fn ticks(isolate: &Isolate, actor: Ref) -> Vec<u64> {
+    times_of(isolate, actor, |what| matches!(what, What::Tick(_)))
+}
+
+#[test]
+fn an_interval_has_one_tick_waiting_at_most() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.start_timer(actor, &Handler::ok(), 10, true);
+    isolate.advance(25);
+    assert_eq!(ticks(&isolate, actor), [10, 20]);
+    isolate.cast(actor, &Handler::pending());
+    isolate.flush();
+    isolate.advance(50);
+    isolate.settle(actor, Ending::Ok, 8);
+    quiet(&mut isolate);
+    assert_eq!(ticks(&isolate, actor), [10, 20, 75]);
+    isolate.advance(10);
+    assert_eq!(ticks(&isolate, actor), [10, 20, 75, 80]);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_cancelled_tick_does_not_come_even_when_it_waits() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.pause(actor);
+    let timer = isolate.start_timer(actor, &Handler::ok(), 10, false).unwrap();
+    isolate.advance(20);
+    assert!(isolate.cancel_timer(timer));
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!(ticks(&isolate, actor), []);
+    assert!(isolate.is_idle(actor));
+    isolate.wind_up();
+}
+
+#[test]
+fn a_tick_that_is_cancelled_while_it_is_in_a_batch_leaves_nothing_behind() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let timer = isolate.start_timer(actor, &Handler::ok(), 10, true).unwrap();
+    isolate.sleep(10);
+    isolate.cast(actor, &Handler::pending().after(move |isolate, _| assert!(isolate.cancel_timer(timer))));
+    isolate.flush();
+    isolate.settle(actor, Ending::Ok, 0);
+    quiet(&mut isolate);
+    assert_eq!(ticks(&isolate, actor), []);
+    assert!(isolate.is_idle(actor));
+    isolate.wind_up();
+}
+
+#[test]
+fn the_same_with_the_next_message_asked_for() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let timer = isolate.start_timer(actor, &Handler::ok(), 10, true).unwrap();
+    isolate.sleep(10);
+    isolate.cast(actor, &Handler::pending().after(move |isolate, _| assert!(isolate.cancel_timer(timer))));
+    isolate.flush();
+    isolate.settle(actor, Ending::Ok, 8);
+    quiet(&mut isolate);
+    assert!(isolate.is_idle(actor));
+    isolate.wind_up();
+}
+
+#[test]
+fn an_alarm_that_is_set_while_others_fire_waits_for_its_own_time() {
+    let mut isolate = Isolate::new(KernelConfig { stop_timeout_ms: 100, ..KernelConfig::default() });
+    isolate.supervise(None, &Supervision { backoff: backoff(500), ..Supervision::default() });
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.cast(actor, &Handler::pending());
+    isolate.flush();
+    isolate.exit(None, actor, Signal::Reason);
+    isolate.flush(); // Its patience ends at 100 ms.
+    isolate.start_timer(actor, &Handler::ok(), 100, false);
+    isolate.advance(2_000);
+    assert_eq!(times_of(&isolate, actor, is_init), [0, 600]);
+    isolate.wind_up();
+}
+
+#[test]
+fn the_idle_timeout_counts_from_the_last_message() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.idle_timeout(actor, 100);
+    isolate.advance(60);
+    isolate.cast(actor, &Handler::ok());
+    isolate.advance(99);
+    assert_eq!(times_of(&isolate, actor, |what| matches!(what, What::Idle(_))), []);
+    isolate.advance(241);
+    let idle: Vec<_> = since(&isolate, 0, |what| matches!(what, What::Idle(_)));
+    assert_eq!(times_of(&isolate, actor, |what| matches!(what, What::Idle(_))), [160, 260, 360]);
+    assert_eq!(idle, [(actor, What::Idle(100)), (actor, What::Idle(200)), (actor, What::Idle(300))]);
+    isolate.idle_timeout(actor, 0);
+    isolate.advance(1_000);
+    assert_eq!(isolate.kernel.poll_timeout(), None);
+    assert!(isolate.is_idle(actor));
+    isolate.wind_up();
+}
+
+#[test]
+fn the_idle_timeout_does_not_come_while_a_handler_runs() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.idle_timeout(actor, 100);
+    isolate.cast(actor, &Handler::pending());
+    isolate.advance(450);
+    isolate.settle(actor, Ending::Ok, 0);
+    quiet(&mut isolate);
+    assert_eq!(times_of(&isolate, actor, |what| matches!(what, What::Idle(_))), []);
+    isolate.advance(100);
+    assert_eq!(times_of(&isolate, actor, |what| matches!(what, What::Idle(_))), [500]);
+    isolate.wind_up();
+}
