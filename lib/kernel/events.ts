@@ -77,15 +77,6 @@ export function runBatch(kernel: Kernel): number {
   const start = end - at > EVENT_WORDS ? performance.now() : 0;
   kernel.batchEnd = end;
   while (at < end) {
-    if (--untilClock < 0) {
-      if (start !== 0 && performance.now() - start > BATCH_MS) {
-        kernel.budget = 0;
-        unreadRest(kernel, at, end);
-        break;
-      }
-      interval = Math.min(interval * 2, CLOCK_INTERVAL_MAX);
-      untilClock = interval;
-    }
     kernel.batchAt = at;
     const word = page[at + 1];
     const index = page[at];
@@ -100,6 +91,15 @@ export function runBatch(kernel: Kernel): number {
     if (word === NOTHING_ENTRY) {
       at += 2; // Recalled.
       continue;
+    }
+    if (--untilClock < 0) {
+      if (start !== 0 && performance.now() - start > BATCH_MS) {
+        kernel.budget = 0;
+        unreadRest(kernel, at, end);
+        break;
+      }
+      interval = Math.min(interval * 2, CLOCK_INTERVAL_MAX);
+      untilClock = interval;
     }
     if (cell === undefined || (cell.words[cell.at] & ~FLAG_OBSERVED) !== 0) {
       at = unreadFrom(kernel, at, end);
@@ -120,6 +120,7 @@ export function runBatch(kernel: Kernel): number {
     else if (cell.words[cell.at + 1] !== 0 && (at >= end || page[at] !== index)) kernel.wake(cell);
   }
   kernel.batchAt = end;
+  kernel.freeLate();
   return count;
 }
 
@@ -154,7 +155,7 @@ export function unreadPrefetched(cell: ActorCell): void {
   for (const entry of prefetched) kernel.pushTimed(cell.index, SUBMIT_UNREAD, 0, entry);
 }
 
-/** The turn's time is over: puts the rest of the batch back into its mailboxes. Its events come first, and have run. */
+/** The turn's time is over: puts the rest of the batch, messages and signals by now, back into its mailboxes. */
 function unreadRest(kernel: Kernel, from: number, end: number): void {
   const { page } = kernel;
   const records: number[] = [];
@@ -162,8 +163,7 @@ function unreadRest(kernel: Kernel, from: number, end: number): void {
   for (let back = records.length - 1; back >= 0; back--) {
     const at = records[back];
     const entry = mailboxEntry(page, at);
-    if (entry === NIL) runEvent(kernel, kernel.cells[page[at]], page[at + 1] & SLOT_MASK, at);
-    else if (page[at + 1] !== NOTHING_ENTRY) kernel.pushTimed(page[at], SUBMIT_UNREAD, 0, entry);
+    if (entry !== NIL && page[at + 1] !== NOTHING_ENTRY) kernel.pushTimed(page[at], SUBMIT_UNREAD, 0, entry);
   }
 }
 

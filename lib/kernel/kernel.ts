@@ -78,6 +78,8 @@ export class Kernel {
   budget = BUDGET_MESSAGES;
   /** No calls are taken any more. */
   closed = false;
+  /** Slots to free when the batch, which may still name them, is over. */
+  private readonly late: number[] = [];
   /** Record of the batch that is being handled. */
   batchAt = 0;
   /** End of that batch. */
@@ -200,6 +202,16 @@ export class Kernel {
     this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
     this.submitAt = HEADER_WORDS;
     this.native.submit();
+  }
+
+  /** Frees a slot after the batch. */
+  freeAfterBatch(slot: number): void {
+    this.late.push(slot);
+  }
+
+  /** The batch is over. */
+  freeLate(): void {
+    while (this.late.length > 0) this.slots.free(this.late.pop() as number);
   }
 
   /** Puts what a pump has taken and not got to back into the mailbox. */

@@ -324,7 +324,7 @@ export function abandoned(cell: ActorCell): void {
   if (runningSlot === NO_SLOT) return;
   const pending = kernel.slots.value(runningSlot);
   kernel.push(0, SUBMIT_SETTLED, runningSlot);
-  kernel.slots.free(runningSlot);
+  kernel.freeAfterBatch(runningSlot);
   if (pending instanceof PendingCall) pending.reject(notFound(cell));
 }
 

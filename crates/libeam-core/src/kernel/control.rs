@@ -121,7 +121,7 @@ impl Kernel {
                 self.answer(&[u32::from(!found)]);
             }
             _ => {
-                if self.known(first) {
+                if self.has_incarnation(first) {
                     self.table.get_mut(first).traps_exit = second != 0;
                 }
             }

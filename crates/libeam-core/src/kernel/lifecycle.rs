@@ -218,6 +218,14 @@ impl Kernel {
         }
     }
 
+    /// The isolate is being told to run `terminate`; from now on it may take its time, and no more.
+    pub(super) fn terminate_issued(&mut self, actor: ActorIndex, incarnation: u32) {
+        let record = self.table.get(actor);
+        if record.phase == Phase::Terminating && record.incarnation == incarnation {
+            self.arm_patience(actor);
+        }
+    }
+
     fn arm_patience(&mut self, actor: ActorIndex) {
         if self.config.stop_timeout_ms == NIL {
             return;
@@ -317,7 +325,6 @@ impl Kernel {
         let incarnation = self.table.get(actor).incarnation;
         let then = self.exit_of(actor).then;
         self.outbox.push(Event::new(EVENT_TERMINATE, actor, &[incarnation, u32::from(then == Then::Restart)]));
-        self.arm_patience(actor);
     }
 
     /// `terminate` has ended, one way or the other.

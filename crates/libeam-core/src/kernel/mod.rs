@@ -14,8 +14,8 @@
 //! * An actor handles one message at a time: it is offered messages only while none of
 //!   [`BLOCKED`] is raised, and JavaScript raises `FLAG_RUNNING` around each handler.
 //! * One exit: `begin_exit` → wait for the handler → stop the children, oldest first → `terminate` →
-//!   `finish_exit`, which either releases everything the actor owns ([`lifecycle`]) or hands it to
-//!   the restart that was decided on ([`crash`]).
+//!   `finish_exit`, which either releases everything the actor owns (`lifecycle`) or hands it to
+//!   the restart that was decided on (`crash`).
 //! * An index is used again only after JavaScript has consumed the event that the actor is gone.
 //!
 //! Deliberately absent: message payloads, user state, other nodes.
@@ -360,6 +360,7 @@ impl Kernel {
         match event.code {
             EVENT_GONE => self.limbo.push(event.actor),
             EVENT_SIGNALLED => self.consumed.push(event.reason()),
+            EVENT_TERMINATE => self.terminate_issued(event.actor, event.words[0]),
             _ => {}
         }
     }

@@ -13,9 +13,14 @@ use crate::table::relation::{End, RelationId};
 use crate::table::{Phase, Then};
 
 impl Kernel {
+    /// Whether there is an incarnation to act for; between two of them an actor makes no relations.
+    pub(super) fn has_incarnation(&self, actor: ActorIndex) -> bool {
+        self.table.exists(actor) && self.table.get(actor).phase != Phase::Down
+    }
+
     /// Watches an actor; `NIL` or an ended one gives DOWN (normal) at once.
     pub(super) fn monitor(&mut self, watcher: ActorIndex, watched: ActorIndex) -> RelationId {
-        if !self.table.exists(watcher) {
+        if !self.has_incarnation(watcher) {
             return RelationId::NONE;
         }
         let target = if watched != NIL && self.table.exists(watched) { watched } else { watcher };
@@ -70,7 +75,7 @@ impl Kernel {
 
     /// Links two actors; `None` when either has ended or both are the same.
     pub(super) fn link(&mut self, a: ActorIndex, b: ActorIndex) -> Option<RelationId> {
-        if a == b || !self.table.exists(a) || !self.table.exists(b) {
+        if a == b || !self.has_incarnation(a) || !self.has_incarnation(b) {
             return None;
         }
         let id = self.links.create(a, b);

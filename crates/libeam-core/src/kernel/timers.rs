@@ -190,7 +190,7 @@ impl Kernel {
 
     /// Starts a user timer.
     pub(super) fn start_timer(&mut self, actor: ActorIndex, slot: u32, delay_ms: u32, period_ms: u32) -> TimerStart {
-        if !self.table.exists(actor) || self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0 {
+        if !self.has_incarnation(actor) || self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0 {
             return TimerStart::Gone;
         }
         let limit = self.config.timers_per_actor_max;
@@ -290,7 +290,7 @@ impl Kernel {
 
     /// Sets, changes or (0) removes the idle timeout.
     pub(super) fn set_idle_timeout(&mut self, actor: ActorIndex, idle_ms: u32) {
-        if !self.table.exists(actor) || (idle_ms == 0 && self.table.get(actor).cold.is_none()) {
+        if !self.has_incarnation(actor) || (idle_ms == 0 && self.table.get(actor).cold.is_none()) {
             return;
         }
         let now = self.now_us.div_ceil(TICK_US);
