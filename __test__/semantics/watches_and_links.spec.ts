@@ -2,7 +2,7 @@
  * Who is told of an end, and whom it takes along: sentences W1 to W5 and L1 to L6 of docs/SEMANTICS.md.
  */
 
-import { createActor, type InfoMessage } from "libeam";
+import { ActorNotFoundError, createActor, type InfoMessage, TimerRef } from "libeam";
 import { describe, expect, it, vi } from "vitest";
 import { Boss, Observer, Worker } from "../support/actors.js";
 import { gone, makeProbe } from "../support/probe.js";
@@ -135,6 +135,19 @@ describe("links", () => {
     expect(reason.error).toBeInstanceOf(Error);
     expect(reason.error.message).toBe(`Linked actor ${child.id.id} terminated: error`);
     expect(reason.error.cause).toBe(cause);
+  });
+
+  it("W5: are not made by, or with, an actor between two incarnations", async () => {
+    const system = makeSystem({ supervision: { backoff: { initialMs: 60_000, maxMs: 60_000, jitter: 0 } } });
+    const down = system.spawn(Worker, { args: ["down", () => {}] });
+    const other = system.spawn(Worker, { args: ["other", () => {}] });
+    down.cast("crash");
+    await turns();
+    expect(() => system.system.link(other, down)).toThrow(ActorNotFoundError);
+    expect(() => system.system.link(down, other)).toThrow(ActorNotFoundError);
+    system.system.watch(down, other);
+    expect(system.system.startActorTimer(down, "later", 1, true)).toBeInstanceOf(TimerRef);
+    expect(system.system._counters()).toMatchObject({ links: 0, monitors: 0, alarms: 1 }); // The restart's.
   });
 
   it("L1: works from the side that did not make the link, and names a kill", async () => {
