@@ -110,6 +110,8 @@ export type { ActorRegistry } from "./stdlib/actor_registry.js";
 export {
   type ActorInfo,
   ActorSystem,
+  type DrainOptions,
+  type DrainResult,
   type Spawner,
   type SpawnOptions,
   type SystemLimits,

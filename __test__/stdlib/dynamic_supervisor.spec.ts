@@ -178,7 +178,7 @@ describe("a dynamic supervisor", () => {
   it("refuses children while the system drains", async () => {
     const system = makeSystem();
     const supervisor = DynamicSupervisor.start(system);
-    system.system.startDraining();
+    await system.system.drain();
     expect(await rejection(supervisor.startChild(Plain))).toBeInstanceOf(SystemShuttingDownError);
     system.system.undrain();
     await supervisor.startChild(Plain);

@@ -81,12 +81,12 @@ describe("the health of a system", () => {
 
   it("is degraded while it drains, which comes before everything else", async () => {
     const { system } = makeSystem();
-    system.startDraining();
+    await system.drain();
     expect(system.getHealth()).toMatchObject({ status: "degraded", message: "System is draining" });
     expect([system.isRunning(), system.isDraining()]).toEqual([true, true]);
     system.undrain();
     expect(system.getHealth().status).toBe("healthy");
-    system.startDraining();
+    await system.drain();
     const down = system.shutdown();
     expect(system.getHealth().message).toBe("System is draining");
     await down;
@@ -110,7 +110,7 @@ describe("an aggregator", () => {
       nodeId: "n1",
       components: [{ name: "ActorSystem" }, { name: "LocalCluster", status: "healthy" }],
     });
-    system.system.startDraining();
+    await system.system.drain();
     expect((await health.getHealth()).status).toBe("degraded");
     expect(await health.isReady()).toBe(true);
   });

@@ -179,7 +179,9 @@ describe("draining", () => {
     const { system } = makeSystem();
     const Parent = createActor((ctx, self) => self.onCall("child", () => ctx.spawn(Ping)).onCall("ping", () => 1));
     const parent = system.spawn(Parent);
-    system.startDraining();
+    expect(await system.drain()).toEqual({ migrated: 0, drained: 1, failed: [] });
+    expect(await system.drain()).toEqual({ migrated: 0, drained: 0, failed: [] });
+    expect((await rejection(system.drain({ migrateTarget: "elsewhere" }))).code).toBe("NOT_IMPLEMENTED");
     expect([system.isDraining(), system.isRunning()]).toEqual([true, true]);
     expect(thrown(() => system.spawn(Ping))).toBeInstanceOf(SystemShuttingDownError);
     const error = await rejection(parent.call("child"));

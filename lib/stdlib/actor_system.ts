@@ -106,6 +106,21 @@ export interface Spawner {
   stop(ref: ActorRef): Promise<void>;
 }
 
+/** How a system is drained. */
+export interface DrainOptions {
+  /** Node to which actors are moved; not in one process. */
+  migrateTarget?: string;
+  /** Milliseconds. */
+  timeout?: number;
+}
+
+/** What a drain did. */
+export interface DrainResult {
+  migrated: number;
+  drained: number;
+  failed: string[];
+}
+
 /** One row of `getActors()`. */
 export interface ActorInfo {
   actorId: string;
@@ -219,9 +234,20 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return this.draining;
   }
 
-  /** Refuses new actors from now on; those that exist go on. */
-  startDraining(): void {
+  /**
+   * Refuses new actors from now on; those that exist go on answering.
+   *
+   * @returns `drained`: how many actors are alive; zero if the system drains already.
+   * @throws LibeamError (NOT_IMPLEMENTED) with a `migrateTarget`: there is nowhere to migrate to in one process.
+   */
+  async drain(options: DrainOptions = {}): Promise<DrainResult> {
+    assertPlainOptions("drain options", options);
+    if ((options as DrainOptions).migrateTarget !== undefined) {
+      throw new LibeamError("A system in one process cannot migrate actors; nothing was drained", "NOT_IMPLEMENTED");
+    }
+    const drained = this.draining ? 0 : this.countActors();
     this.draining = true;
+    return { migrated: 0, drained, failed: [] };
   }
 
   /** Takes new actors again. */
