@@ -59,12 +59,9 @@ export interface LinkRecord {
 
 /** What most actors never need. */
 export class CellExtra {
-  /** Watches of this actor by key. */
-  readonly watches = new Map<number, WatchRecord>();
-  /** Links of this actor by key. */
-  readonly links = new Map<number, LinkRecord>();
-  /** Timers of this actor by key. */
-  readonly timers = new Map<number, TimerRef>();
+  private watchMap: Map<number, WatchRecord> | null = null;
+  private linkMap: Map<number, LinkRecord> | null = null;
+  private timerMap: Map<number, TimerRef> | null = null;
   /** Who waits for the end of this actor. */
   stopWaiters: (() => void)[] = [];
   /** Idle timeout in milliseconds; 0 is none. */
@@ -75,6 +72,24 @@ export class CellExtra {
   stopStarted = 0;
   /** What the last crash threw; for `preRestart` and `postRestart`. */
   lastError: unknown = undefined;
+
+  /** Watches of this actor by key. */
+  get watches(): Map<number, WatchRecord> {
+    this.watchMap ??= new Map();
+    return this.watchMap;
+  }
+
+  /** Links of this actor by key. */
+  get links(): Map<number, LinkRecord> {
+    this.linkMap ??= new Map();
+    return this.linkMap;
+  }
+
+  /** Timers of this actor by key. */
+  get timers(): Map<number, TimerRef> {
+    this.timerMap ??= new Map();
+    return this.timerMap;
+  }
 }
 
 /** A message handler is not running, or its message cannot be stashed. */
