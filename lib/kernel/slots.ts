@@ -127,17 +127,22 @@ export class SlotTable {
   /** Free slots up to `freedTop`, last freed last: the next one is still in the cache. Never shortened. */
   private readonly freed: number[] = [];
   private freedTop = 0;
+  /**
+   * Slots from here on have not been used since all were free. Perf: so a burst after a shuffle finds them in order of
+   * their addresses again ("cast, burst").
+   */
+  private fresh = 0;
 
   /** Takes a slot for a value: a whole message, a call, or anything else that is not a method with arguments. */
   alloc(value: unknown): number {
-    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.grow();
+    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.takeFresh();
     this.cells[slot * 3] = value;
     return slot;
   }
 
   /** Takes a slot for a cast to a method. */
   allocCast(method: string, args: any[]): number {
-    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.grow();
+    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.takeFresh();
     const at = slot * 3;
     this.cells[at + 1] = method;
     if (args.length === 1) {
@@ -173,27 +178,40 @@ export class SlotTable {
   /** Gives the slot of a value that was not a cast to a method back. */
   freeValue(slot: number): void {
     this.cells[slot * 3] = undefined;
-    this.freed[this.freedTop++] = slot;
+    this.giveBack(slot);
   }
 
   /** Gives a slot back and lets its value go. */
   free(slot: number): void {
     this.cells[slot * 3] = undefined;
     this.cells[slot * 3 + 1] = undefined;
+    this.giveBack(slot);
+  }
+
+  private giveBack(slot: number): void {
     this.freed[this.freedTop++] = slot;
+    if (this.freedTop === this.fresh) {
+      this.freedTop = 0;
+      this.fresh = 0;
+    }
   }
 
   /** Slots in use. */
   get used(): number {
-    return this.cells.length / 3 - this.freedTop;
+    return this.fresh - this.freedTop;
   }
 
-  private grow(): number {
-    const slot = this.cells.length / 3;
+  private takeFresh(): number {
+    const slot = this.fresh++;
+    if (slot * 3 === this.cells.length) this.grow(slot);
+    return slot;
+  }
+
+  private grow(slot: number): void {
     if (slot >= SLOTS_MAX) {
+      this.fresh--;
       throw new LibeamError(`All ${SLOTS_MAX} message slots are in use; the message was not sent`, "SLOT_LIMIT");
     }
     this.cells.push(undefined, undefined, 0);
-    return slot;
   }
 }
