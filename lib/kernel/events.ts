@@ -5,6 +5,7 @@
  * paused, or on its way out), the rest goes back to the front of its mailbox, last one first, so that the order stays.
  */
 
+import { performance } from "node:perf_hooks";
 import { LibeamError, MailboxFullError } from "../errors.js";
 import type { ActorCell } from "./cell.js";
 import { crash } from "./crash.js";

@@ -14,6 +14,7 @@
  * and operations in the order in which they were made.
  */
 
+import { performance } from "node:perf_hooks";
 import { type LibeamError, SystemShuttingDownError } from "../errors.js";
 import { ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";

@@ -6,6 +6,7 @@
  * process share nothing.
  */
 
+import { performance } from "node:perf_hooks";
 import {
   InvalidArgumentError,
   InvalidOptionError,
