@@ -3,26 +3,12 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { Actor, type ActorRef, CallAbortedError, createActor, SelfCallError, TimeoutError } from "../../lib/index.js";
+import { type ActorRef, CallAbortedError, createActor, SelfCallError, TimeoutError } from "../../lib/index.js";
+import { actorOf } from "../support/actors.js";
 import { deliveries } from "../support/deliveries.js";
 import { makeProbe } from "../support/probe.js";
 import { leakFree } from "../support/system.js";
 import { block, gate, nodeTimer, rejection, stateOf, turn } from "../support/time.js";
-
-/** A class-based actor whose handlers are given from outside. */
-function actorOf(handlers: { call?: (message: any) => any; cast?: (message: any) => any; init?: () => any }) {
-  return class Given extends Actor {
-    override init(): any {
-      return handlers.init?.();
-    }
-    override handleCall(message: any): any {
-      return handlers.call?.(message);
-    }
-    override handleCast(message: any): any {
-      return handlers.cast?.(message);
-    }
-  };
-}
 
 describe.each(deliveries)("$name delivery", (delivery) => {
   test("M9: a call that still waits at its timeout rejects and is never handled", async () => {

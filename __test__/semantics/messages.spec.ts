@@ -3,26 +3,12 @@
  */
 
 import { describe, expect, test, vi } from "vitest";
-import { Actor, ActorNotFoundError, type ActorRef, createActor, TelemetryEvents, telemetry } from "../../lib/index.js";
+import { ActorNotFoundError, type ActorRef, createActor, TelemetryEvents, telemetry } from "../../lib/index.js";
+import { actorOf } from "../support/actors.js";
 import { deliveries } from "../support/deliveries.js";
 import { gone, makeProbe } from "../support/probe.js";
 import { leakFree, loggedErrors } from "../support/system.js";
 import { gate, nodeTimer, rejection, turn, turns } from "../support/time.js";
-
-/** A class-based actor whose handlers are given from outside. */
-function actorOf(handlers: { call?: (message: any) => any; cast?: (message: any) => any; init?: () => any }) {
-  return class Given extends Actor {
-    override init(): any {
-      return handlers.init?.();
-    }
-    override handleCall(message: any): any {
-      return handlers.call?.(message);
-    }
-    override handleCast(message: any): any {
-      return handlers.cast?.(message);
-    }
-  };
-}
 
 describe.each(deliveries)("$name delivery", (delivery) => {
   test("M1: one message at a time, also while a handler's promise is pending", async () => {

@@ -19,6 +19,7 @@ import {
   LocalRegistry,
   SystemShuttingDownError,
 } from "../../lib/index.js";
+import { Echo } from "../support/actors.js";
 import { makeProbe } from "../support/probe.js";
 import { empty, leakFree, makeSystem } from "../support/system.js";
 import { rejection, thrown } from "../support/time.js";
@@ -27,11 +28,6 @@ const cyclic: any = { strategy: "one-for-one" };
 cyclic.self = cyclic;
 const NOT_FUNCTIONS = [undefined, null, "handler", 5, {}, []];
 
-class Echo extends Actor {
-  override handleCall(message: any): any {
-    return message;
-  }
-}
 const Ping = createActor("Ping", (_ctx, self) => self.onCall("ping", () => "pong"));
 
 /** The system still works and holds nothing of what went wrong. */

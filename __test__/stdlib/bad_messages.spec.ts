@@ -4,7 +4,6 @@
 
 import { describe, expect, it } from "vitest";
 import {
-  Actor,
   type ActorRef,
   createActor,
   InvalidArgumentError,
@@ -12,6 +11,7 @@ import {
   LibeamError,
   UnknownCallMethodError,
 } from "../../lib/index.js";
+import { Echo } from "../support/actors.js";
 import { makeProbe } from "../support/probe.js";
 import { empty, leakFree, loggedErrors, makeSystem } from "../support/system.js";
 import { gate, nodeTimer, rejection, turn } from "../support/time.js";
@@ -19,11 +19,6 @@ import { gate, nodeTimer, rejection, turn } from "../support/time.js";
 const cyclic: any = { strategy: "one-for-one" };
 cyclic.self = cyclic;
 
-class Echo extends Actor {
-  override handleCall(message: any): any {
-    return message;
-  }
-}
 const Ping = createActor("Ping", (_ctx, self) => self.onCall("ping", () => "pong"));
 
 describe("messages", () => {

@@ -105,3 +105,29 @@ export class ClassObserver extends Actor {
     return { watches: watches.size, links: links.size, trapExit };
   }
 }
+
+/** A class-based actor whose handlers are given from outside. */
+export function actorOf(handlers: {
+  call?: (message: any) => any;
+  cast?: (message: any) => any;
+  init?: () => any;
+}): new () => Actor {
+  return class Given extends Actor {
+    override init(): any {
+      return handlers.init?.();
+    }
+    override handleCall(message: any): any {
+      return handlers.call?.(message);
+    }
+    override handleCast(message: any): any {
+      return handlers.cast?.(message);
+    }
+  };
+}
+
+/** A class-based actor that answers every call with its message. */
+export class Echo extends Actor {
+  override handleCall(message: any): any {
+    return message;
+  }
+}
