@@ -14,7 +14,6 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { performance } from "node:perf_hooks";
 import type { ActorLocation, NameReservation, Registry } from "../kernel/collaborators.js";
 import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
 

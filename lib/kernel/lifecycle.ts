@@ -7,7 +7,6 @@
  * logged: there is nobody left to crash.
  */
 
-import { performance } from "node:perf_hooks";
 import { ActorLimitError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
 import { ActorCell, type Definition } from "./cell.js";
 import { crash, initFailed } from "./crash.js";

@@ -11,7 +11,6 @@
  * changed and the late end of the handler is ignored.
  */
 
-import { performance } from "node:perf_hooks";
 import { InvalidArgumentError, StashFullError, UnknownCallMethodError } from "../errors.js";
 import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
 import { crash } from "./crash.js";

@@ -20,7 +20,6 @@
  */
 
 import { type Channel, channel, hasSubscribers } from "node:diagnostics_channel";
-import { performance } from "node:perf_hooks";
 import { types } from "node:util";
 import { InvalidArgumentError, LibeamError } from "../errors.js";
 

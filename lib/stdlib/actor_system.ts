@@ -6,7 +6,6 @@
  * process share nothing.
  */
 
-import { performance } from "node:perf_hooks";
 import {
   InvalidArgumentError,
   InvalidOptionError,

@@ -9,7 +9,6 @@
  * running async check has one, which ends with the check.
  */
 
-import { performance } from "node:perf_hooks";
 import { InvalidArgumentError } from "../errors.js";
 
 /** "degraded" works with restrictions, "unhealthy" does not work. */

@@ -2,7 +2,6 @@
  * Mailboxes from outside: pause, look, take out, put back. For migration and for operators.
  */
 
-import { performance } from "node:perf_hooks";
 import type { ActorCell } from "../kernel/cell.js";
 import type { Kernel } from "../kernel/kernel.js";
 import {
