@@ -33,9 +33,9 @@ function report(cell: ActorCell, error: unknown, inInit: 0 | 1): void {
   kernel.args[2] = token;
   kernel.args[3] = inInit;
   kernel.control(OP_CRASH);
-  const [decision, attempt, delayMs] = kernel.results;
+  const [decision, attempt] = kernel.results;
   if (decision === DECISION_ESCALATE) for (const ancestor of escalation) ancestor.more().lastError = error;
-  kernel.hooks.crashed(cell, error, decision, attempt, delayMs);
+  kernel.hooks.crashed(cell, error, decision, attempt);
 }
 
 /** Tells the core by which options it is decided, and gives the ancestors that the crash would escalate to. */

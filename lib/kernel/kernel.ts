@@ -57,7 +57,7 @@ const NIL = 0xffff_ffff;
 /** What a kernel tells the system around it. */
 export interface KernelHooks {
   /** An actor crashed and the core has decided. */
-  crashed(cell: ActorCell, error: unknown, decision: number, attempt: number, delayMs: number): void;
+  crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void;
   /** An actor has been started again. */
   restarted(cell: ActorCell, oldId: string, attempt: number): void;
   /** An actor is gone. */
@@ -130,13 +130,17 @@ export class Kernel {
     this.results = this.page.subarray(H_RESULTS, H_RESULTS + 12);
   }
 
-  /** Appends a pair to the submission queue. */
-  push(actor: number, kind: number, slot: number): void {
+  private append(actor: number, kind: number, slot: number): void {
     const { page, submitAt } = this;
     page[submitAt] = actor;
     page[submitAt + 1] = (kind << SLOT_BITS) | slot;
     this.submitAt = submitAt + 2;
     if (submitAt + 2 >= SUBMIT_END) this.submit();
+  }
+
+  /** Appends a pair to the submission queue. */
+  push(actor: number, kind: number, slot: number): void {
+    this.append(actor, kind, slot);
     if (!this.scheduled) this.schedule();
   }
 
@@ -144,11 +148,7 @@ export class Kernel {
    * The same for a message. If a handler of the actor runs, its end looks for more, so no flush is needed before.
    */
   pushFor(cell: ActorCell, kind: number, slot: number): void {
-    const { page, submitAt } = this;
-    page[submitAt] = cell.index;
-    page[submitAt + 1] = (kind << SLOT_BITS) | slot;
-    this.submitAt = submitAt + 2;
-    if (submitAt + 2 >= SUBMIT_END) this.submit();
+    this.append(cell.index, kind, slot);
     if (this.scheduled) return;
     if ((cell.words[cell.at] & FLAG_RUNNING) === 0) this.schedule();
     else if (!this.turnScheduled) this.scheduleTurn();
@@ -156,19 +156,14 @@ export class Kernel {
 
   /** The same for news that can wait for the next flush, or the next turn if there is none before. */
   pushLazily(actor: number, kind: number, slot: number): void {
-    const { page, submitAt } = this;
-    page[submitAt] = actor;
-    page[submitAt + 1] = (kind << SLOT_BITS) | slot;
-    this.submitAt = submitAt + 2;
-    if (submitAt + 2 >= SUBMIT_END) this.submit();
+    this.append(actor, kind, slot);
     if (!this.scheduled && !this.turnScheduled) this.scheduleTurn();
   }
 
   /** Runs the next message of an actor whose handler has ended; undefined if there is none. */
   runNext(cell: ActorCell): Outcome | undefined {
     this.args[0] = cell.index;
-    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
-    this.submitAt = HEADER_WORDS;
+    this.handOver();
     this.native.next();
     const taken = this.results[0];
     if (taken === 0) return undefined;
@@ -199,10 +194,15 @@ export class Kernel {
     else this.pushTimed(cell.index, SUBMIT_STARTED_TIMED, slot, timeoutMs);
   }
 
-  /** Empties the submission queue into the mailboxes. */
-  private submit(): void {
+  /** Tells the core, which is about to be called, how much is submitted. */
+  private handOver(): void {
     this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
     this.submitAt = HEADER_WORDS;
+  }
+
+  /** Empties the submission queue into the mailboxes. */
+  private submit(): void {
+    this.handOver();
     this.native.submit();
   }
 
@@ -232,8 +232,7 @@ export class Kernel {
       this.results.fill(0);
       return;
     }
-    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
-    this.submitAt = HEADER_WORDS;
+    this.handOver();
     this.native.control(op);
     if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
   }
@@ -244,8 +243,7 @@ export class Kernel {
       this.results.fill(NIL);
       return;
     }
-    this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
-    this.submitAt = HEADER_WORDS;
+    this.handOver();
     this.native.controlText(op, text);
     if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
   }
@@ -312,8 +310,7 @@ export class Kernel {
     this.running = true;
     try {
       do {
-        this.page[H_SUBMITTED] = this.submitAt - HEADER_WORDS;
-        this.submitAt = HEADER_WORDS;
+        this.handOver();
         this.native.enter();
         this.spend(runBatch(this));
       } while (this.budget > 0 && this.hasWork());

@@ -642,7 +642,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   }
 
   /** @internal */
-  crashed(cell: ActorCell, error: unknown, decision: number, attempt: number, _delayMs: number): void {
+  crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void {
     const strategy = this.strategyOf(cell);
     const actor_id = cell.ref.id.id;
     this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });

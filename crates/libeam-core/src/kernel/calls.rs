@@ -172,12 +172,7 @@ impl Kernel {
         match place {
             Place::None => return Withdrawal::Unknown,
             Place::Issued => return Withdrawal::Running,
-            Place::Queued => {
-                let record = self.table.get_mut(actor);
-                record.mailbox.remove(&mut self.pool, cell);
-                record.queued -= 1;
-                self.table.sub_pending(actor, 1);
-            }
+            Place::Queued => self.take_out(actor, cell),
             Place::Stashed => {
                 let cold = self.table.cold_mut(actor);
                 cold.stash.remove(&mut self.pool, cell);

@@ -4,12 +4,12 @@
 //! without a JavaScript engine. Numbers that make no sense (unknown actors, stale names) give
 //! `STATUS_UNKNOWN`, never a panic.
 
+use super::Kernel;
 use super::calls::Withdrawal;
 use super::crash::Origin;
 use super::lifecycle::{Spawn, SpawnRefusal, Stop};
 use super::messages::{Stash, Take};
 use super::timers::TimerStart;
-use super::{Event, Kernel};
 use crate::actor_id::{ActorIndex, NIL};
 use crate::reason::ReasonKind;
 use crate::ring::protocol::*;
@@ -294,18 +294,6 @@ impl Kernel {
             self.reasons.len() as u32,
             self.outbox.len() as u32,
         ]
-    }
-
-    /// Whether the isolate has to stay up for something that is still to come.
-    #[must_use]
-    pub fn has_future(&self) -> bool {
-        self.alarms_len() > 0 || !self.outbox.is_empty() || !self.run_queue.is_empty()
-    }
-
-    /// Whether an event of that code is waiting; for tests.
-    #[must_use]
-    pub fn next_event(&mut self) -> Option<Event> {
-        self.outbox.pop()
     }
 }
 

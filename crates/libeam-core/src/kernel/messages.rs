@@ -4,7 +4,7 @@ use super::{BLOCKED, Event, Kernel, Signal};
 use crate::actor_id::{ActorIndex, NIL};
 use crate::mailbox::Queue;
 use crate::ring::protocol::*;
-use crate::table::{Overflow, Phase};
+use crate::table::Overflow;
 
 /// What came of an attempt to stash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,7 @@ impl Kernel {
             self.outbox.push(Event::new(EVENT_DROP, actor, &[slot, CAUSE_GONE]));
             return;
         }
-        let record = self.table.get_mut(actor);
-        if record.capacity != 0 && record.queued >= record.capacity && self.overflow(actor, ENTRY_CAST, slot) {
+        if self.is_full(actor) && self.overflow(actor, ENTRY_CAST, slot) {
             return;
         }
         let record = self.table.get_mut(actor);
@@ -108,10 +107,16 @@ impl Kernel {
             .iter(&self.pool)
             .find(|&(_, word)| matches!(kind_of(word), ENTRY_CAST | ENTRY_CALL));
         let Some((cell, word)) = oldest else { return };
-        self.table.get_mut(actor).mailbox.remove(&mut self.pool, cell);
-        self.table.get_mut(actor).queued -= 1;
-        self.table.sub_pending(actor, 1);
+        self.take_out(actor, cell);
         self.refuse(actor, word, CAUSE_EVICTED);
+    }
+
+    /// Takes a message of the user's out of the middle of a mailbox.
+    pub(super) fn take_out(&mut self, actor: ActorIndex, cell: u32) {
+        let record = self.table.get_mut(actor);
+        record.mailbox.remove(&mut self.pool, cell);
+        record.queued -= 1;
+        self.table.sub_pending(actor, 1);
     }
 
     /// Puts back what the isolate could not handle. It is still counted as pending.
@@ -247,16 +252,12 @@ impl Kernel {
             return Stash::Gone;
         }
         let limit = self.config.stash_messages_max;
-        let mut stash = {
-            let cold = self.table.cold_mut(actor);
-            if cold.stashed >= limit {
-                return Stash::Full;
-            }
-            cold.stashed += 1;
-            cold.stash
-        };
-        let cell = stash.push_back(&mut self.pool, word);
-        self.table.cold_mut(actor).stash = stash;
+        let cold = self.table.cold_mut(actor);
+        if cold.stashed >= limit {
+            return Stash::Full;
+        }
+        cold.stashed += 1;
+        let cell = cold.stash.push_back(&mut self.pool, word);
         if kind_of(word) == ENTRY_CALL {
             self.calls.stashed(slot_of(word), actor, cell);
             self.arm_deadline(slot_of(word), timeout_ms);
@@ -361,9 +362,7 @@ impl Kernel {
         for (cell, word) in messages {
             self.listing.push(word);
             if take == Take::Out {
-                self.table.get_mut(actor).mailbox.remove(&mut self.pool, cell);
-                self.table.get_mut(actor).queued -= 1;
-                self.table.sub_pending(actor, 1);
+                self.take_out(actor, cell);
                 self.call_settled(slot_of(word));
             }
         }
@@ -376,7 +375,7 @@ impl Kernel {
 
     /// Stops an actor's mailbox from being served.
     pub(super) fn pause(&mut self, actor: ActorIndex) -> bool {
-        let exists = self.table.exists(actor) && self.table.get(actor).phase != Phase::Limbo;
+        let exists = self.table.exists(actor);
         if exists {
             self.table.raise(actor, FLAG_PAUSED);
         }
