@@ -12,7 +12,7 @@ import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
 import type { ChildSupervisionOptions } from "./options.js";
 import { NOTHING_RUNS } from "./outcome.js";
-import { FLAG_DEAD, FLAG_STOPPING } from "./protocol.js";
+import { CHUNK_ACTORS, FLAG_DEAD, FLAG_STOPPING, STATE_WORDS } from "./protocol.js";
 
 /** Handlers of a functional actor by method name. */
 export type Handlers = Record<string, (...args: any[]) => unknown>;
@@ -99,12 +99,29 @@ export const STASH_POSSIBLE = 1;
 /** The message being handled is to be stashed. */
 export const STASH_WANTED = 2;
 
-const DEAD_WORDS = new Uint32Array([FLAG_DEAD | FLAG_STOPPING, 0, 0, 0]);
+/** A chunk of actors that are all dead. */
+const DEAD_WORDS = new Uint32Array(CHUNK_ACTORS * STATE_WORDS);
+for (let at = 0; at < DEAD_WORDS.length; at += STATE_WORDS) DEAD_WORDS[at] = FLAG_DEAD | FLAG_STOPPING;
+
+const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
+
+/**
+ * Arguments as a cell keeps them: nothing for none, a single primitive as it is, anything else as an array.
+ *
+ * Perf: an array with one number takes 56 bytes ("bytes per idle actor").
+ */
+function packed(args: readonly unknown[]): unknown {
+  if (args.length === 0) return undefined;
+  return args.length > 1 || args[0] === undefined || isObject(args[0]) ? args : args[0];
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "function" || typeof value === "object";
+}
 
 /** Where an actor is in the core's table. */
 export interface CellPlace {
   words: Uint32Array;
-  at: number;
   index: number;
   generation: number;
 }
@@ -125,8 +142,6 @@ export class ActorCell {
   readonly kernel: Kernel;
   /** State words of the chunk in which the actor's are; see protocol.rs. */
   words: Uint32Array;
-  /** Position of the actor's first state word. */
-  at: number;
   readonly index: number;
   /** Call handlers of a functional actor; null for a class. */
   calls: Handlers | null = null;
@@ -146,8 +161,8 @@ export class ActorCell {
   /** Incarnation that runs here. */
   incarnation = 0;
   readonly definition: Definition;
-  /** Arguments of `init`, for this incarnation and the next ones. */
-  args: readonly unknown[];
+  /** See {@link packed}. */
+  private packedArgs: unknown;
   readonly name: string | undefined;
   /** Parent; null for a root. */
   readonly parent: ActorCell | null;
@@ -159,13 +174,24 @@ export class ActorCell {
   constructor(kernel: Kernel, place: CellPlace, definition: Definition, origin: CellOrigin) {
     this.kernel = kernel;
     this.words = place.words;
-    this.at = place.at;
     this.index = place.index;
     this.generation = place.generation;
     this.definition = definition;
-    this.args = origin.args;
+    this.packedArgs = packed(origin.args);
     this.name = origin.name;
     this.parent = origin.parent;
+  }
+
+  /** Position of the actor's first state word. */
+  get at(): number {
+    return (this.index & (CHUNK_ACTORS - 1)) * STATE_WORDS;
+  }
+
+  /** Arguments of `init`, for this incarnation and the next ones. */
+  get args(): readonly unknown[] {
+    const { packedArgs } = this;
+    if (packedArgs === undefined) return NO_ARGUMENTS;
+    return isObject(packedArgs) ? (packedArgs as unknown[]) : [packedArgs];
   }
 
   /** Ref of the current incarnation. */
@@ -220,12 +246,11 @@ export class ActorCell {
   /** Becomes a husk. The last ref stays, so that it keeps its id. */
   bury(): void {
     this.words = DEAD_WORDS;
-    this.at = 0;
     this.epoch++;
     this.behaviour = null;
     this.calls = null;
     this.casts = null;
-    this.args = [];
+    this.packedArgs = undefined;
     this.extra = null;
   }
 }

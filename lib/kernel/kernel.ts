@@ -33,7 +33,6 @@ import {
   HEADER_WORDS,
   OP_COUNTERS,
   SLOT_BITS,
-  STATE_WORDS,
   SUBMIT_STARTED,
   SUBMIT_STARTED_TIMED,
   SUBMIT_WAKE,
@@ -264,11 +263,6 @@ export class Kernel {
       this.chunks[at] = words;
     }
     return words;
-  }
-
-  /** Position of an actor's first state word in its chunk. */
-  wordOf(index: number): number {
-    return (index % CHUNK_ACTORS) * STATE_WORDS;
   }
 
   /** Accounts for messages that have run, and looks at the clock now and then. */

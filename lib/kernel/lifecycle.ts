@@ -74,8 +74,8 @@ export function spawn(kernel: Kernel, request: SpawnRequest): ActorCell {
   if (results[0] !== STATUS_OK) throw refusal(kernel, results[0], name);
   const index = results[1];
   const words = kernel.chunkOf(index);
-  const at = kernel.wordOf(index);
-  const cell = new ActorCell(kernel, { words, at, index, generation: results[2] }, definition, request);
+  const cell = new ActorCell(kernel, { words, index, generation: results[2] }, definition, request);
+  const { at } = cell;
   kernel.cells[index] = cell;
   if (telemetry.active) announceSpawn(cell);
   const result = firstInit(cell);
