@@ -77,6 +77,8 @@ const catalogue: Record<string, [errors.LibeamError, string, string | RegExp]> =
   ],
   NameAlreadyRegisteredError: [new errors.NameAlreadyRegisteredError("x"), "NAME_ALREADY_REGISTERED", /"x"/],
   SelfCallError: [new errors.SelfCallError("a1"), "SELF_CALL", /a1/],
+  StageError: [new errors.StageError("no array"), "STAGE", "no array"],
+  SubscriptionError: [new errors.SubscriptionError("taken"), "SUBSCRIPTION", "taken"],
   StashFullError: [new errors.StashFullError("a1", 7), "STASH_FULL", /a1.*7/],
   InvalidOptionError: [
     new InvalidOptionError("mailbox.maxSize", -1, "a size"),

@@ -260,6 +260,20 @@ export class StashFullError extends LibeamError {
   }
 }
 
+/** A producer refused a subscription, or there is no producer. Nothing was subscribed. */
+export class SubscriptionError extends LibeamError {
+  constructor(message: string, context: Record<string, unknown> = {}) {
+    super(message, "SUBSCRIPTION", context);
+  }
+}
+
+/** A callback or a dispatcher of a stage broke its contract; the message says what became of the events. */
+export class StageError extends LibeamError {
+  constructor(message: string, context: Record<string, unknown> = {}) {
+    super(message, "STAGE", context);
+  }
+}
+
 /** An option has a value that cannot be used. Nothing was changed. */
 export class InvalidOptionError extends LibeamError {
   constructor(option: string, value: unknown, expected: string) {
@@ -345,7 +359,9 @@ const KINDS = {
   StateSerializationTimeoutError,
   NameAlreadyRegisteredError,
   SelfCallError,
+  StageError,
   StashFullError,
+  SubscriptionError,
   InvalidOptionError,
   InvalidArgumentError,
   ActorInitError,

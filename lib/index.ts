@@ -38,8 +38,10 @@ export {
   PeerNotFoundError,
   RegistryLookupError,
   SelfCallError,
+  StageError,
   StashFullError,
   StateSerializationTimeoutError,
+  SubscriptionError,
   SystemShuttingDownError,
   TimeoutError,
   TimerLimitError,
@@ -135,6 +137,28 @@ export {
   DynamicSupervisor,
   type DynamicSupervisorOptions,
 } from "./stdlib/dynamic_supervisor.js";
+export { Consumer, type ConsumerCallbacks } from "./stdlib/gen_stage/consumer.js";
+export {
+  type ChildSpec,
+  ConsumerSupervisor,
+  type ConsumerSupervisorOptions,
+} from "./stdlib/gen_stage/consumer_supervisor.js";
+export type { Dispatcher, DispatchTarget } from "./stdlib/gen_stage/dispatcher.js";
+export type { PartitionHashFunction } from "./stdlib/gen_stage/dispatchers/partition.js";
+export { SubscriptionRef } from "./stdlib/gen_stage/inlet.js";
+export type {
+  CancelMode,
+  DemandMode,
+  DispatcherConfig,
+  ProducerOptions,
+  StageSource,
+  SubscriptionOptions,
+} from "./stdlib/gen_stage/options.js";
+export type { SubscriptionStats } from "./stdlib/gen_stage/outlet.js";
+export { type Produced, Producer, type ProducerCallbacks } from "./stdlib/gen_stage/producer.js";
+export { ProducerConsumer, type ProducerConsumerCallbacks } from "./stdlib/gen_stage/producer_consumer.js";
+export type { SubscriptionEnd } from "./stdlib/gen_stage/protocol.js";
+export type { StageStats } from "./stdlib/gen_stage/stage.js";
 export {
   type ComponentHealth,
   combineHealthStatus,

@@ -38,6 +38,7 @@ describe("the catalogue", () => {
       "libeam.cluster.leave",
       "libeam.gen_stage.buffer_overflow",
       "libeam.gen_stage.cancel",
+      "libeam.gen_stage.discard",
       "libeam.gen_stage.dispatch",
       "libeam.gen_stage.subscribe",
       "libeam.mailbox.overflow",

@@ -67,6 +67,7 @@ export const TelemetryEvents = Object.freeze({
     cancel: named("gen_stage", "cancel"),
     dispatch: named("gen_stage", "dispatch"),
     bufferOverflow: named("gen_stage", "buffer_overflow"),
+    discard: named("gen_stage", "discard"),
   }),
   mailbox: Object.freeze({ overflow: named("mailbox", "overflow") }),
   cluster: Object.freeze({ join: named("cluster", "join"), leave: named("cluster", "leave") }),

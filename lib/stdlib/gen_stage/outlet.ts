@@ -1,0 +1,292 @@
+/**
+ * The producer's half of a stage: consumers, their demand, the dispatcher, and the buffer for what nobody has asked for.
+ *
+ * An outlet belongs to the logical actor and outlives restarts. It never runs user code but the dispatcher's (a hash, a
+ * custom dispatcher). All demand is counted, never remembered as an event: `need()` is what the consumers lack, and
+ * whoever makes events is asked for exactly that much.
+ *
+ * Invariants, per subscription: 0 <= pending <= maxDemand; what was sent never exceeds what was asked for.
+ */
+
+import { StageError } from "../../errors.js";
+import type { ActorRef } from "../../kernel/actor_ref.js";
+import type { WatchRef } from "../../kernel/info.js";
+import { createLogger } from "../../kernel/logger.js";
+import { TelemetryEvents, telemetry } from "../../kernel/telemetry.js";
+import { type Dispatcher, type DispatcherHost, type DispatchTarget, NO_EVENTS } from "./dispatcher.js";
+import { BroadcastDispatcher } from "./dispatchers/broadcast.js";
+import { DemandDispatcher } from "./dispatchers/demand.js";
+import { PartitionDispatcher } from "./dispatchers/partition.js";
+import { EventBuffer } from "./event_buffer.js";
+import type { DemandMode, OutletTerms, Terms } from "./options.js";
+import { Batch, type SubscriptionEnd } from "./protocol.js";
+import type { StageActor } from "./stage.js";
+
+const log = createLogger("GenStage");
+
+/** Batches that a consumer may have finished before the list of them is tidied. */
+const FLIGHT_SLACK = 32;
+
+/** A consumer as its producer knows it. */
+class Outgoing implements DispatchTarget {
+  pending = 0;
+  /** Events sent so far. */
+  dispatched = 0;
+  /** Batches that may not be finished, oldest first, from `first` on. */
+  private flight: Batch[] = [];
+  private first = 0;
+
+  constructor(
+    readonly tag: string,
+    readonly consumer: ActorRef,
+    readonly terms: Terms,
+    public watchRef: WatchRef,
+  ) {}
+
+  get partition(): number | string | undefined {
+    return this.terms.partition;
+  }
+
+  send(events: readonly any[]): void {
+    const count = events.length;
+    if (count === 0) return;
+    if (count > this.pending) {
+      throw new StageError(`A dispatcher sent ${count} events to a consumer that asked for ${this.pending}; none went`);
+    }
+    this.pending -= count;
+    this.dispatched += count;
+    const batch = new Batch(this.tag, events);
+    this.forgetFinished();
+    this.flight.push(batch);
+    this.consumer.cast(batch);
+  }
+
+  /** Takes back what the consumer has not handed over. */
+  revoke(): readonly any[] {
+    const events: any[] = [];
+    for (const batch of this.flight.splice(0).slice(this.first)) {
+      batch.revoked = true;
+      for (let at = batch.at; at < batch.events.length; at++) events.push(batch.events[at]);
+    }
+    this.first = 0;
+    return events;
+  }
+
+  private forgetFinished(): void {
+    const { flight } = this;
+    while (this.first < flight.length && flight[this.first].at >= flight[this.first].events.length) this.first++;
+    if (this.first === flight.length || this.first > FLIGHT_SLACK) {
+      flight.splice(0, this.first);
+      this.first = 0;
+    }
+  }
+}
+
+/** What is known of one side of a subscription. */
+export interface SubscriptionStats {
+  tag: string;
+  /** The stage at the other end. */
+  stage: ActorRef;
+  /** Events asked for and not received yet. */
+  pending: number;
+  maxDemand: number;
+}
+
+/** What is known of a stage as a producer. */
+export interface OutletStats {
+  /** Events that its consumers have asked for and not been sent. */
+  demand: number;
+  /** Events that wait for demand, those inside the dispatcher included. */
+  buffered: number;
+  /** Events sent, once per consumer that got them. */
+  dispatched: number;
+  /** Events dropped because a buffer was full. */
+  dropped: number;
+  /** Events that the partition dispatcher could not assign. */
+  discarded: number;
+  consumers: SubscriptionStats[];
+}
+
+/** See the module's header. */
+export class Outlet implements DispatcherHost {
+  /** Consumers by tag. */
+  private readonly consumers = new Map<string, Outgoing>();
+  private readonly buffer: EventBuffer;
+  private readonly dispatcher: Dispatcher;
+  private mode: DemandMode;
+  private dropped = 0;
+  private discards = 0;
+  private dispatchedBefore = 0;
+  /** The actor of the current incarnation. */
+  private owner: StageActor | undefined;
+
+  constructor(terms: OutletTerms) {
+    this.mode = terms.demand;
+    this.buffer = new EventBuffer(terms.bufferSize, terms.bufferKeep);
+    this.dispatcher = this.makeDispatcher(terms);
+  }
+
+  private makeDispatcher(terms: OutletTerms): Dispatcher {
+    const { dispatcher } = terms;
+    switch (dispatcher.type) {
+      case "broadcast":
+        return new BroadcastDispatcher();
+      case "partition":
+        return new PartitionDispatcher(dispatcher, terms, this);
+      case "custom":
+        return dispatcher.dispatcher;
+      default:
+        return new DemandDispatcher();
+    }
+  }
+
+  /** A new incarnation takes over; watches ended with the old one. */
+  resume(owner: StageActor): void {
+    this.owner = owner;
+    for (const outgoing of this.consumers.values()) outgoing.watchRef = owner._watch(outgoing.consumer);
+  }
+
+  /** Registers a consumer. @throws SubscriptionError, or what the dispatcher throws */
+  subscribe(tag: string, consumer: ActorRef, terms: Terms): void {
+    const owner = this.owner as StageActor;
+    const outgoing = new Outgoing(tag, consumer, terms, owner._watch(consumer));
+    try {
+      this.dispatcher.subscribe(outgoing);
+    } catch (error) {
+      owner._unwatch(outgoing.watchRef);
+      throw error;
+    }
+    this.consumers.set(tag, outgoing);
+    if (telemetry.active) this.tell(TelemetryEvents.genStage.subscribe, {}, { consumer_tag: tag });
+  }
+
+  /** A consumer wants more. */
+  ask(tag: string, count: number): void {
+    const outgoing = this.consumers.get(tag);
+    if (outgoing === undefined) return; // Race: it was cancelled meanwhile.
+    outgoing.pending = Math.min(outgoing.pending + count, outgoing.terms.maxDemand);
+    if (this.mode === "forward") this.dispatcher.asked?.(outgoing);
+    this.drain();
+  }
+
+  /** A consumer cancels, or is gone. */
+  cancel(tag: string, reason: SubscriptionEnd): void {
+    const outgoing = this.consumers.get(tag);
+    if (outgoing === undefined) return;
+    this.consumers.delete(tag);
+    this.owner?._unwatch(outgoing.watchRef);
+    this.dispatchedBefore += outgoing.dispatched;
+    const undelivered = outgoing.revoke();
+    outgoing.pending = 0;
+    this.buffer.unshift(this.dispatcher.cancel(outgoing, undelivered));
+    if (telemetry.active) {
+      this.tell(TelemetryEvents.genStage.cancel, {}, { consumer_tag: tag, reason: reason.type });
+    }
+    this.drain();
+  }
+
+  /** A watched consumer is gone. */
+  down(watchRef: WatchRef, reason: SubscriptionEnd): void {
+    for (const [tag, outgoing] of this.consumers) {
+      if (outgoing.watchRef.id === watchRef.id) this.cancel(tag, reason);
+    }
+  }
+
+  /** Serves demand from now on, or holds it back. */
+  setMode(mode: DemandMode): void {
+    this.mode = mode;
+    if (mode === "accumulate") return;
+    for (const outgoing of this.consumers.values()) this.dispatcher.asked?.(outgoing);
+    this.drain();
+  }
+
+  /** Sends new events on, behind those that wait. */
+  accept(events: readonly any[]): void {
+    if (events.length === 0) return;
+    const rest = this.buffer.length === 0 && this.mode === "forward" ? this.dispatch(events) : events;
+    if (rest.length === 0) return;
+    const dropped = this.buffer.push(rest);
+    if (dropped > 0) this.overflowed(dropped, this.buffer.size);
+    this.drain();
+  }
+
+  /** Events that consumers have asked for and that are not in the buffer. */
+  need(): number {
+    return this.mode === "accumulate" ? 0 : Math.max(0, this.dispatcher.demand() - this.buffer.length);
+  }
+
+  /** Whether nothing waits here. */
+  get drained(): boolean {
+    return this.buffer.length === 0 && (this.dispatcher.queued?.() ?? 0) === 0;
+  }
+
+  /** Everything has been sent: tells the consumers. */
+  finish(): void {
+    for (const { consumer, tag } of this.consumers.values()) {
+      consumer.cast({ kind: "ended", tag, reason: { type: "done" } });
+    }
+  }
+
+  private drain(): void {
+    if (this.mode === "accumulate") return;
+    while (this.buffer.length > 0) {
+      const count = Math.min(this.dispatcher.demand(), this.buffer.length);
+      if (count === 0) return;
+      const rest = this.dispatch(this.buffer.take(count));
+      this.buffer.unshift(rest);
+      if (rest.length === count) return;
+    }
+  }
+
+  private dispatch(events: readonly any[]): readonly any[] {
+    const rest = this.dispatcher.dispatch(events) ?? NO_EVENTS;
+    if (telemetry.active && rest.length < events.length) {
+      this.tell(TelemetryEvents.genStage.dispatch, { event_count: events.length - rest.length }, {});
+    }
+    return rest;
+  }
+
+  /** Some events found no room in a buffer. */
+  overflowed(count: number, size: number): void {
+    this.dropped += count;
+    log.warn(`Buffer of a stage is full (${size} events); ${count} were dropped`, { actorId: this.ownerId });
+    if (telemetry.active) {
+      this.tell(TelemetryEvents.genStage.bufferOverflow, { dropped_count: count, buffer_size: size }, {});
+    }
+  }
+
+  /** An event could not be assigned to a partition. */
+  discarded(_event: unknown, error: unknown): void {
+    this.discards++;
+    const cause = error instanceof Error ? error : new StageError(`The hash of an event threw ${String(error)}`);
+    log.error("An event was discarded: it belongs to no partition", cause, { actorId: this.ownerId });
+    if (telemetry.active) this.tell(TelemetryEvents.genStage.discard, { event_count: 1 }, { error });
+  }
+
+  private get ownerId(): string {
+    return (this.owner as StageActor).self.id.id;
+  }
+
+  private tell(
+    event: readonly string[],
+    measurements: Record<string, number>,
+    metadata: Record<string, unknown>,
+  ): void {
+    telemetry.execute(event, measurements, { producer_id: this.ownerId, ...metadata });
+  }
+
+  /** What is known now. */
+  stats(): OutletStats {
+    const consumers = [...this.consumers.values()];
+    return {
+      demand: consumers.reduce((sum, { pending }) => sum + pending, 0),
+      buffered: this.buffer.length + (this.dispatcher.queued?.() ?? 0),
+      dispatched: consumers.reduce((sum, { dispatched }) => sum + dispatched, this.dispatchedBefore),
+      dropped: this.dropped,
+      discarded: this.discards,
+      consumers: consumers.map(({ tag, consumer, pending, terms }) => {
+        return { tag, stage: consumer, pending, maxDemand: terms.maxDemand };
+      }),
+    };
+  }
+}
