@@ -6,12 +6,13 @@
 //!
 //! Reading order: [`actor_id`], [`reason`], [`ring`] (the memory shared with the JavaScript isolate
 //! and its protocol), [`mailbox`], [`scheduler`], [`timer`], [`supervision`], [`table`] (who is
-//! related to whom), [`kernel`] (the machine that joins them).
+//! related to whom), [`kernel`] (the machine that joins them); [`membership`] stands by itself.
 
 pub mod actor_id;
 pub mod config;
 pub mod kernel;
 pub mod mailbox;
+pub mod membership;
 pub mod reason;
 pub mod ring;
 pub mod scheduler;

@@ -15,6 +15,7 @@ mod batch;
 mod behaviour;
 mod cell;
 pub mod check;
+pub mod cluster;
 mod decode;
 mod isolate;
 mod lifecycle;

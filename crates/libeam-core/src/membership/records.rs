@@ -1,0 +1,184 @@
+//! What a report changes: the rules of [`super::member`], applied.
+
+use super::member::{Event, Record, Status};
+use super::message::Message;
+use super::{Judgement, Membership, Sender, verdict};
+
+impl Membership {
+    /// A report in full.
+    pub(super) fn learn(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
+        if record.id == self.own.id {
+            self.learn_of_self(now_us, &record, sender);
+            return;
+        }
+        match record.status {
+            Status::Alive => self.learn_alive(now_us, record, sender),
+            Status::Suspect | Status::Dead | Status::Left => self.learn_worse(now_us, record, sender),
+        }
+    }
+
+    /// Somebody else's table says that a member is not alive.
+    fn learn_worse(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
+        let known_epoch = self.table.get(&record.id).map(|member| member.record.epoch);
+        if known_epoch.is_none_or(|epoch| epoch < record.epoch) {
+            if !record.status.is_live() && known_epoch.is_none() {
+                self.remember(now_us, record);
+                return;
+            }
+            let alive = Record { status: Status::Alive, ..record.clone() };
+            self.learn_alive(now_us, alive, sender);
+        }
+        let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
+        let Record { id, epoch, incarnation, status, .. } = record;
+        // A table is hearsay: who is said to be dead can still contradict.
+        let status = if status == Status::Dead { Status::Suspect } else { status };
+        self.judge(now_us, &Judgement { id, epoch, incarnation, status, from }, sender);
+    }
+
+    /// A life that is over and was never known here: it must not come back.
+    fn remember(&mut self, now_us: u64, record: Record) {
+        if self.table.len() < self.config.members_max {
+            self.table.put(record, now_us);
+        }
+    }
+
+    fn learn_alive(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
+        let Some(known) = self.table.get(&record.id).map(|member| member.record.clone()) else {
+            if self.table.len() < self.config.members_max {
+                self.table.put(record.clone(), now_us);
+                self.enter_round(record.id.clone());
+                self.accept(now_us, &record, Event::Up(record.clone()));
+            }
+            return;
+        };
+        if record.epoch < known.epoch {
+            self.re_announce(&known, sender);
+        } else if record.epoch > known.epoch {
+            let event = if known.status.is_live() { Event::Restarted } else { Event::Up };
+            self.table.put(record.clone(), now_us);
+            self.enter_round(record.id.clone());
+            self.accept(now_us, &record, event(record.clone()));
+        } else if known.status == Status::Left || record.incarnation <= known.incarnation {
+            if record.incarnation < known.incarnation {
+                self.re_announce(&known, sender);
+            }
+        } else {
+            self.table.put(record.clone(), now_us);
+            let moved = record.addr != known.addr || record.meta != known.meta;
+            match known.status {
+                Status::Dead => {
+                    self.enter_round(record.id.clone());
+                    self.accept(now_us, &record, Event::Up(record.clone()));
+                }
+                Status::Suspect => self.accept(now_us, &record, Event::Recovered(record.clone())),
+                _ if moved => self.accept(now_us, &record, Event::Updated(record.clone())),
+                _ => self.pass_on(now_us, &record),
+            }
+            if moved && known.status != Status::Alive {
+                self.events.push_back(Event::Updated(record));
+            }
+        }
+    }
+
+    fn accept(&mut self, now_us: u64, record: &Record, event: Event) {
+        self.events.push_back(event);
+        self.pass_on(now_us, record);
+    }
+
+    fn pass_on(&mut self, now_us: u64, record: &Record) {
+        self.spread(record.id.clone(), &Message::State(record.clone()), now_us);
+    }
+
+    /// Sends the newer report to whoever repeats an old one.
+    fn re_announce(&mut self, known: &Record, sender: Option<&Sender>) {
+        let Some(sender) = sender else { return };
+        let message = match known.status {
+            Status::Alive => Message::State(known.clone()),
+            _ => verdict(known, &self.own.id),
+        };
+        self.send_to(sender.addr, sender.epoch, [message].iter());
+    }
+
+    /// A report about this node's own id.
+    fn learn_of_self(&mut self, now_us: u64, record: &Record, sender: Option<&Sender>) {
+        if record.epoch > self.own.epoch {
+            self.meet_later_life(now_us, record);
+        } else if record.epoch < self.own.epoch {
+            // An earlier life is still told of; if it still speaks, it still runs.
+            if let Some(sender) = sender {
+                let own = self.own.clone();
+                self.send_to(sender.addr, sender.epoch, [Message::State(own)].iter());
+                if sender.id == self.own.id {
+                    self.events.push_back(Event::Conflict(record.clone()));
+                }
+            }
+        } else if record.incarnation > self.own.incarnation || record.status != Status::Alive {
+            self.contradict(now_us, record.incarnation);
+        }
+    }
+
+    /// A later life of this node: a memory if this one has not joined yet (the clock was set back), a
+    /// second process otherwise.
+    fn meet_later_life(&mut self, now_us: u64, record: &Record) {
+        if !self.joined {
+            self.own.epoch = record.epoch + 1;
+            self.announce(now_us);
+        } else if !self.superseded {
+            self.superseded = true;
+            self.events.push_back(Event::Superseded(record.clone()));
+        }
+    }
+
+    /// Says that this node is alive, louder than what was said.
+    fn contradict(&mut self, now_us: u64, incarnation: u32) {
+        if self.own.status == Status::Left || incarnation < self.own.incarnation {
+            return;
+        }
+        self.own.incarnation = incarnation + 1;
+        self.feel(1);
+        self.announce(now_us);
+    }
+
+    /// A verdict about a life.
+    pub(super) fn judge(&mut self, now_us: u64, judgement: &Judgement, sender: Option<&Sender>) {
+        if judgement.id == self.own.id {
+            if judgement.epoch == self.own.epoch {
+                self.contradict(now_us, judgement.incarnation);
+            } else if judgement.epoch < self.own.epoch && judgement.status.is_live() {
+                let own = self.own.clone();
+                self.re_announce(&own, sender);
+            }
+            return;
+        }
+        let Some(known) = self.table.get(&judgement.id).map(|member| member.record.clone()) else { return };
+        let older = judgement.epoch < known.epoch
+            || (judgement.epoch == known.epoch && judgement.incarnation < known.incarnation);
+        if older && judgement.status != Status::Left {
+            self.re_announce(&known, sender);
+            return;
+        }
+        if judgement.epoch != known.epoch {
+            return; // Of a life that is over, or of one that has not been announced here.
+        }
+        match (judgement.status, known.status) {
+            (Status::Alive, _) | (_, Status::Left) | (Status::Suspect | Status::Dead, Status::Dead) => {}
+            (Status::Suspect, Status::Alive) => {
+                self.begin_suspicion(known, judgement.incarnation, judgement.from.clone(), now_us);
+            }
+            (Status::Suspect, Status::Suspect) => self.confirm(judgement, now_us),
+            (status @ (Status::Dead | Status::Left), _) => {
+                let was_live = known.status.is_live();
+                let incarnation = judgement.incarnation.max(known.incarnation);
+                let record = Record { status, incarnation, ..known };
+                self.table.put(record.clone(), now_us);
+                let message = verdict(&record, &judgement.from);
+                self.spread(record.id.clone(), &message, now_us);
+                match status {
+                    Status::Left if was_live => self.events.push_back(Event::Left(record)),
+                    Status::Dead => self.events.push_back(Event::Dead(record)),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

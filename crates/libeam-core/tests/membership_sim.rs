@@ -1,0 +1,277 @@
+//! Membership in simulated clusters: formation, crashes, losses, stalls, cuts, restarts. Every check prints its seed.
+
+use libeam_core::membership::config::MembershipConfig;
+use libeam_core::membership::member::Event;
+use libeam_core::testing::cluster::{Cluster, Weather};
+
+const MS: u64 = 1_000;
+const SECOND: u64 = 1_000_000;
+
+/// How many seeds per scenario and size; the nightly script sets more.
+fn seeds() -> u64 {
+    std::env::var("LIBEAM_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+}
+
+fn formed(count: usize, seed: u64) -> Cluster {
+    let mut cluster = Cluster::new(MembershipConfig::lan(), seed);
+    cluster.start_all(count);
+    assert!(cluster.run_until(15 * SECOND, Cluster::converged), "seed {seed}: {count} nodes do not find each other");
+    cluster
+}
+
+fn no_faults(cluster: &Cluster, seed: u64) {
+    assert!(cluster.faults.is_empty(), "seed {seed}: {:#?}", cluster.faults);
+    assert!(cluster.datagram_bytes_max <= 1_400, "seed {seed}: a datagram of {} bytes", cluster.datagram_bytes_max);
+}
+
+#[test]
+fn nodes_find_each_other_from_one_seed() {
+    for seed in 0..seeds() {
+        for (count, most_us) in
+            [(2, 2 * SECOND), (3, 2 * SECOND), (5, 2 * SECOND), (8, 2 * SECOND), (20, 4 * SECOND), (100, 8 * SECOND)]
+        {
+            let mut cluster = Cluster::new(MembershipConfig::lan(), seed);
+            cluster.start_all(count);
+            let formed = cluster.run_until(most_us, Cluster::converged);
+            assert!(formed, "seed {seed}: {count} nodes are not one cluster in time");
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
+#[test]
+fn the_seed_may_start_last() {
+    for seed in 0..seeds() {
+        let mut cluster = Cluster::new(MembershipConfig::lan(), seed);
+        let later = cluster.start("seed", &[]);
+        let addr = cluster.addr(later);
+        cluster.crash(later);
+        for name in ["a", "b", "c", "d"] {
+            cluster.start(name, &[addr]);
+        }
+        cluster.run(30 * SECOND);
+        cluster.restart(later, false, &[]);
+        assert!(cluster.run_until(2 * SECOND, Cluster::converged), "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn a_crash_is_known_by_all_in_bounded_time_and_for_ever() {
+    for seed in 0..seeds() {
+        for count in [3, 5, 8, 20, 100] {
+            let mut cluster = formed(count, seed);
+            cluster.run(cluster.now_us() % SECOND);
+            let victim = 1 + cluster.random().below(count - 1);
+            let (id, epoch) =
+                (cluster.processes[victim].machine.own().id.clone(), cluster.processes[victim].machine.own().epoch);
+            let crashed_us = cluster.now_us();
+            cluster.crash(victim);
+            assert!(cluster.run_until(10 * SECOND, Cluster::converged), "seed {seed}: {count} nodes");
+            let deaths = cluster.deaths_of(&id, epoch);
+            assert_eq!(deaths.len(), count - 1, "seed {seed}: not all survivors were told");
+            let last_us = deaths.iter().map(|&(_, when_us)| when_us).max().unwrap_or(0);
+            let took_ms = (last_us - crashed_us) / MS;
+            // A process that is gone refuses connections: the short way.
+            let most_ms = if count < 10 { 3_500 } else { 12_000 };
+            assert!(took_ms <= most_ms, "seed {seed}: {count} nodes took {took_ms} ms");
+            cluster.run(120 * SECOND);
+            assert!(cluster.converged(), "seed {seed}: it came back");
+            assert_eq!(cluster.death_notices(), count - 1, "seed {seed}: told more than once");
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
+#[test]
+fn goodbye_is_heard_at_once() {
+    for seed in 0..seeds() {
+        let mut cluster = formed(8, seed);
+        let now_us = cluster.now_us();
+        cluster.processes[3].machine.leave(now_us);
+        cluster.run_until(500 * MS, |cluster| cluster.processes[3].machine.is_gone());
+        cluster.crash(3);
+        assert!(cluster.run_until(500 * MS, Cluster::converged), "seed {seed}");
+        assert_eq!(cluster.death_notices(), 0, "seed {seed}: a farewell is no death");
+        no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn lost_datagrams_kill_nobody() {
+    for seed in 0..seeds().min(10) {
+        for loss in [0.05, 0.2] {
+            let mut cluster = formed(20, seed);
+            cluster.weather = Weather { loss, duplication: 0.05, latency_max_us: 20 * MS, ..Weather::default() };
+            cluster.run(120 * SECOND);
+            assert_eq!(cluster.death_notices(), 0, "seed {seed}: loss of {loss}");
+            cluster.weather = Weather::default();
+            assert!(cluster.run_until(20 * SECOND, Cluster::converged), "seed {seed}");
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
+#[test]
+fn short_stalls_kill_nobody() {
+    for seed in 0..seeds().min(10) {
+        let mut cluster = formed(10, seed);
+        for _ in 0..20 {
+            let at = cluster.random().below(10);
+            cluster.stall(at, SECOND);
+            cluster.run(3 * SECOND);
+        }
+        assert_eq!(cluster.death_notices(), 0, "seed {seed}");
+        assert!(cluster.run_until(10 * SECOND, Cluster::converged), "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn a_long_stall_is_a_death_that_is_taken_back() {
+    for seed in 0..seeds() {
+        let mut cluster = formed(5, seed);
+        cluster.stall(2, 30 * SECOND);
+        cluster.run(30 * SECOND);
+        let epoch = cluster.processes[2].machine.own().epoch;
+        assert_eq!(cluster.deaths_of("n2", epoch).len(), 4, "seed {seed}: 30 s are too long for all");
+        assert!(cluster.run_until(5 * SECOND, Cluster::converged), "seed {seed}: not back within 5 s");
+        no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn a_partition_heals() {
+    for seed in 0..seeds() {
+        for (count, left) in [(4, 2), (5, 1), (20, 7)] {
+            let mut cluster = formed(count, seed);
+            cluster.partition(left);
+            cluster.run(60 * SECOND);
+            assert!(!cluster.converged());
+            cluster.heal();
+            assert!(cluster.run_until(20 * SECOND, Cluster::converged), "seed {seed}: {left} of {count}");
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
+#[test]
+fn a_one_way_cut_between_two_kills_nobody() {
+    for seed in 0..seeds().min(10) {
+        let mut cluster = formed(8, seed);
+        cluster.cut(1, 2);
+        cluster.run(60 * SECOND);
+        cluster.heal();
+        assert!(cluster.run_until(20 * SECOND, Cluster::converged), "seed {seed}");
+        assert_eq!(cluster.death_notices(), 0, "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn a_new_life_is_known_at_once_at_whatever_address() {
+    for seed in 0..seeds() {
+        for moved in [false, true] {
+            let mut cluster = formed(8, seed);
+            let seeds = [cluster.addr(0)];
+            cluster.crash(5);
+            cluster.run(200 * MS);
+            cluster.restart(5, moved, &seeds);
+            assert!(cluster.run_until(3 * SECOND, Cluster::converged), "seed {seed}: moved {moved}");
+            let epoch = cluster.processes[5].machine.own().epoch;
+            for at in [0, 1, 7] {
+                let told = cluster.processes[at].events.iter().any(|(_, event)| {
+                    matches!(event, Event::Restarted(record) | Event::Up(record)
+                        if &*record.id == "n5" && record.epoch == epoch)
+                });
+                assert!(told, "seed {seed}: n{at} was not told of the new life");
+            }
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
+#[test]
+fn of_two_processes_with_one_id_the_older_one_is_told() {
+    for seed in 0..seeds() {
+        let mut cluster = formed(4, seed);
+        let addr = cluster.addr(0);
+        let newer = cluster.start("n2", &[addr]);
+        let told = cluster.run_until(10 * SECOND, |cluster| {
+            cluster.processes[2].events.iter().any(|(_, event)| matches!(event, Event::Superseded(_)))
+        });
+        assert!(told, "seed {seed}");
+        let newer_told = cluster.processes[newer].events.iter().any(|(_, event)| matches!(event, Event::Superseded(_)));
+        assert!(!newer_told, "seed {seed}");
+    }
+}
+
+#[test]
+fn metadata_reaches_all() {
+    for seed in 0..seeds() {
+        let mut cluster = formed(20, seed);
+        let now_us = cluster.now_us();
+        assert!(cluster.processes[4].machine.set_meta(b"roles=web"[..].into(), now_us));
+        assert!(!cluster.processes[4].machine.set_meta(vec![0; 513].into(), now_us), "too long");
+        let spread = cluster.run_until(3 * SECOND, |cluster| {
+            (0..20).filter(|&at| at != 4).all(|at| {
+                let member = cluster.processes[at].machine.table().get("n4");
+                member.is_some_and(|member| &*member.record.meta == b"roles=web")
+            })
+        });
+        assert!(spread, "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn sealed_clusters_work_and_strangers_stay_out() {
+    for seed in 0..seeds().min(5) {
+        let mut cluster = Cluster::new(MembershipConfig::lan(), seed);
+        cluster.set_key(b"a secret of this cluster alone..");
+        cluster.start_all(5);
+        assert!(cluster.run_until(5 * SECOND, Cluster::converged), "seed {seed}");
+        cluster.set_key(b"another secret");
+        let addr = cluster.addr(0);
+        let stranger = cluster.start("stranger", &[addr]);
+        cluster.run(30 * SECOND);
+        assert!(cluster.processes[stranger].machine.table().is_empty(), "seed {seed}");
+        assert!(cluster.processes[0].machine.rejected() > 0, "seed {seed}");
+        assert!((0..5).all(|at| cluster.processes[at].machine.table().len() == 4), "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+/// Everything at once, and then peace: the cluster must become one again.
+#[test]
+fn chaos_ends_in_one_view() {
+    for seed in 0..seeds() {
+        let count = [5, 20, 100][(seed % 3) as usize];
+        let mut cluster = formed(count, seed);
+        let home = cluster.addr(0);
+        cluster.weather = Weather { loss: 0.1, duplication: 0.1, latency_max_us: 50 * MS, ..Weather::default() };
+        for _ in 0..30 {
+            let at = 1 + cluster.random().below(count - 1);
+            let runs = cluster.running().any(|running| running == at);
+            match cluster.random().below(6) {
+                0 if runs => cluster.crash(at),
+                1 if !runs => {
+                    let moved = cluster.random().chance(0.5);
+                    cluster.restart(at, moved, &[home]);
+                }
+                2 if runs => cluster.stall(at, 4 * SECOND),
+                3 => cluster.partition(at),
+                4 => cluster.heal(),
+                _ => {}
+            }
+            let pause_us = cluster.random().below(3_000) as u64 * MS;
+            cluster.run(pause_us);
+        }
+        cluster.heal();
+        cluster.weather = Weather::default();
+        cluster.run(10 * SECOND);
+        let peace = cluster.run_until(60 * SECOND, Cluster::converged);
+        assert!(peace, "seed {seed}: {count} nodes do not agree");
+        no_faults(&cluster, seed);
+    }
+}

@@ -1,0 +1,163 @@
+//! Membership's bytes: what is written can be read, what is not ours changes nothing, nothing is accepted twice.
+
+use libeam_core::membership::config::MembershipConfig;
+use libeam_core::membership::envelope::{Envelope, Key, Keyring, Reject};
+use libeam_core::membership::member::{NodeId, Record, Status};
+use libeam_core::membership::message::{Encode, Message, Messages};
+use libeam_core::membership::{Identity, Membership, Output};
+use proptest::prelude::*;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+fn id() -> impl Strategy<Value = NodeId> {
+    "[a-z0-9-]{1,40}".prop_map(|text| NodeId::from(text.as_str()))
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop_oneof![Just(Status::Alive), Just(Status::Suspect), Just(Status::Dead), Just(Status::Left)]
+}
+
+fn addr() -> impl Strategy<Value = SocketAddr> {
+    (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let record = (id(), any::<u64>(), any::<u32>(), status(), addr(), prop::collection::vec(any::<u8>(), 0..=512))
+        .prop_map(|(id, epoch, incarnation, status, addr, meta)| {
+            Message::State(Record { id, epoch, incarnation, status, addr, meta: Arc::from(meta) })
+        });
+    let verdict = (id(), any::<u64>(), any::<u32>(), status(), id())
+        .prop_map(|(id, epoch, incarnation, status, from)| Message::Verdict { id, epoch, incarnation, status, from });
+    prop_oneof![
+        (any::<u32>(), id(), any::<u64>()).prop_map(|(seq, target, view)| Message::Ping { seq, target, view }),
+        (any::<u32>(), any::<u64>()).prop_map(|(seq, view)| Message::Ack { seq, view }),
+        (any::<u32>(), id()).prop_map(|(seq, target)| Message::PingReq { seq, target }),
+        any::<u32>().prop_map(|seq| Message::Nack { seq }),
+        record,
+        verdict,
+        Just(Message::Sync),
+    ]
+}
+
+fn node(name: &str, port: u16, keys: Keyring) -> Membership {
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    let identity = Identity { id: NodeId::from(name), epoch: 7, addr, meta: Arc::from(&b""[..]) };
+    Membership::new(MembershipConfig::lan(), identity, keys, 0, 1)
+}
+
+fn request_of(node: &mut Membership) -> Vec<u8> {
+    match node.poll_output() {
+        Some(Output::Request { bytes, .. }) => bytes,
+        other => panic!("expected a request, got {other:?}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_can_be_read(messages in prop::collection::vec(message(), 0..20)) {
+        let mut bytes = Vec::new();
+        messages.iter().for_each(|message| message.encode(&mut bytes));
+        let mut reader = Messages::new(&bytes);
+        let read: Vec<Message> = reader.by_ref().collect();
+        prop_assert_eq!(read, messages);
+        prop_assert!(!reader.is_broken());
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let read: Vec<Message> = Messages::new(&bytes).collect();
+        prop_assert!(read.len() <= bytes.len());
+    }
+
+    #[test]
+    fn strangers_change_nothing(bytes in prop::collection::vec(any::<u8>(), 0..600), open in any::<bool>()) {
+        let keys = if open { Keyring::open() } else { Keyring::of(Key::new(1, b"secret")) };
+        let mut node = node("a", 1, keys);
+        let from = SocketAddr::from(([127, 0, 0, 1], 9));
+        prop_assert!(node.handle_datagram(0, from, &bytes).is_err());
+        prop_assert!(node.handle_request(0, from, &bytes).is_err());
+        node.handle_response(0, 1, Ok(&bytes));
+        prop_assert!(node.table().is_empty());
+        prop_assert!(node.poll_output().is_none());
+        prop_assert!(node.poll_event().is_none());
+    }
+
+    #[test]
+    fn one_wrong_bit_is_noticed(at in any::<prop::sample::Index>(), bit in 0..8u32) {
+        let key = Key::new(1, b"secret");
+        let (mut a, mut b) = (node("a", 1, Keyring::of(key.clone())), node("b", 2, Keyring::of(key)));
+        a.join(&[SocketAddr::from(([127, 0, 0, 1], 2))], 0);
+        let mut bytes = request_of(&mut a);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(b.handle_request(0, a.own().addr, &bytes).is_err());
+        prop_assert!(b.table().is_empty());
+    }
+
+    #[test]
+    fn each_number_is_admitted_once(order in prop::collection::vec(0..200u64, 1..400)) {
+        let mut sealing = Envelope::new(Keyring::open(), 10);
+        let packets: Vec<Vec<u8>> = (0..200).map(|_| sealing.seal(("a", 1), 2, |_| {})).collect();
+        let mut opening = Envelope::new(Keyring::open(), 10);
+        let mut seen = std::collections::HashSet::new();
+        let mut highest = 0;
+        for number in order {
+            let opened = opening.open(&packets[number as usize]).expect("well-formed");
+            highest = highest.max(number);
+            let late = highest - number >= 128;
+            let admitted = opening.admit(&opened).is_ok();
+            prop_assert!(!admitted || !seen.contains(&number), "{} twice", number);
+            prop_assert!(admitted || late || seen.contains(&number), "{} refused", number);
+            if admitted {
+                seen.insert(number);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recording_is_useless() {
+    let key = Key::new(1, b"secret");
+    let (mut a, mut b) = (node("a", 1, Keyring::of(key.clone())), node("b", 2, Keyring::of(key.clone())));
+    a.join(&[b.own().addr], 0);
+    let join = request_of(&mut a);
+    assert!(b.handle_request(0, a.own().addr, &join).is_ok());
+    assert_eq!(b.handle_request(0, a.own().addr, &join), Err(Reject::Replayed));
+    let mut sealing = Envelope::new(Keyring::of(key.clone()), 10);
+    sealing.seal(("a", 7), 7, |_| {});
+    let for_this_life = sealing.seal(("a", 7), 7, |_| {});
+    assert_eq!(b.handle_datagram(1, a.own().addr, &for_this_life), Ok(()));
+    assert_eq!(b.handle_datagram(1, a.own().addr, &for_this_life), Err(Reject::Replayed));
+    let addr = b.own().addr;
+    let identity = Identity { id: NodeId::from("b"), epoch: 8, addr, meta: Arc::from(&b""[..]) };
+    let mut next_life = Membership::new(MembershipConfig::lan(), identity, Keyring::of(key), 0, 1);
+    assert_eq!(next_life.handle_datagram(1, a.own().addr, &for_this_life), Err(Reject::OtherLife));
+}
+
+#[test]
+fn keys_change_without_losing_a_packet() {
+    let (old, new) = (Key::new(1, b"old"), Key::new(2, b"new"));
+    let mut rings = [Keyring::of(old.clone()), Keyring::of(old.clone()), Keyring::of(old)];
+    let talk = |rings: &[Keyring; 3]| {
+        for from in rings {
+            for to in rings {
+                let packet = Envelope::new(from.clone(), 10).seal(("a", 1), 2, |_| {});
+                assert!(Envelope::new(to.clone(), 10).open(&packet).is_ok(), "{from:?} to {to:?}");
+            }
+        }
+    };
+    for at in 0..3 {
+        rings[at].install(new.clone());
+        talk(&rings);
+    }
+    for at in 0..3 {
+        assert!(rings[at].activate(2));
+        talk(&rings);
+    }
+    for at in 0..3 {
+        assert!(!rings[at].remove(2), "the key in use stays");
+        assert!(rings[at].remove(1));
+        talk(&rings);
+    }
+    assert_eq!(rings[0].ids().collect::<Vec<_>>(), [2]);
+}
