@@ -12,39 +12,113 @@ export type TerminationReason =
   | { type: "killed" }
   | { type: "exit"; reason: any };
 
+/** The id of an actor that is given as its id or as a ref. */
+function idOf(party: ActorId | ActorRef): ActorId {
+  return typeof party.id === "string" ? (party as ActorId) : (party as ActorRef).id;
+}
+
+/** A name made from a key, if nobody gave one. */
+function nameOf(kind: string, given: string | undefined, key: number): string {
+  return given ?? `${kind}-${keyIndex(key)}-${keyGeneration(key)}`;
+}
+
+// Perf: ids are made when somebody asks for them; most refs of these kinds are only handed back ("ConsumerSupervisor").
+
 /** Names a watch. */
 export class WatchRef {
+  readonly #id: string | undefined;
+  readonly #watcher: ActorId | ActorRef;
+  readonly #watched: ActorId | ActorRef;
+
   constructor(
-    readonly id: string,
-    readonly watcherId: ActorId,
-    readonly watchedId: ActorId,
+    id: string | undefined,
+    watcher: ActorId | ActorRef,
+    watched: ActorId | ActorRef,
     /** @internal Key of the monitor in the core. */
     readonly _key: number = -1,
-  ) {}
+  ) {
+    this.#id = id;
+    this.#watcher = watcher;
+    this.#watched = watched;
+  }
+
+  /** Unique among the watches of a system. */
+  get id(): string {
+    return nameOf("watch", this.#id, this._key);
+  }
+
+  /** Who is told. */
+  get watcherId(): ActorId {
+    return idOf(this.#watcher);
+  }
+
+  /** Whose end it is about. */
+  get watchedId(): ActorId {
+    return idOf(this.#watched);
+  }
 }
 
 /** Names a link. */
 export class LinkRef {
+  readonly #id: string | undefined;
+  readonly #actor1: ActorId | ActorRef;
+  readonly #actor2: ActorId | ActorRef;
+
   constructor(
-    readonly id: string,
-    readonly actor1Id: ActorId,
-    readonly actor2Id: ActorId,
+    id: string | undefined,
+    actor1: ActorId | ActorRef,
+    actor2: ActorId | ActorRef,
     /** @internal Key of the link in the core. */
     readonly _key: number = -1,
     /** The actor at the other end, as seen by the one that made the link. */
     readonly actorRef?: ActorRef,
-  ) {}
+  ) {
+    this.#id = id;
+    this.#actor1 = actor1;
+    this.#actor2 = actor2;
+  }
+
+  /** Unique among the links of a system. */
+  get id(): string {
+    return nameOf("link", this.#id, this._key);
+  }
+
+  /** Who made the link. */
+  get actor1Id(): ActorId {
+    return idOf(this.#actor1);
+  }
+
+  /** The other one. */
+  get actor2Id(): ActorId {
+    return idOf(this.#actor2);
+  }
 }
 
 /** Names a timer. */
 export class TimerRef {
+  readonly #id: string | undefined;
+  readonly #actor: ActorId | ActorRef;
+
   constructor(
-    readonly id: string,
-    readonly actorId: ActorId,
+    id: string | undefined,
+    actor: ActorId | ActorRef,
     readonly isInterval: boolean,
     /** @internal Key of the timer in the core. */
     readonly _key: number = -1,
-  ) {}
+  ) {
+    this.#id = id;
+    this.#actor = actor;
+  }
+
+  /** Unique among the timers of a system. */
+  get id(): string {
+    return nameOf("timer", this.#id, this._key);
+  }
+
+  /** Whose timer it is. */
+  get actorId(): ActorId {
+    return idOf(this.#actor);
+  }
 }
 
 /** A watched actor has ended. Sent once per watch. */

@@ -68,9 +68,9 @@ export function watch(watcher: ActorCell, target: ActorRef): WatchRef {
   kernel.args[0] = watcher.index;
   kernel.args[1] = sameKernel ? watched.index : NIL;
   if (!watcher.dead) kernel.control(OP_MONITOR);
-  const [index, generation] = watcher.dead ? [NIL, 0] : kernel.results;
-  const key = relationKey(index, generation);
-  const watchRef = new WatchRef(`watch-${index}-${generation}`, watcher.ref.id, target.id, key);
+  const index = watcher.dead ? NIL : kernel.results[0];
+  const key = relationKey(index, watcher.dead ? 0 : kernel.results[1]);
+  const watchRef = new WatchRef(undefined, watcher.ref, target, key);
   if (index !== NIL) watcher.more().watches.set(key, { watchRef, actorRef: target });
   return watchRef;
 }
@@ -99,7 +99,7 @@ export function link(cell: ActorCell, other: ActorRef): LinkRef {
   const [status, index, generation] = kernel.results;
   if (status !== STATUS_OK) throw new ActorNotFoundError(other.id.id, other.id.systemId);
   const key = relationKey(index, generation);
-  const linkRef = new LinkRef(`link-${index}-${generation}`, cell.ref.id, other.id, key, other);
+  const linkRef = new LinkRef(undefined, cell.ref, other, key, other);
   cell.more().links.set(key, { linkRef, actorRef: other });
   target.more().links.set(key, { linkRef, actorRef: cell.ref });
   return linkRef;
@@ -156,9 +156,11 @@ interface SignalRecord {
 
 function readSignal(kernel: Kernel, at: number): SignalRecord {
   const { page, slots } = kernel;
-  const [index, generation, kind, token] = page.subarray(at + 2, at + 6);
+  const index = page[at + 2];
+  const token = page[at + 5];
   const value = token === NIL ? undefined : slots.value(token);
-  return { key: index === NIL ? -1 : relationKey(index, generation), reason: reasonOf(kind, value), value };
+  const key = index === NIL ? -1 : relationKey(index, page[at + 3]);
+  return { key, reason: reasonOf(page[at + 4], value), value };
 }
 
 /** Delivers DOWN, unless the watch was given up meanwhile. */

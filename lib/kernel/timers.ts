@@ -26,7 +26,7 @@ import { assertNonNegativeMs } from "./validate.js";
 export function startTimer(cell: ActorCell, message: unknown, delayMs: number, isInterval: boolean): TimerRef {
   assertNonNegativeMs(isInterval ? "intervalMs" : "delayMs", delayMs);
   const { kernel } = cell;
-  if (cell.dead) return new TimerRef("timer-none", cell.ref.id, isInterval);
+  if (cell.dead) return new TimerRef("timer-none", cell.ref, isInterval);
   const payload = typeof message === "string" && cell.casts !== null ? { method: message, args: [] } : message;
   const slot = kernel.slots.alloc(payload);
   kernel.args[0] = cell.index;
@@ -38,10 +38,10 @@ export function startTimer(cell: ActorCell, message: unknown, delayMs: number, i
   if (status !== STATUS_OK) {
     kernel.slots.free(slot);
     if (status === STATUS_LIMIT) throw new TimerLimitError(cell.ref.id.id, kernel.options.timersPerActorMax);
-    return new TimerRef("timer-none", cell.ref.id, isInterval);
+    return new TimerRef("timer-none", cell.ref, isInterval);
   }
   const key = relationKey(index, generation);
-  const timerRef = new TimerRef(`timer-${index}-${generation}`, cell.ref.id, isInterval, key);
+  const timerRef = new TimerRef(undefined, cell.ref, isInterval, key);
   cell.more().timers.set(key, timerRef);
   return timerRef;
 }

@@ -8,7 +8,7 @@
  */
 
 import { InvalidArgumentError } from "../../errors.js";
-import type { DownMessage, InfoMessage } from "../../kernel/info.js";
+import type { DownMessage, InfoMessage, WatchRef } from "../../kernel/info.js";
 import { createLogger } from "../../kernel/logger.js";
 import { type ChildSupervisionOptions, DEFAULT_MAX_RESTARTS, DEFAULT_RESTART_PERIOD_MS } from "../../kernel/options.js";
 import { assertChildSupervisionOptions, assertPlainOptions } from "../../kernel/validate.js";
@@ -49,8 +49,8 @@ interface SupervisorPlan extends StagePlan {
 }
 
 class ConsumerSupervisorActor extends StageActor<SupervisorPlan> {
-  /** Subscription of each worker, by the id of the watch on it. */
-  private readonly workers = new Map<string, Incoming>();
+  /** Subscription of each worker, by the watch on it. */
+  private readonly workers = new Map<WatchRef, Incoming>();
 
   override childSupervision(): ChildSupervisionOptions {
     return this.plan.supervision;
@@ -61,9 +61,9 @@ class ConsumerSupervisorActor extends StageActor<SupervisorPlan> {
   }
 
   override handleInfo(message: InfoMessage): void | Promise<void> {
-    const incoming = message.type === "down" ? this.workers.get(message.watchRef.id) : undefined;
+    const incoming = message.type === "down" ? this.workers.get(message.watchRef) : undefined;
     if (incoming === undefined) return super.handleInfo(message);
-    this.workers.delete((message as DownMessage).watchRef.id);
+    this.workers.delete((message as DownMessage).watchRef);
     incoming.active--;
     this.replenish(incoming);
   }
@@ -85,7 +85,7 @@ class ConsumerSupervisorActor extends StageActor<SupervisorPlan> {
     this.received++;
     try {
       const worker = this.spawn(actorClass as ActorClass, { ...spawnOptions, args: [...args, event] });
-      this.workers.set(this.watch(worker).id, incoming);
+      this.workers.set(this.watch(worker), incoming);
       incoming.active++;
     } catch (error) {
       log.error("A worker could not be started; its event is lost", error as Error, { actorId: this.self.id.id });

@@ -108,7 +108,7 @@ export class Inlet {
   /** A watched producer is gone: its subscriptions end behind what has arrived. */
   down(watchRef: WatchRef, reason: SubscriptionEnd): void {
     for (const { ref, watchRef: own } of this.subscriptions.values()) {
-      if (own?.id === watchRef.id) this.push({ kind: "ended", tag: ref.tag, reason });
+      if (own === watchRef) this.push({ kind: "ended", tag: ref.tag, reason });
     }
   }
 

@@ -188,7 +188,7 @@ export class Outlet implements DispatcherHost {
   /** A watched consumer is gone. */
   down(watchRef: WatchRef, reason: SubscriptionEnd): void {
     for (const [tag, outgoing] of this.consumers) {
-      if (outgoing.watchRef.id === watchRef.id) this.cancel(tag, reason);
+      if (outgoing.watchRef === watchRef) this.cancel(tag, reason);
     }
   }
 
