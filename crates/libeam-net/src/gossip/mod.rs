@@ -1,0 +1,404 @@
+//! The driver of a node's membership: a thread with a UDP socket, a TCP listener and the clock.
+//!
+//! It decides nothing. [`libeam_core::membership`] says what to send and when it wants to be called;
+//! what it says about members is put where the owner fetches it, and the owner is told by a callback
+//! that there is something. The thread is the driver's own, so a busy event loop or a busy isolate
+//! never looks like a dead node.
+//!
+//! Sockets. Datagrams and streams arrive at one port number. A stream carries one request and one
+//! response, each a 32-bit little-endian length and that many bytes. After a pause the UDP socket is
+//! read until it is empty before timers run, as the machine asks.
+//!
+//! Limits. [`FRAME_BYTES_MAX`] bytes per request or response, [`STREAMS_MAX`] streams served at once
+//! (further ones are closed at once), [`STREAM_TIMEOUT`] for all of a stream, [`EVENTS_MAX`] events that
+//! nobody has fetched; past that the oldest are dropped and the owner is told to look at the table.
+//!
+//! Failure. Errors of single packets and streams are answers ("refused", "unreachable"), never errors
+//! of the driver. If the UDP socket itself fails, the driver logs it and goes on trying.
+
+mod streams;
+
+use crate::MonotonicClock;
+use libeam_core::membership::config::MembershipConfig;
+use libeam_core::membership::envelope::{Key, Keyring};
+use libeam_core::membership::member::{Event, NodeId, Record};
+use libeam_core::membership::{Hint, Identity, Membership, Output};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use streams::{Answer, Request, Streams};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// Bytes of a request or a response at most.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// Streams served at once.
+pub const STREAMS_MAX: usize = 64;
+/// Time for all of a stream.
+pub const STREAM_TIMEOUT: Duration = Duration::from_secs(1);
+/// Events that wait for the owner at most.
+pub const EVENTS_MAX: usize = 65_536;
+/// Times that a port is chosen anew because the other protocol has it.
+const PORT_ATTEMPTS: usize = 16;
+/// Time between two looks at what the names of seeds mean.
+const RESOLVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Bytes of a datagram that are read; longer ones are none of ours.
+const DATAGRAM_BYTES: usize = 2_048;
+
+/// What a driver is started with.
+#[derive(Debug)]
+pub struct GossipOptions {
+    /// How fast and how patient the node is.
+    pub config: MembershipConfig,
+    /// Names the node.
+    pub id: NodeId,
+    /// Names this life; see [`Identity::epoch`].
+    pub epoch: u64,
+    /// What the node says about itself.
+    pub meta: Arc<[u8]>,
+    /// Where to listen; port 0 is any free one.
+    pub bind: SocketAddr,
+    /// Where others reach this node; the address it listens at unless given.
+    pub advertise: Option<IpAddr>,
+    /// `host:port`, or `dns:name:port` for all addresses of a name.
+    pub seeds: Vec<String>,
+    /// The cluster's keys.
+    pub keys: Keyring,
+    /// Of the machine's dice.
+    pub seed: u64,
+}
+
+/// Something for the driver to do.
+#[derive(Debug)]
+enum Command {
+    Leave,
+    Meta(Arc<[u8]>),
+    Hint(NodeId, Hint),
+    Install(Key),
+    Activate(u8),
+    Remove(u8),
+    Stop,
+}
+
+/// What the driver and its owner share.
+#[derive(Debug, Default)]
+struct Shared {
+    events: VecDeque<Event>,
+    /// Events were dropped: only the table is right.
+    lost: bool,
+    members: Vec<Record>,
+    own: Option<Record>,
+    view: u64,
+    health: u32,
+    rejected: u64,
+    gone: bool,
+}
+
+/// What a driver knows now.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// This node.
+    pub own: Record,
+    /// The others, dead ones included.
+    pub members: Vec<Record>,
+    /// Equal views have equal hashes.
+    pub view: u64,
+    /// How much the node doubts itself; 0 is not at all.
+    pub health: u32,
+    /// Packets that were not let in.
+    pub rejected: u64,
+}
+
+/// News for the owner.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What has happened, in order.
+    pub events: Vec<Event>,
+    /// Some of it was dropped.
+    pub lost: bool,
+    /// The node has said goodbye for long enough.
+    pub gone: bool,
+}
+
+/// A node's membership with its sockets and its thread. Dropping it ends all three, without a goodbye.
+#[derive(Debug)]
+pub struct Gossip {
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Mutex<Shared>>,
+    addr: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Gossip {
+    /// Binds the sockets and starts the thread. `on_news` is called on it when there is something to fetch; it must
+    /// not block.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or the thread not be started.
+    pub fn start(options: GossipOptions, on_news: impl Fn() + Send + 'static) -> io::Result<Self> {
+        let (udp, tcp) = bind(options.bind)?;
+        let local = udp.local_addr()?;
+        let ip = options.advertise.unwrap_or_else(|| advertised(local.ip()));
+        let addr = SocketAddr::new(ip, local.port());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (commands, received) = mpsc::unbounded_channel();
+        let for_thread = Arc::clone(&shared);
+        let name = format!("libeam-gossip-{}", local.port());
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            runtime.block_on(async {
+                // Sockets become the runtime's inside of it.
+                let sockets = UdpSocket::from_std(udp).and_then(|udp| Ok((udp, TcpListener::from_std(tcp)?)));
+                match sockets {
+                    Ok((udp, tcp)) => Driver::new(options, addr, for_thread, on_news).run(udp, tcp, received).await,
+                    Err(error) => tracing::error!(%error, "the sockets of the gossip driver cannot be used"),
+                }
+            });
+        })?;
+        Ok(Self { commands, shared, addr, thread: Some(thread) })
+    }
+
+    /// Where others reach this node.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Fetches the news.
+    #[must_use]
+    pub fn take_news(&self) -> News {
+        let mut shared = self.shared.lock();
+        News { events: shared.events.drain(..).collect(), lost: std::mem::take(&mut shared.lost), gone: shared.gone }
+    }
+
+    /// What is known now; `None` until the thread has begun.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let shared = self.shared.lock();
+        let own = shared.own.clone()?;
+        let Shared { view, health, rejected, .. } = *shared;
+        Some(Snapshot { own, members: shared.members.clone(), view, health, rejected })
+    }
+
+    /// Says goodbye; [`News::gone`] tells when that is done.
+    pub fn leave(&self) {
+        self.send(Command::Leave);
+    }
+
+    /// Changes what this node says about itself; what is too long is ignored.
+    pub fn set_meta(&self, meta: Arc<[u8]>) {
+        self.send(Command::Meta(meta));
+    }
+
+    /// Another part of the runtime knows something about a member.
+    pub fn hint(&self, id: NodeId, hint: Hint) {
+        self.send(Command::Hint(id, hint));
+    }
+
+    /// Accepts a further key.
+    pub fn install_key(&self, key: Key) {
+        self.send(Command::Install(key));
+    }
+
+    /// Seals with a key that is installed.
+    pub fn activate_key(&self, id: u8) {
+        self.send(Command::Activate(id));
+    }
+
+    /// Accepts a key no longer, unless it is the one that seals.
+    pub fn remove_key(&self, id: u8) {
+        self.send(Command::Remove(id));
+    }
+
+    fn send(&self, command: Command) {
+        // The thread has ended only if the sockets could not be used; there is nobody to tell then.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Drop for Gossip {
+    fn drop(&mut self) {
+        self.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Both sockets on one port number.
+fn bind(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, std::net::TcpListener)> {
+    let mut attempt = 0;
+    loop {
+        let tcp = std::net::TcpListener::bind(addr)?;
+        match std::net::UdpSocket::bind(SocketAddr::new(addr.ip(), tcp.local_addr()?.port())) {
+            Ok(udp) => {
+                udp.set_nonblocking(true)?;
+                tcp.set_nonblocking(true)?;
+                return Ok((udp, tcp));
+            }
+            Err(error) if addr.port() != 0 || attempt == PORT_ATTEMPTS => return Err(error),
+            Err(_) => attempt += 1,
+        }
+    }
+}
+
+/// A node that listens everywhere is reached here by others on this machine.
+fn advertised(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        other => other,
+    }
+}
+
+struct Driver<F> {
+    machine: Membership,
+    clock: MonotonicClock,
+    shared: Arc<Mutex<Shared>>,
+    on_news: F,
+    seeds: Vec<String>,
+}
+
+impl<F: Fn()> Driver<F> {
+    fn new(options: GossipOptions, addr: SocketAddr, shared: Arc<Mutex<Shared>>, on_news: F) -> Self {
+        let GossipOptions { config, id, epoch, meta, keys, seed, seeds, .. } = options;
+        let clock = MonotonicClock;
+        let identity = Identity { id, epoch, addr, meta };
+        let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
+        Self { machine, clock, shared, on_news, seeds }
+    }
+
+    async fn run(mut self, udp: UdpSocket, tcp: TcpListener, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let (mut streams, mut requests, mut answers) = Streams::new();
+        let (found, mut resolved) = mpsc::channel(1);
+        if !self.seeds.is_empty() {
+            tokio::spawn(resolve(self.seeds.clone(), found));
+        }
+        let mut buffer = vec![0; DATAGRAM_BYTES];
+        loop {
+            self.flush(&udp, &mut streams).await;
+            let due = self.machine.poll_timeout().and_then(|due_us| self.clock.instant(due_us));
+            let due = due.map_or_else(|| Instant::now() + RESOLVE_INTERVAL, Instant::from_std);
+            tokio::select! {
+                biased;
+                ready = udp.readable() => match ready {
+                    Ok(()) => self.read_all(&udp, &mut buffer),
+                    Err(error) => tracing::warn!(%error, "the gossip socket cannot be read"),
+                },
+                Some(request) = requests.recv() => self.serve(request),
+                Some(answer) = answers.recv() => self.answered(&answer),
+                accepted = tcp.accept() => if let Ok((stream, from)) = accepted { streams.serve(stream, from) },
+                Some(command) = commands.recv() => if !self.obey(command) { return },
+                Some(seeds) = resolved.recv() => self.machine.join(&seeds, self.clock.now_us()),
+                () = sleep_until(due) => {
+                    self.read_all(&udp, &mut buffer);
+                    self.machine.handle_timeout(self.clock.now_us());
+                }
+            }
+        }
+    }
+
+    /// Reads datagrams until there are none.
+    fn read_all(&mut self, udp: &UdpSocket, buffer: &mut [u8]) {
+        while let Ok((length, from)) = udp.try_recv_from(buffer) {
+            // What is not let in is counted by the machine.
+            let _ = self.machine.handle_datagram(self.clock.now_us(), from, &buffer[..length]);
+        }
+    }
+
+    fn serve(&mut self, request: Request) {
+        let response = self.machine.handle_request(self.clock.now_us(), request.from, &request.bytes);
+        // The stream may have ended meanwhile.
+        let _ = request.respond.send(response.ok());
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        let response = answer.response.as_deref().map_err(|&error| error);
+        self.machine.handle_response(self.clock.now_us(), answer.token, response);
+    }
+
+    /// False ends the driver.
+    fn obey(&mut self, command: Command) -> bool {
+        let now_us = self.clock.now_us();
+        match command {
+            Command::Leave => self.machine.leave(now_us),
+            Command::Meta(meta) => {
+                if !self.machine.set_meta(meta, now_us) {
+                    tracing::warn!("metadata of a node is too long; it stays as it was");
+                }
+            }
+            Command::Hint(id, hint) => self.machine.hint(&id, hint, now_us),
+            Command::Install(key) => self.machine.keys_mut().install(key),
+            Command::Activate(id) => drop(self.machine.keys_mut().activate(id)),
+            Command::Remove(id) => drop(self.machine.keys_mut().remove(id)),
+            Command::Stop => return false,
+        }
+        true
+    }
+
+    /// Does what the machine wants done, and passes on what it says.
+    async fn flush(&mut self, udp: &UdpSocket, streams: &mut Streams) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Datagram { to, bytes } => {
+                    // A datagram may be lost on the way, and so it may be lost here.
+                    let _ = udp.send_to(&bytes, to).await;
+                }
+                Output::Request { token, to, bytes } => streams.request(token, to, bytes),
+            }
+        }
+        let mut shared = self.shared.lock();
+        let mut news = false;
+        while let Some(event) = self.machine.poll_event() {
+            news = true;
+            if shared.events.len() == EVENTS_MAX {
+                shared.events.pop_front();
+                shared.lost = true;
+            }
+            shared.events.push_back(event);
+        }
+        let view = self.machine.view();
+        if news || shared.own.is_none() || shared.view != view {
+            shared.members = self.machine.table().iter().map(|member| member.record.clone()).collect();
+        }
+        news |= self.machine.is_gone() && !shared.gone;
+        shared.own = Some(self.machine.own().clone());
+        shared.view = view;
+        shared.health = self.machine.health();
+        shared.rejected = self.machine.rejected();
+        shared.gone = self.machine.is_gone();
+        drop(shared);
+        if news {
+            (self.on_news)();
+        }
+    }
+}
+
+/// Finds out what the names of seeds mean, again and again.
+async fn resolve(seeds: Vec<String>, found: mpsc::Sender<Vec<SocketAddr>>) {
+    let mut last = Vec::new();
+    loop {
+        let mut addrs = Vec::new();
+        for seed in &seeds {
+            let name = seed.strip_prefix("dns:").unwrap_or(seed);
+            match tokio::net::lookup_host(name).await {
+                Ok(resolved) => addrs.extend(resolved),
+                Err(error) => tracing::warn!(%seed, %error, "a seed cannot be resolved; it is tried again"),
+            }
+        }
+        addrs.sort_unstable();
+        addrs.dedup();
+        if addrs != last && !addrs.is_empty() {
+            last.clone_from(&addrs);
+            if found.send(addrs).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(RESOLVE_INTERVAL).await;
+    }
+}
