@@ -31,7 +31,9 @@ afterAll(() => {
 
 /** What an example is given on its command line. */
 function argumentsOf(example: string): string[] {
-  return example === "word_count.ts" ? [join(input, "first.txt"), join(input, "second.txt")] : [];
+  if (example === "word_count.ts") return [join(input, "first.txt"), join(input, "second.txt")];
+  if (example === "log_pipeline.ts") return [join(repository, "node_modules", "@types", "node", "fs.d.ts")];
+  return [];
 }
 
 describe.runIf(examples.length > 0)("examples", () => {

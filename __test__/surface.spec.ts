@@ -32,6 +32,7 @@ it("exports exactly these names", () => {
       "InMemoryTransport",
       "InvalidArgumentError",
       "InvalidOptionError",
+      "IterableConsumer",
       "LibeamError",
       "LinkRef",
       "LocalCluster",
@@ -46,6 +47,7 @@ it("exports exactly these names", () => {
       "NoRoleMatchError",
       "NodeDownError",
       "PeerNotFoundError",
+      "Pipeline",
       "PlacementEngine",
       "ProcessGroupManager",
       "Producer",
@@ -77,6 +79,7 @@ it("exports exactly these names", () => {
       "isInitContinue",
       "isMigratable",
       "loggerConfig",
+      "pipeline",
       "telemetry",
     ]
   `);

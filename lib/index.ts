@@ -146,6 +146,7 @@ export {
 export type { Dispatcher, DispatchTarget } from "./stdlib/gen_stage/dispatcher.js";
 export type { PartitionHashFunction } from "./stdlib/gen_stage/dispatchers/partition.js";
 export { SubscriptionRef } from "./stdlib/gen_stage/inlet.js";
+export { IterableConsumer, type ReadingOptions } from "./stdlib/gen_stage/iterable_consumer.js";
 export type {
   CancelMode,
   DemandMode,
@@ -155,10 +156,21 @@ export type {
   SubscriptionOptions,
 } from "./stdlib/gen_stage/options.js";
 export type { SubscriptionStats } from "./stdlib/gen_stage/outlet.js";
-export { type Produced, Producer, type ProducerCallbacks } from "./stdlib/gen_stage/producer.js";
+export type { PipelineSink } from "./stdlib/gen_stage/pipeline/sink.js";
+export type { PartitionKey } from "./stdlib/gen_stage/pipeline/steps.js";
+export {
+  Pipeline,
+  type PipelineOptions,
+  type PipelineStreamOptions,
+  pipeline,
+  type RunOptions,
+} from "./stdlib/gen_stage/pipeline.js";
+export { type FromOptions, type Produced, Producer, type ProducerCallbacks } from "./stdlib/gen_stage/producer.js";
 export { ProducerConsumer, type ProducerConsumerCallbacks } from "./stdlib/gen_stage/producer_consumer.js";
 export type { SubscriptionEnd } from "./stdlib/gen_stage/protocol.js";
+export type { ProducerSource } from "./stdlib/gen_stage/source.js";
 export type { StageStats } from "./stdlib/gen_stage/stage.js";
+export type { ReadOptions, StreamOptions } from "./stdlib/gen_stage/streams.js";
 export {
   type ComponentHealth,
   combineHealthStatus,

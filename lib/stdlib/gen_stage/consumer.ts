@@ -36,16 +36,9 @@ class ConsumerActor extends StageActor<ConsumerPlan> {
       const next = inlet.take(Number.POSITIVE_INFINITY);
       if (next === undefined) return;
       const state = this.handle(next);
-      if (isPending(state)) return this.finishLater(next, state);
+      if (isPending(state)) return this.finishLater(state, (value) => this.handled(next, value));
       this.handled(next, state);
     }
-  }
-
-  private finishLater(next: Handover, state: PromiseLike<unknown>): Promise<void> {
-    return Promise.resolve(state).then((value) => {
-      this.handled(next, value);
-      return this.work();
-    });
   }
 
   private handle({ incoming, events, ended }: Handover): unknown {

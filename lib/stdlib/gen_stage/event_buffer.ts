@@ -30,14 +30,20 @@ export class EventBuffer {
 
   /** Adds at the end; gives the number of events that found no room and are dropped. */
   push(events: readonly any[]): number {
-    const dropped = Math.max(0, this.count + events.length - this.size);
-    if (dropped === 0) this.append(events);
-    else if (this.keep === "first") this.append(events.slice(0, events.length - dropped));
-    else {
+    const surplus = Math.max(0, this.count + events.length - this.size);
+    if (surplus === 0) {
       this.append(events);
-      this.skip(dropped);
+      return 0;
     }
-    return dropped;
+    if (this.keep === "first") {
+      // Those that were put back may exceed the size by themselves.
+      const dropped = Math.min(surplus, events.length);
+      this.append(events.slice(0, events.length - dropped));
+      return dropped;
+    }
+    this.append(events);
+    this.skip(surplus);
+    return surplus;
   }
 
   /** Puts back what was taken, in front. It had its place, so nothing is dropped. */

@@ -8,6 +8,7 @@
  * Invariants, per subscription: 0 <= pending <= maxDemand; what was sent never exceeds what was asked for.
  */
 
+import { inspect } from "node:util";
 import { StageError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { WatchRef } from "../../kernel/info.js";
@@ -215,6 +216,12 @@ export class Outlet implements DispatcherHost {
     return this.mode === "accumulate" ? 0 : Math.max(0, this.dispatcher.demand() - this.buffer.length);
   }
 
+  /** Events that can be taken in while consumers lack some: what they lack, and what the buffer has room for. */
+  room(): number {
+    const need = this.need();
+    return need === 0 ? 0 : need + Math.max(0, this.buffer.size - this.buffer.length);
+  }
+
   /** Whether nothing waits here. */
   get drained(): boolean {
     return this.buffer.length === 0 && (this.dispatcher.queued?.() ?? 0) === 0;
@@ -258,7 +265,7 @@ export class Outlet implements DispatcherHost {
   /** An event could not be assigned to a partition. */
   discarded(_event: unknown, error: unknown): void {
     this.discards++;
-    const cause = error instanceof Error ? error : new StageError(`The hash of an event threw ${String(error)}`);
+    const cause = error instanceof Error ? error : new StageError(`The hash of an event threw ${inspect(error)}`);
     log.error("An event was discarded: it belongs to no partition", cause, { actorId: this.ownerId });
     if (telemetry.active) this.tell(TelemetryEvents.genStage.discard, { event_count: 1 }, { error });
   }

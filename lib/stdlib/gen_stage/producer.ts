@@ -7,11 +7,19 @@
  * owed, not the consumers, their demand and the buffer.
  */
 
+import type { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
 import type { Spawner, SpawnOptions } from "../actor_system.js";
+import { assertNotAborted, whenAborted } from "./abort.js";
+import { endOf, type StageEnd } from "./failure.js";
 import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type ProducerOptions } from "./options.js";
 import { Outlet } from "./outlet.js";
+import type { StageCast } from "./protocol.js";
+import { openSource, type ProducerSource, type Source, type SourceEnded } from "./source.js";
 import { assertProduced, isPending, Stage, StageActor, type StagePlan, spawnStage } from "./stage.js";
+import { batchesOf, type ReadOptions, type StreamOptions } from "./streams.js";
+import { TemporaryStages } from "./temporary.js";
 
 /** Events and the next state. `"done"` in third place says that no more events will come. */
 export type Produced<TState, TEvent> =
@@ -32,12 +40,18 @@ interface ProducerPlan extends StagePlan {
   readonly callbacks: ProducerCallbacks;
   readonly outlet: Outlet;
   /** No more events will be made. */
-  done: boolean;
+  end: StageEnd | undefined;
 }
 
 class ProducerActor extends StageActor<ProducerPlan> {
   /** Events that `handleDemand` was asked for and has not given. */
   private owed = 0;
+
+  override handleCast(message: StageCast | SourceEnded): void | Promise<void> {
+    if (message?.kind !== "source_ended") return super.handleCast(message);
+    this.plan.end = message.end;
+    return this.work();
+  }
 
   protected override emitted(events: readonly any[]): void {
     this.owed = Math.max(0, this.owed - events.length);
@@ -46,32 +60,45 @@ class ProducerActor extends StageActor<ProducerPlan> {
 
   /** Has made what is lacking, or ends when there is no more and all of it has been sent. */
   protected override work(): void | Promise<void> {
-    const { outlet, callbacks, done } = this.plan;
-    if (done) return this.finish();
+    const { outlet, callbacks, end } = this.plan;
+    if (end !== undefined) return this.finish(end);
     const demand = outlet.need() - this.owed;
     if (demand <= 0) return;
     this.owed += demand;
     const result = callbacks.handleDemand(demand, this.state);
-    if (isPending(result)) return result.then((value) => this.produced(value));
+    if (isPending(result)) return this.finishLater(result, (value) => this.produced(value));
     this.produced(result);
   }
 
   private produced(result: unknown): void {
     assertProduced("handleDemand", result);
-    const [events, state, end] = result;
+    const [events, state, given] = result;
+    const end = endOf(given);
     this.state = state;
     this.owed = Math.max(0, this.owed - events.length);
     this.plan.outlet.accept(events);
-    if (end !== "done") return;
-    this.plan.done = true;
-    this.finish();
+    if (end !== undefined) {
+      this.plan.end = end;
+      this.finish(end);
+    } else if (this.plan.outlet.need() > this.owed) {
+      // Some events served nobody: discarded, or waiting for the consumer of their partition. Not in a loop, because
+      // all of them may.
+      this.self.cast({ kind: "work" });
+    }
   }
 
-  private finish(): void {
+  private finish(end: StageEnd): void {
     if (!this.plan.outlet.drained) return;
+    if (end !== "done") throw end.error;
     this.plan.outlet.finish();
     this.exit(this.self);
   }
+}
+
+/** How a source is read. */
+export interface FromOptions extends ProducerOptions {
+  /** Stops the producer when it aborts. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -96,8 +123,63 @@ export class Producer<TEvent = any> extends Stage {
     ...args: any[]
   ): Producer<TEvent> {
     assertCallbacks("Producer", callbacks, ["init", "handleDemand"]);
-    const plan: ProducerPlan = { callbacks, args, outlet: new Outlet(outletTerms(options)), done: false };
+    const plan: ProducerPlan = { callbacks, args, outlet: new Outlet(outletTerms(options)), end: undefined };
     return new Producer<TEvent>(system, spawnStage(system, ProducerActor, plan, spawnOptions));
+  }
+
+  /**
+   * Starts a producer of what an iterable, an async iterable or a stream gives. It reads no more than consumers have
+   * asked for, and ends with its source. An error of the source ends it with that error, and for good.
+   *
+   * @param options `signal` stops the producer. Stopping it closes the source.
+   * @throws InvalidOptionError, InvalidArgumentError, CallAbortedError if the signal is aborted already. The source is
+   * untouched then.
+   * @example
+   * const lines = Producer.from(system, createReadStream("log.txt"));
+   */
+  static from<T>(
+    system: Spawner,
+    source: ProducerSource<T>,
+    options: FromOptions = {},
+    spawnOptions: SpawnOptions = {},
+  ): Producer<T> {
+    assertNotAborted(options.signal);
+    outletTerms(options);
+    const reader = openSource(source);
+    const { strategy, role, ...own } = spawnOptions;
+    const keeper = new TemporaryStages(system, "with its stage", { strategy, role });
+    try {
+      return Producer._read<T>(system, keeper, reader, options, own);
+    } catch (error) {
+      void keeper.end();
+      throw error;
+    }
+  }
+
+  /** @internal @param keeper sees to it that the stage is not started again. */
+  static _read<T>(
+    owner: Spawner,
+    keeper: Spawner,
+    source: Source,
+    { signal, ...options }: FromOptions,
+    spawnOptions?: SpawnOptions,
+  ): Producer<T> {
+    let forgetSignal: (() => void) | undefined;
+    const callbacks: ProducerCallbacks = {
+      init: () => undefined,
+      handleDemand: (demand) => source.pull(demand) as Produced<undefined, T>,
+      terminate: () => {
+        forgetSignal?.();
+        return source.close();
+      },
+    };
+    // What it reads was asked for, so the buffer is bounded by demand.
+    const outlet = new Outlet(outletTerms(options, Number.POSITIVE_INFINITY));
+    const plan: ProducerPlan = { callbacks, args: [], outlet, end: undefined };
+    const producer = new Producer<T>(owner, spawnStage(keeper, ProducerActor, plan, spawnOptions));
+    source.attach(producer.ref);
+    forgetSignal = whenAborted(signal, () => void producer.stop());
+    return producer;
   }
 
   /** Serves demand from now on (`"forward"`), or holds it back (`"accumulate"`). */
@@ -115,5 +197,25 @@ export class Producer<TEvent = any> extends Stage {
   /** Events that consumers have asked for and not been sent. */
   async getDemand(): Promise<number> {
     return (await this.stats()).demand;
+  }
+
+  /**
+   * The events, to be read with `for await`, in batches; each iteration subscribes anew. It ends when this stage is done
+   * or stopped, and throws if it ends abnormally. Leaving the loop cancels the subscription.
+   *
+   * @throws InvalidOptionError, InvalidArgumentError
+   */
+  batches(options?: ReadOptions): AsyncIterable<TEvent[]> {
+    return batchesOf<TEvent>(this.owner, this.ref, options).iterable(options?.signal);
+  }
+
+  /** The events as a web stream. @throws InvalidOptionError, InvalidArgumentError */
+  toReadable({ highWaterMark, ...options }: StreamOptions = {}): ReadableStream<TEvent> {
+    return batchesOf<TEvent>(this.owner, this.ref, options).readable({ highWaterMark, ...options });
+  }
+
+  /** The events as a Node stream in object mode. @throws InvalidOptionError, InvalidArgumentError */
+  toNodeStream({ highWaterMark, ...options }: StreamOptions = {}): Readable {
+    return batchesOf<TEvent>(this.owner, this.ref, options).nodeStream({ highWaterMark, ...options });
   }
 }

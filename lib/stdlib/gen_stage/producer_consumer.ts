@@ -1,18 +1,22 @@
 /**
  * ProducerConsumer: handles events of producers and passes on what it makes of them.
  *
- * Back-pressure: `handleEvents` runs only while consumers lack events, with at most as many as they lack, and each
- * producer is asked for no more than that. Without demand nothing is asked for, and what has arrived waits. So the
- * buffer holds at most what one call of `handleEvents` made beyond the demand; it is unbounded by default because the
- * events exist already (as in GenStage), and drops like any other when a `bufferSize` is given.
+ * Back-pressure: `handleEvents` runs only while consumers lack events, with at most what they lack and what the buffer
+ * has room for, and each producer is asked for no more than that. Without demand nothing is asked for, and what has
+ * arrived waits. The buffer is unbounded by default (as in GenStage): it never holds more than what one call of
+ * `handleEvents` made beyond the demand.
  */
 
+import type { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
 import type { Spawner, SpawnOptions } from "../actor_system.js";
+import { endOf, type StageEnd } from "./failure.js";
 import { type Handover, type Incoming, Inlet, type SubscriptionRef } from "./inlet.js";
 import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type ProducerOptions } from "./options.js";
 import { Outlet } from "./outlet.js";
-import type { SubscriptionEnd } from "./protocol.js";
+import type { StageCast, SubscriptionEnd } from "./protocol.js";
 import { assertProduced, isPending, StageActor, type StagePlan, SubscribingStage, spawnStage } from "./stage.js";
+import { batchesOf, type ReadOptions, type StreamOptions } from "./streams.js";
 
 /** What a producer-consumer does. */
 export interface ProducerConsumerCallbacks<TState = any, TIn = any, TOut = any> {
@@ -38,30 +42,43 @@ interface ProducerConsumerPlan extends StagePlan {
   readonly callbacks: ProducerConsumerCallbacks;
   readonly inlet: Inlet;
   readonly outlet: Outlet;
-  /** All producers are exhausted. */
-  done: boolean;
+  readonly settings: StepSettings;
+  /** All producers are exhausted, or a handler said so. */
+  end: StageEnd | undefined;
 }
 
+/** What the stages of a pipeline need beyond callbacks. */
+export interface StepSettings {
+  /** Makes events when the stage gets a {@link Flush}. */
+  readonly flush?: () => any[];
+}
+
+/** Has a stage send what it holds. */
+export interface Flush {
+  kind: "flush";
+}
+
+const PLAIN: StepSettings = {};
+
 class ProducerConsumerActor extends StageActor<ProducerConsumerPlan> {
+  override handleCast(message: StageCast | Flush): void | Promise<void> {
+    if (message?.kind !== "flush") return super.handleCast(message);
+    this.plan.outlet.accept(this.plan.settings.flush?.() ?? []);
+    return this.work();
+  }
+
   /** Hands over what has arrived as long as consumers lack events, then asks for more. */
   protected override work(): void | Promise<void> {
     const { inlet, outlet } = this.plan;
     for (;;) {
-      const next = inlet.take(outlet.need());
+      if (this.plan.end !== undefined) return this.finish(this.plan.end);
+      const next = inlet.take(outlet.room());
       if (next === undefined) break;
       const result = this.handle(next);
-      if (isPending(result)) return this.finishLater(next, result);
+      if (isPending(result)) return this.finishLater(result, (value) => this.handled(next, value));
       this.handled(next, result);
     }
     for (const incoming of inlet.subscriptions.values()) this.replenish(incoming);
-    if (this.plan.done && outlet.drained) this.finish();
-  }
-
-  private finishLater(next: Handover, result: PromiseLike<unknown>): Promise<void> {
-    return Promise.resolve(result).then((value) => {
-      this.handled(next, value);
-      return this.work();
-    });
   }
 
   private handle({ incoming, events, ended }: Handover): unknown {
@@ -75,25 +92,36 @@ class ProducerConsumerActor extends StageActor<ProducerConsumerPlan> {
 
   private handled({ incoming, events, ended }: Handover, result: unknown): void {
     assertProduced(ended === undefined ? "handleEvents" : "handleCancel", result);
-    const [made, state] = result;
+    const [made, state, end] = result;
     this.state = state;
     this.received += events.length;
     this.plan.outlet.accept(made);
-    if (ended === undefined) return;
-    if (ended.type === "done" && this.plan.inlet.subscriptions.size === 0) this.plan.done = true;
+    this.plan.end = endOf(end);
+    if (ended === undefined || this.plan.end !== undefined) return;
+    if (ended.type === "done" && this.plan.inlet.subscriptions.size === 0) this.plan.end = "done";
     else this.follow(incoming.terms, ended);
   }
 
   /** Asks a producer for what consumers lack. One that has nothing does not hold the others back. */
   protected override replenish(incoming: Incoming): void {
     if (!incoming.started || incoming.pending > incoming.terms.minDemand) return;
-    const count = Math.min(incoming.room, this.plan.outlet.need() - incoming.pending);
+    const count = Math.min(incoming.room, this.plan.outlet.room() - incoming.pending);
     if (count > 0) incoming.ask(count);
   }
 
-  private finish(): void {
-    this.plan.outlet.finish();
-    this.exit(this.self);
+  private finish(end: StageEnd): void {
+    const { outlet } = this.plan;
+    if (!outlet.drained) return;
+    if (end === "done") {
+      outlet.finish();
+      this.exit(this.self);
+    } else if (end.origin === "own") {
+      throw end.error;
+    } else {
+      const reason: SubscriptionEnd = { type: "error", error: end.error };
+      for (const { tag, stage } of outlet.stats().consumers) stage.cast({ kind: "ended", tag, reason });
+      this.exit(this.self, "kill"); // Abnormal, and not logged: the one that failed has been.
+    }
   }
 }
 
@@ -120,8 +148,20 @@ export class ProducerConsumer<TEvent = any> extends SubscribingStage {
     ...args: any[]
   ): ProducerConsumer<TOut> {
     assertCallbacks("ProducerConsumer", callbacks, ["handleEvents"]);
+    return ProducerConsumer._start(system, callbacks, options, spawnOptions, args);
+  }
+
+  /** @internal Starts a stage with more than its callbacks. */
+  static _start<TOut>(
+    system: Spawner,
+    callbacks: ProducerConsumerCallbacks<any, any, TOut>,
+    options?: ProducerOptions,
+    spawnOptions?: SpawnOptions,
+    args: readonly unknown[] = [],
+    settings = PLAIN,
+  ): ProducerConsumer<TOut> {
     const outlet = new Outlet(outletTerms(options, Number.POSITIVE_INFINITY));
-    const plan: ProducerConsumerPlan = { callbacks, args, inlet: new Inlet(), outlet, done: false };
+    const plan: ProducerConsumerPlan = { callbacks, args, inlet: new Inlet(), outlet, settings, end: undefined };
     return new ProducerConsumer<TOut>(
       system,
       spawnStage(system, ProducerConsumerActor, plan, spawnOptions),
@@ -143,5 +183,25 @@ export class ProducerConsumer<TEvent = any> extends SubscribingStage {
   /** Events that consumers have asked for and not been sent. */
   async getDemand(): Promise<number> {
     return (await this.stats()).demand;
+  }
+
+  /**
+   * The events, to be read with `for await`, in batches; each iteration subscribes anew. It ends when this stage is done
+   * or stopped, and throws if it ends abnormally. Leaving the loop cancels the subscription.
+   *
+   * @throws InvalidOptionError, InvalidArgumentError
+   */
+  batches(options?: ReadOptions): AsyncIterable<TEvent[]> {
+    return batchesOf<TEvent>(this.owner, this.ref, options).iterable(options?.signal);
+  }
+
+  /** The events as a web stream. @throws InvalidOptionError, InvalidArgumentError */
+  toReadable({ highWaterMark, ...options }: StreamOptions = {}): ReadableStream<TEvent> {
+    return batchesOf<TEvent>(this.owner, this.ref, options).readable({ highWaterMark, ...options });
+  }
+
+  /** The events as a Node stream in object mode. @throws InvalidOptionError, InvalidArgumentError */
+  toNodeStream({ highWaterMark, ...options }: StreamOptions = {}): Readable {
+    return batchesOf<TEvent>(this.owner, this.ref, options).nodeStream({ highWaterMark, ...options });
   }
 }

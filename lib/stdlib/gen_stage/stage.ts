@@ -33,6 +33,8 @@ export interface StagePlan {
   };
   /** Arguments of `init`. */
   readonly args: readonly unknown[];
+  /** The incarnation that runs. What a handler of an earlier one gives is ignored. */
+  current?: Actor;
   readonly inlet?: Inlet;
   readonly outlet?: Outlet;
 }
@@ -53,16 +55,34 @@ export abstract class StageActor<P extends StagePlan = StagePlan> extends Actor 
 
   override init(plan: P): void | Promise<void> {
     this.plan = plan;
+    plan.current = this;
     const state = plan.callbacks.init?.(...plan.args);
     if (isPending(state)) return Promise.resolve(state).then((value) => this.begin(value));
     this.begin(state);
   }
 
   private begin(state: unknown): void {
+    if (!this.isCurrent) return;
     const { inlet, outlet } = this.plan;
     this.state = state;
     outlet?.resume(this);
     inlet?.resume(this);
+    this.self.cast({ kind: "work" });
+  }
+
+  /** Whether this incarnation has not been given up. */
+  protected get isCurrent(): boolean {
+    return this.plan.current === this;
+  }
+
+  /**
+   * Goes on when a handler's promise has settled: with a message, so that a stop, an exit signal or a call comes between
+   * two portions.
+   */
+  protected async finishLater<T>(pending: PromiseLike<T>, finish: (result: T) => void): Promise<void> {
+    const result = await pending;
+    if (!this.isCurrent) return;
+    finish(result);
     this.self.cast({ kind: "work" });
   }
 

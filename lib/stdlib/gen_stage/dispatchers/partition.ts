@@ -7,6 +7,7 @@
  * others back; they wait for one, and the queue is bounded as the producer's buffer is.
  */
 
+import { inspect } from "node:util";
 import { StageError, SubscriptionError } from "../../../errors.js";
 import { type Dispatcher, type DispatcherHost, type DispatchTarget, NO_EVENTS } from "../dispatcher.js";
 import { EventBuffer } from "../event_buffer.js";
@@ -23,6 +24,7 @@ interface Partition {
 }
 
 const DJB2_START = 5381;
+const DIGITS = /^\d+$/;
 
 /** Bernstein's hash of a string (djb2), as an unsigned 32-bit number. */
 function djb2(text: string): number {
@@ -66,7 +68,7 @@ export class PartitionDispatcher implements Dispatcher {
     const partition = this.partitionOf(consumer);
     if (partition === undefined) {
       const range = `0 to ${this.partitions.length - 1}`;
-      throw new SubscriptionError(`Invalid partition ${consumer.partition}: the partitions are ${range}`);
+      throw new SubscriptionError(`Invalid partition ${inspect(consumer.partition)}: the partitions are ${range}`);
     }
     if (partition.consumer !== undefined) {
       throw new SubscriptionError(`Partition ${consumer.partition} is taken; it has a consumer already`);
@@ -118,9 +120,10 @@ export class PartitionDispatcher implements Dispatcher {
     return sum;
   }
 
-  /** The partition that a consumer asks for. */
+  /** The partition that a consumer asks for, by its index or the index's digits. */
   private partitionOf({ partition }: DispatchTarget): Partition | undefined {
-    return partition === "" ? undefined : this.partitions[Number(partition)];
+    if (typeof partition === "string" && DIGITS.test(partition)) return this.partitions[Number(partition)];
+    return typeof partition === "number" ? this.partitions[partition] : undefined;
   }
 
   /** The partition of an event; undefined if it is discarded. */
@@ -140,7 +143,7 @@ export class PartitionDispatcher implements Dispatcher {
 
   private outOfRange(index: unknown): StageError {
     const range = `from 0 to ${this.partitions.length - 1}, or null`;
-    return new StageError(`The hash of an event must be a whole number ${range}; it is ${String(index)}`);
+    return new StageError(`The hash of an event must be a whole number ${range}; it is ${inspect(index)}`);
   }
 
   private add(partition: Partition, events: readonly any[]): void {

@@ -1,0 +1,121 @@
+/**
+ * The buffer of a producer against a plain array: random pushes, takes and puts back.
+ *
+ * LIBEAM_SEED=<seed> plays that seed first.
+ */
+
+import { describe, expect, it } from "vitest";
+import { EventBuffer } from "../../../lib/stdlib/gen_stage/event_buffer.js";
+import { Dice } from "../../support/dice.js";
+import { range } from "../../support/stages.js";
+
+const RUNS = 2_000;
+const STEPS = 60;
+
+/** What the buffer must do, in the simplest words. */
+class PlainBuffer {
+  events: number[] = [];
+
+  constructor(
+    readonly size: number,
+    readonly keep: "first" | "last",
+  ) {}
+
+  /** What was put back has its place; of the rest as much stays as the size allows. */
+  push(events: number[]): number {
+    const before = this.events.length + events.length;
+    if (this.keep === "first") {
+      const room = Math.max(0, this.size - this.events.length);
+      this.events.push(...events.slice(0, room));
+    } else {
+      const all = [...this.events, ...events];
+      this.events = all.slice(Math.max(0, all.length - this.size));
+    }
+    return before - this.events.length;
+  }
+
+  take(most: number): number[] {
+    return this.events.splice(0, Math.max(0, most));
+  }
+
+  unshift(events: readonly number[]): void {
+    this.events.unshift(...events);
+  }
+
+  append(events: readonly number[]): void {
+    this.events.push(...events);
+  }
+}
+
+function play(seed: number): void {
+  const dice = new Dice(seed);
+  const size = dice.pick([0, 1, 2, 5, 20, 1000, Number.POSITIVE_INFINITY]);
+  const keep = dice.pick(["first", "last"] as const);
+  const [buffer, model] = [new EventBuffer(size, keep), new PlainBuffer(size, keep)];
+  const steps = [`size ${size}, keep ${keep}`];
+  let next = 0;
+  const fresh = (): number[] => {
+    const from = next;
+    next += dice.below(dice.pick([2, 5, 30]));
+    return range(from, next);
+  };
+  for (let step = 0; step < STEPS; step++) {
+    const kind = dice.pick(["push", "push", "take", "take", "unshift", "append"] as const);
+    const events = fresh();
+    const most = dice.below(12) - 1;
+    steps.push(kind === "take" ? `take ${most}` : `${kind} ${events.join()}`);
+    const why = `seed ${seed}\n${steps.join("\n")}`;
+    if (kind === "push") expect(buffer.push(events), why).toBe(model.push(events));
+    else if (kind === "take") expect(buffer.take(most), why).toEqual(model.take(most));
+    else {
+      buffer[kind](events);
+      model[kind](events);
+    }
+    expect(buffer.length, why).toBe(model.events.length);
+  }
+  expect(buffer.take(Number.POSITIVE_INFINITY), `seed ${seed}\n${steps.join("\n")}`).toEqual(model.events);
+  expect(buffer.length).toBe(0);
+}
+
+describe("EventBuffer", () => {
+  it(`does what an array would do, in ${RUNS} random runs`, () => {
+    const given = Number(process.env.LIBEAM_SEED ?? Number.NaN);
+    const first = Number.isNaN(given) ? Math.floor(Math.random() * 2 ** 30) : given;
+    for (let run = 0; run < RUNS; run++) play(first + run);
+  });
+
+  it("gives an array back as it came when all of it is taken", () => {
+    const buffer = new EventBuffer(100, "last");
+    const events = range(0, 10);
+    buffer.push(events);
+    expect(buffer.take(10)).toBe(events);
+  });
+
+  it("never changes the arrays that it was given", () => {
+    const buffer = new EventBuffer(5, "last");
+    const events = Object.freeze(range(0, 8));
+    expect(buffer.push(events)).toBe(3);
+    buffer.unshift(Object.freeze([1, 2]));
+    expect(buffer.take(3)).toEqual([1, 2, 3]);
+    expect(buffer.push(Object.freeze([8, 9]))).toBe(1);
+    expect(events).toEqual(range(0, 8));
+    expect(buffer.take(100)).toEqual([5, 6, 7, 8, 9]);
+  });
+
+  it("with keep first drops only what is new when it is over its size", () => {
+    const buffer = new EventBuffer(2, "first");
+    buffer.unshift(range(0, 5));
+    expect(buffer.push(range(5, 15))).toBe(10);
+    expect(buffer.take(100)).toEqual(range(0, 5));
+  });
+
+  it("holds a million events in one array, and in a million", () => {
+    const buffer = new EventBuffer(Number.POSITIVE_INFINITY, "last");
+    buffer.push(range(0, 1_000_000));
+    for (let n = 0; n < 1_000_000; n++) buffer.push([n]);
+    expect(buffer.length).toBe(2_000_000);
+    expect(buffer.take(1_500_000)).toHaveLength(1_500_000);
+    expect(buffer.take(1)).toEqual([500_000]);
+    expect(buffer.length).toBe(499_999);
+  });
+});
