@@ -1,5 +1,5 @@
 /**
- * The operation counts of one round, read from counts.json, which elixir/bench.exs reads too: both sides do the same
+ * The operation counts of one round, read from counts.json, which the scripts of elixir/ read too: both sides do the same
  * work because there is no second copy of these numbers.
  */
 import { readFileSync } from "node:fs";
@@ -27,6 +27,12 @@ export interface Counts {
   spawn_stop: number;
   /** Actors started and kept alive in one round. */
   spawn_alive: number;
+  /** Events of one round through GenStage. */
+  stage_events: number;
+  /** Events of one round through Node's streams. */
+  stage_stream_events: number;
+  /** Jobs of one round, each with a worker of its own. */
+  stage_jobs: number;
 }
 
 export const counts: Counts = JSON.parse(readFileSync(new URL("counts.json", import.meta.url), "utf8"));

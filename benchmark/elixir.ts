@@ -1,16 +1,38 @@
 /**
- * The Elixir side as a peer: elixir/bench.exs in its serving mode, one round per request.
+ * The Elixir side as a peer: a script of elixir/ in its serving mode, one round per request.
  *
  * Two processes are kept, one with a scheduler per core and one with a single scheduler. A ping-pong between two
  * processes is faster on one scheduler, work that spreads is faster on all: the table compares with the better one.
  * Idle, they cost nothing; they end when their standard input is closed.
+ *
+ * GenStage is no part of Elixir: its script compiles the source that GEN_STAGE_PATH names.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Peer } from "./harness.js";
 
-const script = fileURLToPath(new URL("elixir/bench.exs", import.meta.url));
+/** A script of the Elixir side. */
+export interface ElixirScript {
+  file: string;
+  /** A quick case, for a round that is thrown away. */
+  firstCase: string;
+}
+
+/** GenServers. */
+export const genServerScript: ElixirScript = { file: "bench.exs", firstCase: "mixed" };
+/** GenStage; needs {@link genStageSource}. */
+export const genStageScript: ElixirScript = { file: "gen_stage.exs", firstCase: "stage_demand_1000" };
+
+/** Whether the source of Elixir's GenStage was given; if not, what is missing. */
+export function genStageSource(): { missing?: string } {
+  const path = process.env.GEN_STAGE_PATH;
+  if (!path) return { missing: "give the root of a checkout of its source in GEN_STAGE_PATH" };
+  if (existsSync(join(path, "lib", "gen_stage.ex"))) return {};
+  return { missing: `GEN_STAGE_PATH is ${path}, and there is no lib/gen_stage.ex in it` };
+}
 
 const configurations = [
   { label: "all schedulers", options: "" },
@@ -44,9 +66,10 @@ class ElixirPeer implements Peer {
   /** What it wrote to standard error, shown when it fails. */
   #complaints = "";
 
-  constructor(label: string, options: string) {
+  constructor({ file }: ElixirScript, label: string, options: string) {
     this.label = label;
-    this.#child = spawn("elixir", [script, "--serve"], { env: environment(options) });
+    const path = fileURLToPath(new URL(`elixir/${file}`, import.meta.url));
+    this.#child = spawn("elixir", [path, "--serve"], { env: environment(options) });
     this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#complaints += text;
     });
@@ -74,10 +97,10 @@ class ElixirPeer implements Peer {
 }
 
 /** Starts both configurations; nothing is measured while they start. */
-export async function startElixir(): Promise<{ peers: readonly Peer[]; close(): Promise<void> }> {
-  const peers = configurations.map(({ label, options }) => new ElixirPeer(label, options));
+export async function startElixir(script: ElixirScript): Promise<{ peers: readonly Peer[]; close(): Promise<void> }> {
+  const peers = configurations.map(({ label, options }) => new ElixirPeer(script, label, options));
   // The first round compiles the script and makes the first process; it is thrown away.
-  await Promise.all(peers.map((peer) => peer.round("mixed")));
+  await Promise.all(peers.map((peer) => peer.round(script.firstCase)));
   return {
     peers,
     close: async () => {

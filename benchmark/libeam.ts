@@ -23,3 +23,4 @@ const built: Libeam = await import(entry.href);
 
 export const version = manifest.version;
 export const { Actor, createActor, createSystem, telemetry, TelemetryEvents } = built;
+export const { Consumer, ConsumerSupervisor, Producer, ProducerConsumer } = built;

@@ -4,6 +4,7 @@
  * Every suite runs in a process of its own (suite_process.ts), so that `npm run bench -- calls` and the full run
  * measure the same thing. Rows are plain data: they travel to the parent over IPC.
  */
+import { type ElixirScript, genServerScript } from "./elixir.js";
 import { awaitResolved } from "./floor.js";
 import { type Case, interleave, type Measured, type Peer, type Stats, summarize } from "./harness.js";
 
@@ -31,8 +32,10 @@ export interface SuiteOptions {
 }
 
 export interface SuiteContext extends SuiteOptions {
-  /** Starts the Elixir side on first use; empty if there is no Elixir. */
-  peers(): Promise<readonly Peer[]>;
+  /** Elixir takes part. */
+  elixir: boolean;
+  /** Starts a script of the Elixir side on first use; empty if there is no Elixir. */
+  peers(script: ElixirScript): Promise<readonly Peer[]>;
 }
 
 export interface Suite {
@@ -41,9 +44,14 @@ export interface Suite {
   run(context: SuiteContext): Promise<Row[]>;
 }
 
-/** Interleaves the cases with the await floor and with Elixir, and makes rows of them. */
-export async function compare(suite: string, cases: readonly Case[], context: SuiteContext): Promise<Row[]> {
-  const peers = cases.some((one) => one.elixir) ? await context.peers() : [];
+/** Interleaves the cases with the await floor and with a script of the Elixir side, and makes rows of them. */
+export async function compare(
+  suite: string,
+  cases: readonly Case[],
+  context: SuiteContext,
+  script: ElixirScript | "none" = genServerScript,
+): Promise<Row[]> {
+  const peers = script !== "none" && cases.some((one) => one.elixir) ? await context.peers(script) : [];
   const { warmup, rounds } = context;
   const [floor, ...measured] = await interleave([awaitResolved, ...cases], { warmup, rounds, peers });
   const floorMedian = summarize(floor!.samples).median;

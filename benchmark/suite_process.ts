@@ -4,7 +4,7 @@
  *
  *   node --cpu-prof --cpu-prof-dir=profiles --expose-gc --import tsx benchmark/suite_process.ts calls
  */
-import { elixirVersion, startElixir } from "./elixir.js";
+import { type ElixirScript, elixirVersion, startElixir } from "./elixir.js";
 import { sinkValue, WorkLostError } from "./harness.js";
 import { resultTable } from "./report.js";
 import type { Row, SuiteContext, SuiteOptions } from "./suite.js";
@@ -26,12 +26,13 @@ export interface SuiteRequest extends SuiteOptions {
 async function run(name: string, request: SuiteRequest): Promise<SuiteResult> {
   const suite = suites.find((one) => one.name === name);
   if (!suite) return { rows: [], failure: `there is no suite ${name}` };
-  let elixir: ReturnType<typeof startElixir> | undefined;
+  const started = new Map<ElixirScript, ReturnType<typeof startElixir>>();
   const context: SuiteContext = {
     ...request,
-    peers: async () => {
+    peers: async (script) => {
       if (!request.elixir) return [];
-      elixir ??= startElixir();
+      const elixir = started.get(script) ?? startElixir(script);
+      started.set(script, elixir);
       return (await elixir).peers;
     },
   };
@@ -40,7 +41,7 @@ async function run(name: string, request: SuiteRequest): Promise<SuiteResult> {
   } catch (error) {
     return { rows: [], failure: String((error as Error)?.stack ?? error), lost: error instanceof WorkLostError };
   } finally {
-    await elixir?.then((running) => running.close()).catch(() => {});
+    for (const elixir of started.values()) await elixir.then((running) => running.close()).catch(() => {});
   }
 }
 

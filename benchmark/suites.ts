@@ -5,6 +5,7 @@ import { chain } from "./cases/chain.js";
 import { contention } from "./cases/contention.js";
 import { fairness } from "./cases/fairness.js";
 import { floor } from "./cases/floor.js";
+import { genStage } from "./cases/gen_stage.js";
 import { lifecycle } from "./cases/lifecycle.js";
 import { memory } from "./cases/memory.js";
 import { mixed } from "./cases/mixed.js";
@@ -19,6 +20,7 @@ export const suites: readonly Suite[] = [
   casts,
   mixed,
   lifecycle,
+  genStage,
   telemetry,
   fairness,
   memory,

@@ -59,6 +59,12 @@ const telemetryCost = (key: string) => (rows: Rows) => {
   return ratio === undefined ? undefined : 100 * (ratio - 1);
 };
 
+/** What one more stage adds to an event: the longest pipeline less the shortest, by the stages between. */
+function perHop(rows: Rows): number | undefined {
+  const [short, long] = [median("stage_hops_1")(rows), median("stage_hops_3")(rows)];
+  return short === undefined || long === undefined ? undefined : (long - short) / 2;
+}
+
 const targets: readonly Target[] = [
   toFloor("sequential call, functional", "call_functional", 3.5),
   toFloor("sequential call, class", "call_class", 3.5),
@@ -70,6 +76,11 @@ const targets: readonly Target[] = [
   flat("burst"),
   absolute("spawn + stop, functional", "spawn_stop_functional", 1_500, "ns"),
   absolute("spawn + stop, class", "spawn_stop_class", 1_500, "ns"),
+  absolute("P → C, maxDemand 1,000, per event", "stage_demand_1000", 30, "ns"),
+  { text: "one more hop, per event ≤ 20 ns", limit: 20, unit: " ns", value: perHop },
+  ...[5, 10, 20].map((workers) =>
+    absolute(`ConsumerSupervisor, maxDemand ${workers}, per job`, `stage_supervisor_${workers}`, 5_000, "ns"),
+  ),
   {
     text: "telemetry, nobody listens any more: < 3 % (p10)",
     limit: 3,

@@ -9,6 +9,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { counts } from "../counts.js";
+import { genServerScript } from "../elixir.js";
 import { type Stats, summarize, WorkLostError } from "../harness.js";
 import { fastest, type Row, type Suite, type SuiteContext } from "../suite.js";
 import type { MemoryReport } from "./memory_child.js";
@@ -51,7 +52,7 @@ async function footprint(count: number, rounds: number): Promise<Footprint> {
 
 /** Bytes per GenServer, asked of every Elixir configuration; the smaller counts. */
 async function elixirBytes(context: SuiteContext, rounds: number): Promise<Row["elixir"]> {
-  const peers = await context.peers();
+  const peers = await context.peers(genServerScript);
   const measured = peers.map(({ label }) => ({ label, samples: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     for (const [index, peer] of peers.entries()) measured[index]!.samples.push(await peer.round("memory_per_process"));

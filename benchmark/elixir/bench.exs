@@ -3,12 +3,10 @@
 #   elixir benchmark/elixir/bench.exs [--rounds N]   one warm-up, then N rounds (7) of every case
 #   elixir benchmark/elixir/bench.exs --serve        one round per case name read from stdin, until end of input
 #
-# Output: one JSON object per line, {"name", "unit", "samples"}; `unit` is "ns" (per operation) or "B" (per process).
-# `--serve` exists so that benchmark/run.ts can take turns with this process: rounds of Node and of the BEAM then
-# alternate, and whatever the machine does meanwhile happens to both. It answers an unknown name with {"error"}.
-#
-# Counts come from benchmark/counts.json, their only home. Every round checks that all of its work was done and
+# rounds.exs says what is printed, and where the counts come from. Every round checks that all of its work was done and
 # raises otherwise: a number is printed for completed work or not at all.
+
+Code.require_file("rounds.exs", __DIR__)
 
 defmodule Bench.Counter do
   @moduledoc "A server that counts what it has handled; `:take` returns the count and starts again from zero."
@@ -35,18 +33,6 @@ defmodule Bench.Forwarder do
 
   @impl true
   def handle_call(message, _from, next), do: {:reply, GenServer.call(next, message), next}
-end
-
-defmodule Bench.Counts do
-  @moduledoc "Reads the flat JSON object of counts; the standard library of this Elixir has no JSON parser."
-
-  def load do
-    text = File.read!(Path.join([__DIR__, "..", "counts.json"]))
-
-    for [_, key, value] <- Regex.scan(~r/"(\w+)":\s*(\d+)/, text), into: %{} do
-      {String.to_atom(key), String.to_integer(value)}
-    end
-  end
 end
 
 defmodule Bench.Cases do
@@ -281,46 +267,4 @@ defmodule Bench.Cases do
   end
 end
 
-defmodule Bench do
-  @moduledoc "The two ways to run: everything at once, or one round per line of input."
-  alias Bench.Cases
-
-  def main(["--serve"]), do: serve(Bench.Counts.load(), %{})
-  def main(["--rounds", rounds]), do: all(String.to_integer(rounds))
-  def main([]), do: all(7)
-
-  defp all(rounds) do
-    counts = Bench.Counts.load()
-
-    for name <- Cases.names() do
-      state = Cases.setup(name, counts)
-      Cases.round(name, state, counts)
-      print(name, for(_ <- 1..rounds, do: Cases.round(name, state, counts)))
-    end
-  end
-
-  defp serve(counts, states) do
-    case IO.gets("") do
-      line when is_binary(line) -> serve(counts, answer(String.trim(line), counts, states))
-      _end_of_input -> :ok
-    end
-  end
-
-  defp answer(name, counts, states) do
-    if name in Cases.names() do
-      states = Map.put_new_lazy(states, name, fn -> Cases.setup(name, counts) end)
-      print(name, [Cases.round(name, states[name], counts)])
-      states
-    else
-      IO.puts(~s({"error":"unknown case"}))
-      states
-    end
-  end
-
-  defp print(name, samples) do
-    list = Enum.map_join(samples, ",", fn sample -> :erlang.float_to_binary(sample / 1, decimals: 2) end)
-    IO.puts(~s({"name":"#{name}","unit":"#{Cases.unit(name)}","samples":[#{list}]}))
-  end
-end
-
-Bench.main(System.argv())
+Bench.main(System.argv(), Bench.Cases)
