@@ -8,6 +8,7 @@ import type { InfoMessage, WatchRef } from "../../kernel/info.js";
 import { cellOf } from "../../kernel/validate.js";
 import { Actor, type ActorClass } from "../actor.js";
 import type { Spawner, SpawnOptions } from "../actor_system.js";
+import { whenAborted } from "./abort.js";
 import { Incoming, type Inlet, SubscriptionRef } from "./inlet.js";
 import { type StageSource, type SubscriptionOptions, sourceRef, subscriptionTerms, type Terms } from "./options.js";
 import type { Outlet, OutletStats, SubscriptionStats } from "./outlet.js";
@@ -269,12 +270,9 @@ export abstract class SubscribingStage extends Stage {
   private cancelOn(signal: AbortSignal, subscription: SubscriptionRef): void {
     const incoming = this.inlet.subscriptions.get(subscription.tag);
     if (incoming === undefined) return;
-    const onAbort = (): void => {
+    incoming.release = whenAborted(signal, () => {
       this.cancelSubscription(subscription);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    incoming.release = () => signal.removeEventListener("abort", onAbort);
+    });
   }
 
   /** Ends a subscription: no event is handed over from now on. */
