@@ -9,7 +9,8 @@ import { InvalidArgumentError } from "../errors.js";
 import type { ActorId } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
 import type { CallOptions } from "./options.js";
-import { call, callMethod, cast, castMethod } from "./send.js";
+import { call, callMethod, cast, castArgument, castMethod } from "./send.js";
+import { NO_ARGUMENTS } from "./slots.js";
 
 /** What a ref can be made from by hand: a system that finds the cell behind an id. */
 export interface RefOwner {
@@ -106,8 +107,13 @@ export class TypedActorRef<
   /** Casts to a method, or sends a whole message (`{ method, args }`). Never throws. */
   override cast<K extends keyof TCasts & string>(method: K, ...args: Parameters<TCasts[K]>): void;
   override cast(message: object): void;
-  override cast(message: any, ...args: any[]): void {
-    if (typeof message === "string") castMethod(this._cell, message, args);
-    else cast(this._cell, message);
+  override cast(message: any, argument?: any, ..._more: any[]): void {
+    // Perf: a rest parameter would make an array for every cast ("bulk cast").
+    // biome-ignore lint/complexity/noArguments: see above
+    const count = arguments.length;
+    if (typeof message !== "string") cast(this._cell, message);
+    else if (count === 2) castArgument(this._cell, message, argument);
+    // biome-ignore lint/complexity/noArguments: see above
+    else castMethod(this._cell, message, count < 2 ? NO_ARGUMENTS : Array.prototype.slice.call(arguments, 1));
   }
 }

@@ -199,7 +199,7 @@ function abort(pending: PendingCall, slot: number, signal: AbortSignal): void {
   if (kernel.results[0] === STATUS_OK) kernel.slots.free(slot);
 }
 
-/** Sends a cast to a method of a functional actor. */
+/** Sends a cast with none or several arguments to a method of a functional actor. */
 export function castMethod(cell: ActorCell, method: string, args: any[]): void {
   const { words, at, kernel } = cell;
   if ((words[at] & REFUSING) !== 0) {
@@ -207,6 +207,18 @@ export function castMethod(cell: ActorCell, method: string, args: any[]): void {
     return;
   }
   const slot = kernel.slots.allocCast(method, args);
+  words[at + 1]++;
+  kernel.pushFor(cell, SUBMIT_CAST, slot);
+}
+
+/** Sends a cast with one argument to a method of a functional actor. */
+export function castArgument(cell: ActorCell, method: string, argument: unknown): void {
+  const { words, at, kernel } = cell;
+  if ((words[at] & REFUSING) !== 0) {
+    kernel.deadLetter(cell, "cast", "not_found");
+    return;
+  }
+  const slot = kernel.slots.allocArgument(method, argument);
   words[at + 1]++;
   kernel.pushFor(cell, SUBMIT_CAST, slot);
 }

@@ -112,7 +112,7 @@ const ONE_ARGUMENT = 1;
 /** The arguments of a cast are in its slot as an array. */
 const ARGUMENT_ARRAY = 2;
 /** The array of a cast without arguments. */
-const NO_ARGUMENTS: any[] = Object.freeze([]) as unknown as any[];
+export const NO_ARGUMENTS: any[] = Object.freeze([]) as unknown as any[];
 
 /** Values by slot, and the free slots. */
 export class SlotTable {
@@ -140,18 +140,23 @@ export class SlotTable {
     return slot;
   }
 
-  /** Takes a slot for a cast to a method. */
+  /** Takes a slot for a cast to a method with none or several arguments. */
   allocCast(method: string, args: any[]): number {
     const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.takeFresh();
     const at = slot * 3;
+    this.cells[at] = args;
     this.cells[at + 1] = method;
-    if (args.length === 1) {
-      this.cells[at] = args[0];
-      this.cells[at + 2] = ONE_ARGUMENT;
-    } else {
-      this.cells[at] = args.length === 0 ? NO_ARGUMENTS : args;
-      this.cells[at + 2] = ARGUMENT_ARRAY;
-    }
+    this.cells[at + 2] = ARGUMENT_ARRAY;
+    return slot;
+  }
+
+  /** Takes a slot for a cast to a method with one argument. */
+  allocArgument(method: string, argument: unknown): number {
+    const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.takeFresh();
+    const at = slot * 3;
+    this.cells[at] = argument;
+    this.cells[at + 1] = method;
+    this.cells[at + 2] = ONE_ARGUMENT;
     return slot;
   }
 
