@@ -40,14 +40,115 @@ export interface NativeKernel {
   dispose(): void;
 }
 
+/** How a node takes part in a cluster. */
+export interface NativeGossipOptions {
+  /** Names the node. */
+  id: string;
+  /** Names this life, in milliseconds since 1970. */
+  epoch: number;
+  /** What the node says about itself; at most 512 bytes. */
+  meta: Uint8Array;
+  /** Where to listen, `ip:port`; port 0 is any free one. */
+  bind: string;
+  /** Where others reach this node; the address that it listens at unless given. */
+  advertise?: string;
+  /** `host:port`, or `dns:name:port`. */
+  seeds: string[];
+  /** Keys of the cluster; the first one seals. None is an open cluster. */
+  keys: NativeKey[];
+  /** How fast and how patient the node is. */
+  preset: "fast" | "lan" | "wan";
+  /** Replaces the preset's probe interval, in milliseconds. */
+  probeIntervalMs?: number;
+  /** Replaces the preset's shortest suspicion with up to ten nodes, in milliseconds. */
+  suspicionMs?: number;
+  /** Replaces the preset's number of members told per round. */
+  fanout?: number;
+  /** Of the machine's dice. */
+  seed: number;
+}
+
+/** A secret of the cluster. */
+export interface NativeKey {
+  /** Tells keys apart; 1 to 255. */
+  id: number;
+  secret: Uint8Array;
+}
+
+/** What is known of a member. */
+export interface NativeMember {
+  id: string;
+  /** Its life. */
+  epoch: number;
+  /** Raised by the node itself to contradict. */
+  incarnation: number;
+  status: "alive" | "suspect" | "dead" | "left";
+  /** `ip:port` of its datagrams. */
+  address: string;
+  /** What it says about itself. */
+  meta: Uint8Array;
+}
+
+/** Something has happened to a member. */
+export interface NativeMemberEvent {
+  kind: "up" | "suspect" | "recovered" | "updated" | "restarted" | "left" | "dead" | "superseded" | "conflict";
+  member: NativeMember;
+}
+
+/** A node's membership, its sockets and its thread. Keeps the process up until `stop`. */
+export interface NativeGossip {
+  /** Where others reach this node, `ip:port`. */
+  readonly address: string;
+  /** Fetches what has happened. With `lost`, events were dropped, and only `members` is right. */
+  takeNews(): { events: NativeMemberEvent[]; lost: boolean; gone: boolean };
+  /** All members but this node, dead ones included. */
+  members(): NativeMember[];
+  /** Packets that were not let in. */
+  rejected(): number;
+  /** Changes what this node says about itself. */
+  setMeta(meta: Uint8Array): void;
+  /** Says goodbye; `gone` in the news tells when that is done. */
+  leave(): void;
+  /** Tells that a member's connection was refused, or that it has just sent something. */
+  hint(id: string, refused: boolean): void;
+  /** Accepts a further key. */
+  installKey(key: NativeKey): void;
+  /** Seals with a key that is installed. */
+  activateKey(id: number): void;
+  /** Accepts a key no longer, unless it is the one that seals. */
+  removeKey(id: number): void;
+  /** Closes the sockets and ends the thread, without a goodbye. */
+  stop(): void;
+}
+
+/** The keys that follow from a cookie. */
+export interface NativeKeys {
+  /** Seals gossip. */
+  hmacKey: Buffer;
+  /** Public key of the transport, in Z85. */
+  publicKey: string;
+  /** Secret key of the transport, in Z85. */
+  secretKey: string;
+}
+
 /** What the addon exports. */
 export interface NativeBinding {
+  /** Binds a node's sockets and starts. `onNews` is called when there is something to fetch. */
+  startGossip(options: NativeGossipOptions, onNews: () => void): NativeGossip;
   /** Makes a kernel. `onBell` is called when something from another thread waits for `enter`. */
   createKernel(options: NativeKernelOptions, onBell: () => void): NativeKernel;
   /** Every number that both sides must agree on, by name. */
   protocolTable(): Record<string, number>;
   /** Names of the numbers that the counters operation lists. */
   counterNames(): string[];
+  /** Derives the keys of the cluster that has this cookie and this salt. */
+  deriveKeys(cookie: string, salt: string): NativeKeys;
+  /** Writes bytes as Z85; throws if they are not groups of four. */
+  z85Encode(data: Uint8Array): string;
+  /** Reads Z85; throws if it is none. */
+  z85Decode(text: string): Buffer;
+  /** SHA-256 of a public key in Z85, in hexadecimal; throws if it is none. */
+  fingerprint(publicKey: string): string;
 }
 
 /** What `loadNative` asks of the process; a test passes its own. */

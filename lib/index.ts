@@ -2,14 +2,10 @@
  * libeam: Erlang/OTP for TypeScript. The public surface, listed by hand.
  */
 
-export {
-  createSystem,
-  isClusterReady,
-  type LocalConfig,
-  type SupervisionConfig,
-  type System,
-  type WaitForClusterOptions,
-} from "./cluster/create_system.js";
+export { isClusterReady, type WaitForClusterOptions } from "./cluster/cluster_ready.js";
+export { createSystem, type LocalConfig, type SupervisionConfig, type System } from "./cluster/create_system.js";
+export { DistributedCluster } from "./cluster/distributed_cluster.js";
+export { type GossipOptions, type GossipPreset, GossipProtocol, GossipUDP } from "./cluster/gossip.js";
 export { InMemoryTransport } from "./cluster/in_memory_transport.js";
 export { LocalCluster } from "./cluster/local_cluster.js";
 export { LocalRegistry } from "./cluster/local_registry.js";

@@ -8,8 +8,10 @@
 
 mod bell;
 mod callbacks;
+mod gossip;
 mod kernel;
 mod raw;
+mod security;
 
 use libeam_core::kernel::COUNTERS;
 use libeam_core::ring::protocol;

@@ -13,6 +13,7 @@ import type { ActorRegistry, NamedRef } from "../stdlib/actor_registry.js";
 import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from "../stdlib/actor_system.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
+import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
 import { InMemoryTransport } from "./in_memory_transport.js";
 import { LocalCluster } from "./local_cluster.js";
 import { LocalRegistry } from "./local_registry.js";
@@ -33,14 +34,6 @@ export interface LocalConfig {
   timeouts?: SystemTimeouts;
   /** Limits of the system. */
   limits?: SystemLimits;
-}
-
-/** When a cluster counts as formed. */
-export interface WaitForClusterOptions {
-  minMembers?: number;
-  nodes?: string[];
-  /** Milliseconds. */
-  timeout?: number;
 }
 
 /** A running node. */
@@ -78,15 +71,6 @@ export interface System extends Spawner, AsyncDisposable {
   waitForCluster(options?: WaitForClusterOptions): Promise<void>;
   /** Stops all actors and lets go of everything. */
   shutdown(options?: ShutdownOptions): Promise<void>;
-}
-
-/** Default of `waitForCluster`, in milliseconds. */
-const WAIT_FOR_CLUSTER_MS = 30_000;
-
-/** Whether a list of members meets all conditions. */
-export function isClusterReady(members: string[], options: { minMembers?: number; nodes?: string[] } = {}): boolean {
-  const { minMembers = 0, nodes = [] } = options;
-  return members.length >= minMembers && nodes.every((node) => members.includes(node));
 }
 
 class LocalSystem implements System {

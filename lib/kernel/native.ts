@@ -5,10 +5,34 @@
 import type { NativeKernel } from "../../index.js";
 import native from "../../index.js";
 
-export type { NativeKernel, NativeKernelOptions } from "../../index.js";
+export type {
+  NativeGossip,
+  NativeGossipOptions,
+  NativeKernel,
+  NativeKernelOptions,
+  NativeKey,
+  NativeKeys,
+  NativeMember,
+  NativeMemberEvent,
+} from "../../index.js";
 
 /** Makes a kernel; `onBell` runs when another thread has something for it. */
 export const createKernel: typeof native.createKernel = native.createKernel;
+
+/** Starts a node's membership. */
+export const startGossip: typeof native.startGossip = native.startGossip;
+
+/** Derives the keys of a cluster from its cookie and salt. */
+export const deriveKeys: typeof native.deriveKeys = native.deriveKeys;
+
+/** Writes bytes as Z85. */
+export const z85Encode: typeof native.z85Encode = native.z85Encode;
+
+/** Reads Z85. */
+export const z85Decode: typeof native.z85Decode = native.z85Decode;
+
+/** SHA-256 of a public key in Z85, in hexadecimal. */
+export const fingerprint: typeof native.fingerprint = native.fingerprint;
 
 /** Names of the counters, in the order in which a kernel lists them. */
 export const counterNames: readonly string[] = native.counterNames();

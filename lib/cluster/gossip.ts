@@ -1,0 +1,337 @@
+/**
+ * GossipProtocol: who is in the cluster. A handle of the native membership (SWIM with Lifeguard; see
+ * docs/design/membership.md), which has its own thread: a blocked event loop is no failure.
+ *
+ * The native side owns the members; this one keeps a copy that it changes with the news, so that questions are answered
+ * without a crossing. News arrive by a bell and are read in order. If some were dropped, the table is read anew.
+ *
+ * Events: `member_join`, `member_leave` and `member_update` with a {@link PeerState}; `superseded` when another process
+ * runs with this node's id and started later, after which this node has stopped gossiping. A node that comes back in a new
+ * life leaves and joins. A suspect is a member: it has time to contradict.
+ */
+
+import { randomInt } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { EventEmitter } from "node:events";
+import { isIP } from "node:net";
+import { InvalidArgumentError, InvalidOptionError, LibeamError } from "../errors.js";
+import type { PeerState } from "../kernel/collaborators.js";
+import { createLogger } from "../kernel/logger.js";
+import { type NativeGossip, type NativeKey, type NativeMember, startGossip } from "../kernel/native.js";
+import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import { decodeFacts, encodeFacts } from "./peer_facts.js";
+
+const log = createLogger("GossipProtocol");
+
+/** How fast and how patient a node is: for tests on one machine, for one data centre, between data centres. */
+export type GossipPreset = "fast" | "lan" | "wan";
+
+/** How a node gossips. */
+export interface GossipOptions {
+  /** Default "lan": a process that ends is known by all within about 2 s, a host within about 3.5 s (10 nodes). */
+  preset?: GossipPreset;
+  /** Milliseconds between two rounds; each round probes twice. Replaces the preset's. */
+  gossipIntervalMs?: number;
+  /** Accepted for compatibility; nothing has to be cleaned up. */
+  cleanupIntervalMs?: number;
+  /** Milliseconds that a silent node has at least. Replaces the preset's. */
+  failureTimeoutMs?: number;
+  /** Members that a round of gossip goes to; default 3. */
+  gossipFanout?: number;
+  /** `host:port`, or `dns:name:port`; they are tried again until one answers. */
+  seedNodes?: string[];
+}
+
+/** Where a node gossips. The sockets are opened by the protocol that uses it. */
+export class GossipUDP {
+  /** Address to listen at. */
+  readonly address: string;
+  /** Port to listen at, for datagrams and streams; 0 is any free one. */
+  readonly port: number;
+
+  /** @throws InvalidOptionError */
+  constructor(config: number | { address?: string; port: number }) {
+    const given = typeof config === "number" ? { port: config } : config;
+    assertPlainOptions("GossipUDP options", given);
+    const { address = "0.0.0.0", port } = given as { address?: string; port: number };
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw new InvalidOptionError("port", port, "a whole number from 0 to 65535");
+    }
+    if (isIP(address) === 0) throw new InvalidOptionError("address", address, "an IP address");
+    this.address = address;
+    this.port = port;
+  }
+}
+
+/** What seals gossip: an authenticator with keys of the cluster. */
+export interface GossipKeys {
+  /** @internal Keys, the one that seals first. */
+  _gossipKeys(): NativeKey[];
+}
+
+/** Milliseconds that a farewell may take before the node ends without having heard that it was spread. */
+const LEAVE_MS_MAX = 2_000;
+const SEED_MAX = 2 ** 47;
+
+/** See the module's header. */
+export class GossipProtocol extends EventEmitter {
+  private readonly peers = new Map<string, PeerState>();
+  private readonly facts: { address: string; roles: readonly string[]; metadata: Record<string, string> };
+  private readonly epoch = Date.now();
+  private native: NativeGossip | undefined;
+  private leaving = false;
+  private onGone: (() => void) | undefined;
+
+  /**
+   * @param rpcAddress where this node's transport listens, for the others to know.
+   * @param gossipAddress `host:port` under which the others reach this node's gossip; port 0 is the real one.
+   * @param auth without it everybody can take part.
+   * @throws InvalidArgumentError, InvalidOptionError
+   */
+  constructor(
+    private readonly nodeId: string,
+    rpcAddress: string,
+    private readonly gossipAddress: string,
+    private readonly udp: GossipUDP,
+    private readonly options: GossipOptions = {},
+    private readonly auth?: GossipKeys,
+    roles: string[] = [],
+  ) {
+    super();
+    assertName("node id", nodeId);
+    if (!(udp instanceof GossipUDP)) throw new InvalidArgumentError("udp", "a GossipUDP", udp);
+    if (auth !== undefined && typeof auth._gossipKeys !== "function") {
+      throw new InvalidArgumentError("auth", "an authenticator made from a cookie", auth);
+    }
+    assertOptions(options);
+    this.facts = { address: rpcAddress, roles: [...roles], metadata: {} };
+    encodeFacts(this.facts);
+    if (auth === undefined) log.warn("Gossip runs without authentication: whoever reaches the port can take part");
+  }
+
+  /** Id of this node. */
+  getNodeId(): string {
+    return this.nodeId;
+  }
+
+  /** Opens the sockets and looks for the seeds. @throws LibeamError (GOSSIP_START) if the address cannot be bound */
+  async start(): Promise<void> {
+    if (this.native !== undefined) return;
+    const { preset = "lan", gossipIntervalMs, failureTimeoutMs, gossipFanout, seedNodes = [] } = this.options;
+    const { address, port } = this.udp;
+    const advertise = await advertisedIp(this.gossipAddress);
+    try {
+      this.native = startGossip(
+        {
+          id: this.nodeId,
+          epoch: this.epoch,
+          meta: encodeFacts(this.facts),
+          bind: isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`,
+          ...(advertise === undefined ? {} : { advertise }),
+          seeds: seedNodes,
+          keys: this.auth?._gossipKeys() ?? [],
+          preset,
+          ...(gossipIntervalMs === undefined ? {} : { probeIntervalMs: gossipIntervalMs / 2 }),
+          ...(failureTimeoutMs === undefined ? {} : { suspicionMs: failureTimeoutMs }),
+          ...(gossipFanout === undefined ? {} : { fanout: gossipFanout }),
+          seed: randomInt(SEED_MAX),
+        },
+        () => this.readNews(),
+      );
+    } catch (error) {
+      const message = `Gossip of node ${this.nodeId} could not be started: ${(error as Error).message}`;
+      throw new LibeamError(message, "GOSSIP_START", { nodeId: this.nodeId, address, port }, { cause: error });
+    }
+  }
+
+  /** Ends at once, without a goodbye: the others will find out by themselves. */
+  async stop(): Promise<void> {
+    this.native?.stop();
+    this.native = undefined;
+    this.peers.clear();
+  }
+
+  /** Says goodbye and waits until it is spread; `stop` is still to be called. */
+  async leave(): Promise<void> {
+    if (this.native === undefined || this.leaving) return;
+    this.leaving = true;
+    const gone = new Promise<void>((resolve) => {
+      this.onGone = resolve;
+      setTimeout(resolve, LEAVE_MS_MAX).unref();
+    });
+    this.native.leave();
+    await gone;
+  }
+
+  /** Whether this node has said goodbye. */
+  isLeaving(): boolean {
+    return this.leaving;
+  }
+
+  /** `ip:port` at which this node's gossip is reached; undefined before the start. */
+  get address(): string | undefined {
+    return this.native?.address;
+  }
+
+  /** This node and all others that live. */
+  getLivePeers(): PeerState[] {
+    return [this.self(), ...this.peers.values()];
+  }
+
+  /** The same; nodes that have left or died are forgotten here. */
+  getAllKnownPeers(): PeerState[] {
+    return this.getLivePeers();
+  }
+
+  /** What is known of a node that lives. */
+  getPeerState(nodeId: string): PeerState | undefined {
+    return nodeId === this.nodeId ? this.self() : this.peers.get(nodeId);
+  }
+
+  /** Publishes a fact about this node. @throws InvalidOptionError if all facts together are longer than 512 bytes */
+  setMetadata(key: string, value: string): void {
+    const metadata = { ...this.facts.metadata, [key]: String(value) };
+    const bytes = encodeFacts({ ...this.facts, metadata });
+    this.facts.metadata = metadata;
+    this.native?.setMeta(bytes);
+  }
+
+  /** A fact that this node publishes. */
+  getMetadata(key: string): string | undefined {
+    return this.facts.metadata[key];
+  }
+
+  /** A fact that a node publishes. */
+  getPeerMetadata(nodeId: string, key: string): string | undefined {
+    return this.getPeerState(nodeId)?.metadata?.[key];
+  }
+
+  /** Packets that were not let in, for example because they were sealed with another key. */
+  get rejectedPackets(): number {
+    return this.native?.rejected() ?? 0;
+  }
+
+  private self(): PeerState {
+    const gossipAddress = this.native?.address ?? this.gossipAddress;
+    const status = this.leaving ? "leaving" : "alive";
+    return peerState({ id: this.nodeId, epoch: this.epoch, incarnation: 0, gossipAddress }, this.facts, status);
+  }
+
+  private readNews(): void {
+    const { native } = this;
+    if (native === undefined) return;
+    const { events, lost, gone } = native.takeNews();
+    for (const { kind, member } of events) this.told(kind, member);
+    if (lost) this.reread(native);
+    if (gone) this.onGone?.();
+  }
+
+  private told(kind: string, member: NativeMember): void {
+    const known = this.peers.get(member.id);
+    switch (kind) {
+      case "up":
+        this.joined(member);
+        return;
+      case "restarted":
+        if (known !== undefined) this.left(known, "alive");
+        this.joined(member);
+        return;
+      case "left":
+      case "dead":
+        if (known !== undefined) this.left(known, kind === "left" ? "leaving" : "alive");
+        return;
+      case "updated":
+      case "recovered":
+        this.update(member);
+        return;
+      case "superseded":
+        this.superseded();
+        return;
+    }
+  }
+
+  private joined(member: NativeMember): void {
+    const peer = stateOf(member);
+    this.peers.set(member.id, peer);
+    this.emit("member_join", peer);
+  }
+
+  private left(peer: PeerState, status: "alive" | "leaving"): void {
+    this.peers.delete(peer.id);
+    this.emit("member_leave", { ...peer, status });
+  }
+
+  private update(member: NativeMember): void {
+    const peer = stateOf(member);
+    this.peers.set(member.id, peer);
+    this.emit("member_update", peer);
+  }
+
+  /** Some news were dropped: compares with what there is. */
+  private reread(native: NativeGossip): void {
+    const live = new Map<string, NativeMember>();
+    for (const member of native.members()) {
+      if (member.status === "alive" || member.status === "suspect") live.set(member.id, member);
+    }
+    for (const peer of [...this.peers.values()]) {
+      if (live.get(peer.id)?.epoch !== peer.generation) this.left(peer, "alive");
+    }
+    for (const member of live.values()) if (!this.peers.has(member.id)) this.joined(member);
+  }
+
+  private superseded(): void {
+    log.error(
+      "Another process runs with this node's id and started later; this node has left the cluster",
+      new LibeamError(`Node ${this.nodeId} is superseded by a later process with its id`, "NODE_SUPERSEDED"),
+    );
+    void this.stop();
+    this.emit("superseded");
+  }
+}
+
+function assertOptions(options: GossipOptions): void {
+  assertPlainOptions("gossip options", options);
+  const { preset, seedNodes = [] } = options as GossipOptions;
+  if (preset !== undefined && !["fast", "lan", "wan"].includes(preset)) {
+    throw new InvalidOptionError("preset", preset, '"fast", "lan" or "wan"');
+  }
+  for (const name of ["gossipIntervalMs", "failureTimeoutMs", "gossipFanout"] as const) {
+    const value = (options as GossipOptions)[name];
+    if (value === undefined || (Number.isFinite(value) && value > 0)) continue;
+    throw new InvalidOptionError(name, value, "a number above 0");
+  }
+  if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
+  for (const seed of seedNodes) {
+    if (typeof seed === "string" && /^(dns:)?.+:\d{1,5}$/.test(seed)) continue;
+    throw new InvalidOptionError("seedNodes", seed, '"host:port" or "dns:name:port"');
+  }
+}
+
+/** The address that the others are told; undefined for the one that is listened at. */
+async function advertisedIp(gossipAddress: string): Promise<string | undefined> {
+  const host = gossipAddress.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  if (host === "" || host === "0.0.0.0" || host === "::") return undefined;
+  return isIP(host) === 0 ? (await lookup(host)).address : host;
+}
+
+function stateOf(member: NativeMember): PeerState {
+  return peerState({ ...member, gossipAddress: member.address }, decodeFacts(member.meta), "alive");
+}
+
+function peerState(
+  life: { id: string; epoch: number; incarnation: number; gossipAddress: string },
+  { address, roles, metadata }: ReturnType<typeof decodeFacts>,
+  status: "alive" | "leaving",
+): PeerState {
+  return {
+    id: life.id,
+    address,
+    heartbeat: life.incarnation,
+    generation: life.epoch,
+    gossipAddress: life.gossipAddress,
+    lastUpdated: Date.now(),
+    status,
+    ...(roles.length > 0 ? { roles: [...roles] } : {}),
+    ...(Object.keys(metadata).length > 0 ? { metadata: { ...metadata } } : {}),
+  };
+}
