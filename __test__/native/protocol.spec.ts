@@ -34,7 +34,14 @@ describe("the addon", () => {
     const body = (name: string) => new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(declared)?.[1] ?? "";
     const methods = (name: string) =>
       [...body(name).matchAll(/^ {2}(?:readonly )?(\w+)[(:]/gm)].map(([, found]) => found);
-    expect(Object.keys(native).sort()).toEqual(methods("NativeBinding").sort());
+    const isClass = (name: string) => /^[A-Z]/.test(name);
+    const exported = Object.keys(native);
+    expect(exported.filter((name) => !isClass(name)).sort()).toEqual(methods("NativeBinding").sort());
+    for (const name of exported.filter(isClass)) {
+      const { prototype } = (native as unknown as Record<string, { prototype: object }>)[name] as { prototype: object };
+      const members = Object.getOwnPropertyNames(prototype).filter((member) => member !== "constructor");
+      expect(members.sort(), name).toEqual(methods(name).sort());
+    }
     const kernel = native.createKernel({}, () => {});
     expect(Object.keys(kernel).sort()).toEqual(methods("NativeKernel").sort());
     kernel.dispose();

@@ -13,6 +13,7 @@ import type { Kernel } from "./kernel.js";
 import type { ChildSupervisionOptions } from "./options.js";
 import { NOTHING_RUNS } from "./outcome.js";
 import { CHUNK_ACTORS, FLAG_DEAD, FLAG_STOPPING, STATE_WORDS } from "./protocol.js";
+import type { Remote } from "./remote_cell.js";
 
 /** Handlers of a functional actor by method name. */
 export type Handlers = Record<string, (...args: any[]) => unknown>;
@@ -200,7 +201,12 @@ export class ActorCell {
     return this.currentRef;
   }
 
-  /** Whether the actor has ended. */
+  /** What carries messages to an actor of another node; undefined for those of this one. */
+  get remote(): Remote | undefined {
+    return undefined;
+  }
+
+  /** Whether the actor has ended, or is not of this node. */
   get dead(): boolean {
     return this.words === DEAD_WORDS;
   }

@@ -292,7 +292,7 @@ function terminateWith(cell: ActorCell, restarting: boolean): unknown {
 /** Stops an actor and everything below it; resolves when it is gone. `caller` is the actor that asks for it. */
 export function stop(cell: ActorCell, caller: ActorCell | null = cell.kernel.current): Promise<void> {
   const { kernel } = cell;
-  if (cell.dead) return RESOLVED;
+  if (cell.dead) return cell.remote?.stop() ?? RESOLVED;
   kernel.args[0] = cell.index;
   kernel.control(OP_STOP);
   const status = kernel.results[0];

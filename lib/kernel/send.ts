@@ -152,7 +152,9 @@ function sendSlowly(
     if (terms.signal?.aborted) return rejected(new CallAbortedError(terms.signal.reason));
   }
   if (kernel.closed) return rejected(kernel.closedError("make calls"));
-  if ((cell.words[cell.at] & REFUSING) !== 0) return rejected(notFound(cell));
+  if ((cell.words[cell.at] & REFUSING) !== 0) {
+    return cell.remote === undefined ? rejected(notFound(cell)) : cell.remote.call(method, value, terms);
+  }
   if (kernel.current === cell) return rejected(new SelfCallError(cell.id.toString()));
   const idle = (cell.words[cell.at] | cell.words[cell.at + 1]) === 0;
   if (idle && kernel.inlineDepth < INLINE_DEPTH_MAX && kernel.budget > 0) return callInline(cell, method, value, terms);
@@ -203,7 +205,7 @@ function abort(pending: PendingCall, slot: number, signal: AbortSignal): void {
 export function castMethod(cell: ActorCell, method: string, args: any[]): void {
   const { words, at, kernel } = cell;
   if ((words[at] & REFUSING) !== 0) {
-    kernel.deadLetter(cell, "cast", "not_found");
+    castElsewhere(cell, method, args);
     return;
   }
   const slot = kernel.slots.allocCast(method, args);
@@ -215,7 +217,7 @@ export function castMethod(cell: ActorCell, method: string, args: any[]): void {
 export function castArgument(cell: ActorCell, method: string, argument: unknown): void {
   const { words, at, kernel } = cell;
   if ((words[at] & REFUSING) !== 0) {
-    kernel.deadLetter(cell, "cast", "not_found");
+    castElsewhere(cell, method, [argument]);
     return;
   }
   const slot = kernel.slots.allocArgument(method, argument);
@@ -227,10 +229,16 @@ export function castArgument(cell: ActorCell, method: string, argument: unknown)
 export function cast(cell: ActorCell, message: unknown): void {
   const { words, at, kernel } = cell;
   if ((words[at] & REFUSING) !== 0) {
-    kernel.deadLetter(cell, "cast", "not_found");
+    castElsewhere(cell, undefined, message);
     return;
   }
   const slot = kernel.slots.alloc(message);
   words[at + 1]++;
   kernel.pushFor(cell, SUBMIT_CAST, slot);
+}
+
+/** The actor is not served here: it is of another node, or gone. */
+function castElsewhere(cell: ActorCell, method: string | undefined, value: unknown): void {
+  if (cell.remote === undefined) cell.kernel.deadLetter(cell, "cast", "not_found");
+  else cell.remote.cast(method, value);
 }

@@ -63,7 +63,8 @@ function reasonOf(kind: number, value: unknown): TerminationReason {
 /** Has `watcher` told once when the actor behind `target` ends; at once if it has ended. */
 export function watch(watcher: ActorCell, target: ActorRef): WatchRef {
   const { kernel } = watcher;
-  const watched = cellOf(target);
+  const named = cellOf(target);
+  const watched = named.remote?.shadow() ?? named;
   const sameKernel = watched.kernel === kernel && !watched.dead;
   kernel.args[0] = watcher.index;
   kernel.args[1] = sameKernel ? watched.index : NIL;
@@ -87,7 +88,8 @@ export function unwatch(watcher: ActorCell, watchRef: WatchRef): void {
 /** Links two actors. Throws ActorNotFoundError when one of them has ended. */
 export function link(cell: ActorCell, other: ActorRef): LinkRef {
   const { kernel } = cell;
-  const target = cellOf(other);
+  const named = cellOf(other);
+  const target = cell.dead ? named : (named.remote?.linkEnd(cell.ref) ?? named);
   if (cell.dead || target.dead || target.kernel !== kernel) {
     const missing = cell.dead ? cell.ref.id : other.id;
     throw new ActorNotFoundError(missing.id, missing.systemId);
@@ -111,7 +113,8 @@ export function unlink(cell: ActorCell, linkRef: LinkRef): void {
   if (record === undefined) return;
   const { kernel } = cell;
   cell.extra?.links.delete(linkRef._key);
-  record.actorRef._cell.extra?.links.delete(linkRef._key);
+  const other = record.actorRef._cell;
+  (other.remote?.unlinked(cell.ref) ?? other).extra?.links.delete(linkRef._key);
   kernel.args[0] = keyIndex(linkRef._key);
   kernel.args[1] = keyGeneration(linkRef._key);
   kernel.control(OP_UNLINK);
@@ -130,7 +133,10 @@ export function setTrapExit(cell: ActorCell, trap: boolean): void {
 /** Sends an exit signal. `"normal"` stops the sender itself and does nothing to others; `"kill"` cannot be trapped. */
 export function exit(sender: ActorCell | null, target: ActorCell, reason: unknown): void {
   const { kernel } = target;
-  if (target.dead) return;
+  if (target.dead) {
+    target.remote?.exit(sender?.ref, reason);
+    return;
+  }
   if (reason === "normal") {
     if (sender === target) void stop(target);
     return;

@@ -7,15 +7,15 @@
  */
 
 import {
+  ActorClassNotRegisteredError,
   InvalidArgumentError,
   InvalidOptionError,
   LibeamError,
   SystemShuttingDownError,
-  TransportError,
 } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner } from "../kernel/actor_ref.js";
-import { ActorCell, type Definition } from "../kernel/cell.js";
+import type { ActorCell, Definition } from "../kernel/cell.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { Kernel, type KernelHooks } from "../kernel/kernel.js";
@@ -43,6 +43,7 @@ import {
   POLICY_DROP_OLDEST,
   POLICY_ERROR,
 } from "../kernel/protocol.js";
+import { RemoteCell } from "../kernel/remote_cell.js";
 import { exit, link, unlink, unwatch, watch } from "../kernel/signals.js";
 import { timeoutWord } from "../kernel/slots.js";
 import { setSupervision } from "../kernel/supervision.js";
@@ -70,6 +71,8 @@ import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
+import { RemoteActors } from "./remote/remote_actors.js";
+import { isHidden } from "./remote/shadows.js";
 
 /** How an actor is spawned. */
 export interface SpawnOptions<TArgs extends any[] = any[]> {
@@ -156,6 +159,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   readonly id: string;
   private readonly kernel: Kernel;
   private readonly placement: PlacementEngine;
+  private readonly remote: RemoteActors;
   private readonly mailboxes: MailboxControl;
   private readonly classes = new Map<string, ActorClass | ActorDefinition>();
   private readonly log: Logger;
@@ -198,6 +202,16 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
+    this.remote = new RemoteActors({
+      id: this.id,
+      transport,
+      kernel: this.kernel,
+      spawnHidden: (actor, args) => this.spawnCell(actor, { args }, null),
+      spawnRegistered: (className, options) => this.spawnRegistered(className, options),
+      cellById: (id) => this.cellById(id),
+      cellByName: (name) => this.cellByName(name),
+    });
+    cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
     processGroups?._attach({
       join: (group, member) => this.joinMember(group, member),
       leave: (group, actorId) => this.groupOp(OP_GROUP_LEAVE, group, this.cellById(actorId)),
@@ -211,12 +225,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   async start(): Promise<void> {
     if (this.running || this.stopping) return;
     this.running = true;
-    this.transport.onRequest?.((message) => this.refuseRemote(message));
-    this.transport.onMessage?.(() => {});
+    this.remote.attach();
   }
 
-  private refuseRemote(message: unknown): never {
-    throw new TransportError(`This node serves no remote requests (got ${typeof message})`, this.id);
+  /** A node is gone: calls to it reject, watches on its actors give DOWN `killed`, links to them break. */
+  handleNodeFailure(nodeId: string): void {
+    this.remote.nodeLost(nodeId);
   }
 
   /** Whether the system runs and is not shutting down. */
@@ -357,9 +371,22 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.assertOpen("spawn actors");
     if (options?.strategy !== undefined || options?.role !== undefined) {
       const node = this.placement.selectNode(options.strategy ?? "local", options.role);
-      if (node !== this.id) throw new TransportError(`This system cannot spawn on another node (${node})`, node);
+      if (node !== this.id) return this.remote.spawn(node, this.nameOf(definition), options) as DefinitionRef<D>;
     }
     return this.spawnCell(definition, options, null).ref as DefinitionRef<D>;
+  }
+
+  /** Under which name other nodes know a definition. */
+  private nameOf(definition: unknown): string {
+    for (const [name, known] of this.classes) if (known === definition) return name;
+    return toDefinition(definition).className;
+  }
+
+  private spawnRegistered(className: string, options: SpawnOptions): ActorCell {
+    this.assertOpen("spawn actors");
+    const definition = this.classes.get(className);
+    if (definition === undefined) throw new ActorClassNotRegisteredError(className);
+    return this.spawnCell(definition, options, null);
   }
 
   /** Makes a child of an actor. */
@@ -419,7 +446,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** A ref for an id, which may be a plain `{ systemId, id, name }`. */
   getRef(id: ActorId): ActorRef {
     if (id === null || typeof id !== "object") throw new InvalidArgumentError("id", "an ActorId", id);
-    return new ActorRef(new ActorId(id.systemId, id.id, id.name), this);
+    const own = new ActorId(id.systemId, id.id, id.name);
+    return id.systemId === this.id ? new ActorRef(own, this) : this._cellOf(own).ref;
   }
 
   /** Looks a named actor up, here and then in the registry; null if there is none. */
@@ -432,7 +460,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const location = await this.registry.lookup(name);
     if (location === null || location === undefined) return null;
     if (location.nodeId === this.id) return this.cellById(location.actorId)?.ref ?? null;
-    return new ActorRef(new ActorId(location.nodeId, location.actorId, name), this);
+    return this._cellOf(new ActorId(location.nodeId, location.actorId, name)).ref;
   }
 
   private cellByName(name: string): ActorCell | undefined {
@@ -478,12 +506,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   }
 
   private liveCells(): ActorCell[] {
-    return this.kernel.cells.filter((cell): cell is ActorCell => cell !== undefined);
+    return this.kernel.cells.filter((cell): cell is ActorCell => cell !== undefined && !isHidden(cell));
   }
 
   private countActors(): number {
     let count = 0;
-    for (const cell of this.kernel.cells) if (cell !== undefined) count++;
+    for (const cell of this.kernel.cells) if (cell !== undefined && !isHidden(cell)) count++;
     return count;
   }
 
@@ -495,8 +523,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** @internal */
   _cellOf(id: ActorId): ActorCell {
-    const known = id.systemId === this.id ? this.cellById(id.id) : undefined;
-    return known ?? husk(this.kernel, id);
+    if (id.systemId !== this.id) return this.remote.cellOf(id);
+    return this.cellById(id.id) ?? new RemoteCell(this.kernel, id, undefined);
   }
 
   // Watches, links, exits, timers: what actors do, on behalf of a ref.
@@ -643,6 +671,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** @internal */
   crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void {
+    if (isHidden(cell)) return; // It only does as an actor of another node has done.
     const strategy = this.strategyOf(cell);
     const actor_id = cell.ref.id.id;
     this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });
@@ -725,25 +754,6 @@ function readSpawnOptions(
     request.args = args;
   }
   if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
-}
-
-/** A cell for an actor that is not here: dead from the start, with the id that it was asked for. */
-function husk(kernel: Kernel, id: ActorId): ActorCell {
-  const definition: Definition = {
-    className: "",
-    start: () => {
-      throw new LibeamError("An actor that is not here cannot start", "INTERNAL");
-    },
-    terminates: () => false,
-    childSupervision: () => undefined,
-    preRestart: () => undefined,
-    postRestart: () => undefined,
-    makeRef: (cell) => new ActorRef(id, { _cellOf: () => cell }),
-  };
-  const place = { words: new Uint32Array(4), at: 0, index: 0xffff_ffff, generation: 0 };
-  const cell = new ActorCell(kernel, place, definition, { args: NO_ARGS, name: id.name, parent: null });
-  cell.bury();
-  return cell;
 }
 
 function describeMember(ref: ActorRef): GroupMember {

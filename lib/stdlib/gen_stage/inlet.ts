@@ -159,8 +159,9 @@ export class Inlet {
 
   /** What is known now. */
   stats(): SubscriptionStats[] {
-    return [...this.subscriptions.values()].map(({ ref, pending, active, terms }) => {
-      return { tag: ref.tag, stage: ref.producerRef, pending: pending + active, maxDemand: terms.maxDemand };
+    return [...this.subscriptions.values()].map(({ ref, pending, active, terms, received }) => {
+      const { tag, producerRef } = ref;
+      return { tag, stage: producerRef, pending: pending + active, maxDemand: terms.maxDemand, events: received };
     });
   }
 }

@@ -88,9 +88,11 @@ export interface SubscriptionStats {
   tag: string;
   /** The stage at the other end. */
   stage: ActorRef;
-  /** Events asked for and not received yet. */
+  /** Events asked for and not handed over yet; asked for and not sent, as the producer sees it. */
   pending: number;
   maxDemand: number;
+  /** Events handed over so far; sent, as the producer sees it. */
+  events: number;
 }
 
 /** What is known of a stage as a producer. */
@@ -291,8 +293,8 @@ export class Outlet implements DispatcherHost {
       dispatched: consumers.reduce((sum, { dispatched }) => sum + dispatched, this.dispatchedBefore),
       dropped: this.dropped,
       discarded: this.discards,
-      consumers: consumers.map(({ tag, consumer, pending, terms }) => {
-        return { tag, stage: consumer, pending, maxDemand: terms.maxDemand };
+      consumers: consumers.map(({ tag, consumer, pending, terms, dispatched }) => {
+        return { tag, stage: consumer, pending, maxDemand: terms.maxDemand, events: dispatched };
       }),
     };
   }

@@ -1,0 +1,444 @@
+/**
+ * Actors of another node: two systems over a pair of in-memory transports.
+ */
+
+import {
+  Actor,
+  ActorClassNotRegisteredError,
+  ActorId,
+  ActorNotFoundError,
+  type ActorRef,
+  ActorSystem,
+  CallAbortedError,
+  type Cluster,
+  createActor,
+  type DownMessage,
+  type ExitMessage,
+  InMemoryTransport,
+  LocalRegistry,
+  loggerConfig,
+  NodeDownError,
+  type SupervisionOptions,
+  TimeoutError,
+  TransportError,
+} from "libeam";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { makeProbe } from "../support/probe.js";
+import { gate, rejection, turns } from "../support/time.js";
+
+const NODES = ["one", "two"];
+
+/** Membership as a user would write it. */
+const clusterOf = (nodeId: string): Cluster => ({ nodeId, getMembers: () => NODES });
+
+const systems: ActorSystem[] = [];
+
+beforeEach(() => loggerConfig.configure({ level: "none" }));
+afterEach(async () => {
+  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 100, drainMailboxes: false })));
+});
+
+interface PairOptions {
+  supervision?: Partial<SupervisionOptions>;
+}
+
+async function pair({ supervision }: PairOptions = {}) {
+  const registry = new LocalRegistry();
+  const transports = NODES.map((node) => new InMemoryTransport(node)) as [InMemoryTransport, InMemoryTransport];
+  transports[0].setPeer("two", transports[1]);
+  transports[1].setPeer("one", transports[0]);
+  const made = NODES.map(
+    (node, i) => new ActorSystem(clusterOf(node), transports[i] as InMemoryTransport, registry, supervision),
+  );
+  systems.push(...made);
+  await Promise.all(made.map((system) => system.start()));
+  const [one, two] = made as [ActorSystem, ActorSystem];
+  /** A ref to an actor of `two` as `one` sees it. */
+  const fromOne = (ref: ActorRef) => one.getRef(ref.id) as any;
+  return { one, two, transports, fromOne };
+}
+
+const Counter = createActor("Counter", (ctx, self, start: number) => {
+  let count = start;
+  return self
+    .onCall("add", (n: number) => {
+      count += n;
+      return count;
+    })
+    .onCall("fail", () => {
+      throw new RangeError("no such thing");
+    })
+    .onCall("leave", () => ctx.exit())
+    .onCast("set", (n: number) => {
+      count = n;
+    })
+    .onCast("crash", (error: Error) => {
+      throw error;
+    });
+});
+
+class Echo extends Actor {
+  override handleCall(message: unknown) {
+    return { echo: message };
+  }
+}
+
+/** An actor that notes what the system tells it. */
+function listener(system: ActorSystem, trap = false) {
+  const heard = makeProbe<any>();
+  const Listener = createActor("Listener", (ctx, self) => {
+    ctx.setTrapExit(trap);
+    let watchRef: any;
+    let linkRef: any;
+    return self
+      .onCall("watch", (ref: ActorRef) => {
+        watchRef = ctx.watch(ref);
+        return watchRef;
+      })
+      .onCall("unwatch", () => ctx.unwatch(watchRef))
+      .onCall("ping", () => "alive")
+      .onCall("link", (ref: ActorRef) => {
+        linkRef = ctx.link(ref);
+      })
+      .onCall("unlink", () => ctx.unlink(linkRef))
+      .onCast("crash", (error: Error) => {
+        throw error;
+      })
+      .onInfo("down", (message) => void heard.push(message))
+      .onInfo("exit", (message) => void heard.push(message));
+  });
+  return { ref: system.spawn(Listener) as any, heard };
+}
+
+describe("messages to another node", () => {
+  it("reach functional and class-based actors, and bring the answer back", async () => {
+    const { two, fromOne } = await pair();
+    const counter = fromOne(two.spawn(Counter, { args: [10] }));
+    const echo = fromOne(two.spawn(Echo));
+    expect(await counter.call("add", 5)).toBe(15);
+    expect(await counter.call({ method: "add", args: [1] })).toBe(16);
+    expect(await echo.call({ any: "thing" })).toEqual({ echo: { any: "thing" } });
+    expect(await echo.call("text")).toEqual({ echo: "text" });
+  });
+
+  it("arrive in the order in which they were sent, casts before the call behind them", async () => {
+    const { two, fromOne } = await pair();
+    const seen: number[] = [];
+    const Log = createActor((_ctx, self) =>
+      self.onCast("log", (n: number) => void seen.push(n)).onCall("count", () => seen.length),
+    );
+    const log = fromOne(two.spawn(Log));
+    for (let n = 0; n < 5_000; n++) log.cast("log", n);
+    expect(await log.call("count")).toBe(5_000);
+    expect(seen).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
+  });
+
+  it("run one at a time, whatever comes at once", async () => {
+    const { two, fromOne } = await pair();
+    let [running, most, count] = [0, 0, 0];
+    const Slow = createActor((_ctx, self) =>
+      self.onCall("increment", async () => {
+        most = Math.max(most, ++running);
+        const read = count;
+        await turns(1);
+        count = read + 1;
+        running--;
+      }),
+    );
+    const slow = fromOne(two.spawn(Slow));
+    await Promise.all(Array.from({ length: 50 }, () => slow.call("increment")));
+    expect([count, most]).toEqual([50, 1]);
+  });
+
+  it("reject with what the handler threw, which is no crash", async () => {
+    const { two, fromOne } = await pair();
+    const local = two.spawn(Counter, { args: [1] });
+    expect(await rejection(fromOne(local).call("fail"))).toBeInstanceOf(RangeError);
+    expect(await local.call("add", 1)).toBe(2);
+  });
+
+  it("to an actor that is gone reject, and casts are dropped", async () => {
+    const { two, fromOne } = await pair();
+    const local = two.spawn(Counter, { args: [1] });
+    const remote = fromOne(local);
+    await two.stop(local);
+    expect(await rejection(remote.call("add", 1))).toBeInstanceOf(ActorNotFoundError);
+    expect(() => remote.cast("set", 1)).not.toThrow();
+  });
+
+  it("to a node that nobody knows reject with TransportError, and casts never throw", async () => {
+    const { one } = await pair();
+    const nowhere = one.getRef(new ActorId("three", "6a3e0b0e-0000-4000-8000-000000000000"));
+    expect(await rejection(nowhere.call("x"))).toBeInstanceOf(TransportError);
+    expect(() => nowhere.cast("x")).not.toThrow();
+  });
+
+  it("follow a name whose id means nothing any more", async () => {
+    const { one, two } = await pair();
+    const first = two.spawn(Counter, { name: "counter", args: [1] });
+    const byName = (await one.getActorByName("counter")) as any;
+    expect(await byName.call("add", 1)).toBe(2);
+    await two.stop(first);
+    two.spawn(Counter, { name: "counter", args: [100] });
+    expect(await byName.call("add", 1)).toBe(101);
+  });
+
+  it("survive a restart of the actor", async () => {
+    const { two, fromOne } = await pair();
+    const remote = fromOne(two.spawn(Counter, { args: [7] }));
+    remote.cast("crash", new Error("once"));
+    expect(await remote.call("add", 1)).toBe(8);
+  });
+});
+
+describe("a call to another node ends early", () => {
+  const Stuck = (entered: () => void, door: Promise<void>) =>
+    createActor((_ctx, self) =>
+      self.onCall("wait", () => {
+        entered();
+        return door;
+      }),
+    );
+
+  it("at its timeout, and one that waits there is never handled", async () => {
+    const { two, fromOne } = await pair();
+    const door = gate();
+    const entered = makeProbe<void>();
+    const stuck = fromOne(two.spawn(Stuck(entered.push, door.promise)));
+    const first = stuck.call("wait");
+    await entered.next();
+    expect(await rejection(stuck.call("wait", { timeout: 20 }))).toBeInstanceOf(TimeoutError);
+    door.open();
+    await first;
+    await turns();
+    expect(entered.events).toHaveLength(1);
+  });
+
+  it("at its signal, and one that waits there is withdrawn", async () => {
+    const { two, fromOne } = await pair();
+    const door = gate();
+    const entered = makeProbe<void>();
+    const stuck = fromOne(two.spawn(Stuck(entered.push, door.promise)));
+    const first = stuck.call("wait");
+    await entered.next();
+    const controller = new AbortController();
+    const second = stuck.call("wait", { signal: controller.signal });
+    controller.abort(new Error("changed my mind"));
+    const error = await rejection(second);
+    expect(error).toBeInstanceOf(CallAbortedError);
+    expect(error.cause.message).toBe("changed my mind");
+    await turns();
+    door.open();
+    await first;
+    await turns();
+    expect(entered.events).toHaveLength(1);
+  });
+
+  it("at once when its node is lost", async () => {
+    const { one, two, fromOne } = await pair();
+    const stuck = fromOne(two.spawn(Stuck(() => {}, new Promise(() => {}))));
+    const call = stuck.call("wait", { timeout: Number.POSITIVE_INFINITY });
+    await turns();
+    one.handleNodeFailure("two");
+    expect(await rejection(call)).toBeInstanceOf(NodeDownError);
+  });
+});
+
+describe("a watch across nodes", () => {
+  async function watched(supervision?: Partial<SupervisionOptions>) {
+    const nodes = await pair({ supervision });
+    const target = nodes.two.spawn(Counter, { args: [1] });
+    const { ref, heard } = listener(nodes.one);
+    const watchRef = await ref.call("watch", nodes.fromOne(target));
+    await turns();
+    return { ...nodes, target, ref, heard, watchRef };
+  }
+
+  it("tells a stop, once, with the ref that was watched", async () => {
+    const { two, target, heard, watchRef, ref } = await watched();
+    await two.stop(target);
+    const down: DownMessage = await heard.next();
+    expect(down).toMatchObject({ type: "down", reason: { type: "normal" } });
+    expect(down.watchRef).toBe(watchRef);
+    expect(down.actorRef.id.id).toBe(target.id.id);
+    expect([watchRef.watcherId.id, watchRef.watchedId.id]).toEqual([ref.id.id, target.id.id]);
+    await turns();
+    expect(heard.events).toHaveLength(1);
+  });
+
+  it("tells a crash that is not repaired, with its error", async () => {
+    const { target, heard } = await watched({ strategy: "Stop" });
+    target.cast("crash", new RangeError("broken"));
+    const { reason } = await heard.next();
+    expect(reason).toMatchObject({ type: "error", error: { name: "RangeError", message: "broken" } });
+  });
+
+  it("tells killed past the restarts, and nothing of a repaired crash", async () => {
+    const { target, heard } = await watched({ strategy: "Restart", maxRestarts: 1, periodMs: 60_000 });
+    target.cast("crash", new Error("first"));
+    expect(await target.call("add", 1)).toBe(2);
+    await turns();
+    expect(heard.events).toEqual([]);
+    target.cast("crash", new Error("second"));
+    expect((await heard.next()).reason).toEqual({ type: "killed" });
+  });
+
+  it("of an actor that is gone already tells normal", async () => {
+    const { one, two, fromOne } = await pair();
+    const target = two.spawn(Counter, { args: [1] });
+    const remote = fromOne(target);
+    await two.stop(target);
+    const { ref, heard } = listener(one);
+    await ref.call("watch", remote);
+    expect((await heard.next()).reason).toEqual({ type: "normal" });
+  });
+
+  it("tells killed when the node is lost", async () => {
+    const { one, heard } = await watched();
+    one.handleNodeFailure("two");
+    expect((await heard.next()).reason).toEqual({ type: "killed" });
+  });
+
+  it("can be ended", async () => {
+    const { two, target, ref, heard } = await watched();
+    await ref.call("unwatch");
+    await two.stop(target);
+    await turns();
+    expect(heard.events).toEqual([]);
+  });
+
+  it("works for several watchers, and in both directions", async () => {
+    const { one, two, fromOne } = await pair();
+    const [a, b, c] = [listener(one), listener(one), listener(two)];
+    const target = two.spawn(Counter, { args: [1] });
+    await Promise.all([a.ref.call("watch", fromOne(target)), b.ref.call("watch", fromOne(target))]);
+    const other = one.spawn(Counter, { args: [1] });
+    await c.ref.call("watch", two.getRef(other.id));
+    await turns();
+    await Promise.all([two.stop(target), one.stop(other)]);
+    for (const { heard } of [a, b, c]) expect((await heard.next()).reason).toEqual({ type: "normal" });
+  });
+});
+
+describe("a link across nodes", () => {
+  async function linked(trap = false) {
+    const nodes = await pair({ supervision: { strategy: "Stop" } });
+    const [a, b] = [listener(nodes.one, trap), listener(nodes.two)];
+    const observer = listener(nodes.one);
+    await observer.ref.call("watch", a.ref);
+    const observer2 = listener(nodes.two);
+    await observer2.ref.call("watch", b.ref);
+    await a.ref.call("link", nodes.one.getRef(b.ref.id));
+    await turns();
+    return { ...nodes, a, b, downOfA: observer.heard, downOfB: observer2.heard };
+  }
+
+  it("takes the local side down when the other one crashes", async () => {
+    const { b, downOfA } = await linked();
+    b.ref.cast("crash", new Error("over there"));
+    expect((await downOfA.next()).reason).toMatchObject({ type: "error" });
+  });
+
+  it("takes the other side down when the local one crashes", async () => {
+    const { a, downOfB } = await linked();
+    a.ref.cast("crash", new Error("over here"));
+    expect((await downOfB.next()).reason).toMatchObject({ type: "error" });
+  });
+
+  it("tells an actor that traps exits, with the reason and the ref", async () => {
+    const { a, b } = await linked(true);
+    b.ref.cast("crash", new RangeError("over there"));
+    const message: ExitMessage = await a.heard.next();
+    expect(message).toMatchObject({ type: "exit", reason: { type: "error", error: { message: "over there" } } });
+    expect(message.actorRef.id.id).toBe(b.ref.id.id);
+  });
+
+  it("takes nobody down at a normal end", async () => {
+    const { two, a, b, downOfA } = await linked();
+    await two.stop(b.ref);
+    await turns();
+    expect(await a.ref.call("ping")).toBe("alive");
+    expect(downOfA.events).toEqual([]);
+  });
+
+  it("breaks when the node is lost", async () => {
+    const { one, downOfA } = await linked();
+    one.handleNodeFailure("two");
+    expect((await downOfA.next()).reason).toMatchObject({ type: "error" });
+  });
+
+  it("can be undone", async () => {
+    const { a, b, downOfA, downOfB } = await linked();
+    await a.ref.call("unlink");
+    await turns();
+    b.ref.cast("crash", new Error("alone"));
+    await downOfB.next();
+    await turns();
+    expect(downOfA.events).toEqual([]);
+  });
+});
+
+describe("from afar", () => {
+  it("an actor can be stopped", async () => {
+    const { one, two, fromOne } = await pair();
+    const target = two.spawn(Counter, { args: [1] });
+    await one.stop(fromOne(target));
+    expect(two.getActors()).toEqual([]);
+  });
+
+  it("an exit signal with a reason of its own arrives intact", async () => {
+    const { one, two } = await pair();
+    const target = listener(two, true);
+    const Sender = createActor((ctx, self) => self.onCast("send", (to: ActorRef) => ctx.exit(to, { code: 7 })));
+    const sender = one.spawn(Sender);
+    sender.cast("send", one.getRef(target.ref.id));
+    const message: ExitMessage = await target.heard.next();
+    expect(message.reason).toEqual({ type: "exit", reason: { code: 7 } });
+    expect(message.actorRef.id.id).toBe(sender.id.id);
+  });
+
+  it("an actor can be spawned, and its ref works at once", async () => {
+    const { one, two } = await pair();
+    for (const system of [one, two]) system.registerActorClasses([Counter, Echo]);
+    const refs = [0, 1].map((i) => one.spawn(Counter, { strategy: "round-robin", args: [i * 10] }));
+    for (const ref of refs) ref.cast("set", 5);
+    expect(await Promise.all(refs.map((ref) => ref.call("add", 1)))).toEqual([6, 6]);
+    expect(refs.map(({ id }) => id.systemId)).toEqual(["one", "two"]);
+    expect([one.getActors().length, two.getActors().length]).toEqual([1, 1]);
+    expect(await one.spawn(Echo, { strategy: "round-robin" }).call("here")).toEqual({ echo: "here" });
+  });
+
+  it("a spawn of what is not registered there rejects its calls", async () => {
+    const { one } = await pair();
+    one.spawn(Counter, { strategy: "round-robin", args: [0] });
+    const ref = one.spawn(Counter, { strategy: "round-robin", args: [0] });
+    expect(ref.id.systemId).toBe("two");
+    await vi.waitFor(async () => {
+      expect(await rejection(ref.call("add", 1))).toBeInstanceOf(ActorClassNotRegisteredError);
+    });
+  });
+
+  it("nothing of the runtime's own is listed among the actors, and nothing is left when all is over", async () => {
+    const { one, two, fromOne } = await pair();
+    const target = two.spawn(Counter, { args: [1] });
+    const { ref } = listener(one);
+    await ref.call("watch", fromOne(target));
+    await ref.call("link", fromOne(target));
+    await turns();
+    expect(one.getActors().map(({ className }) => className)).toEqual(["Listener"]);
+    expect(two.getActors().map(({ className }) => className)).toEqual(["Counter"]);
+    await two.stop(target);
+    await one.stop(ref);
+    await turns();
+    for (const system of [one, two]) {
+      const { monitors, links, calls, slots, signals } = system._counters();
+      expect({ monitors, links, calls, slots, signals }).toEqual({
+        monitors: 0,
+        links: 0,
+        calls: 0,
+        slots: 0,
+        signals: 0,
+      });
+    }
+  });
+});

@@ -1,0 +1,488 @@
+/**
+ * Actors of other nodes, both ways: what this node does to them, and what others do to the actors of this node.
+ *
+ * One object per system. It owns the calls that wait for another node, the shadows and link ends (shadows.ts), the ids
+ * that other nodes have given to actors spawned here, and who watches what from elsewhere. Everything that belongs to a
+ * node goes when the node does (`nodeLost`).
+ *
+ * Failure: a call rejects with TransportError if the transport refuses it, NodeDownError if the node is lost while it
+ * waits, TimeoutError at its timeout, CallAbortedError at its signal, or with what the other node answered. A cast that
+ * cannot be sent is a dead letter. Nothing here throws into the user's code or rejects unheard.
+ */
+
+import { randomUUID } from "node:crypto";
+import { ActorNotFoundError, CallAbortedError, LibeamError, NodeDownError, TransportError } from "../../errors.js";
+import { ActorId } from "../../kernel/actor_id.js";
+import type { ActorRef } from "../../kernel/actor_ref.js";
+import type { ActorCell } from "../../kernel/cell.js";
+import type { Transport } from "../../kernel/collaborators.js";
+import { crash } from "../../kernel/crash.js";
+import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
+import type { Kernel } from "../../kernel/kernel.js";
+import { stop } from "../../kernel/lifecycle.js";
+import { createLogger, type Logger } from "../../kernel/logger.js";
+import { timedOut } from "../../kernel/refusals.js";
+import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
+import { exit, link } from "../../kernel/signals.js";
+import { type CallTerms, rejected } from "../../kernel/slots.js";
+import type { SpawnOptions } from "../actor_system.js";
+import {
+  type Address,
+  type Envelope,
+  isEnvelope,
+  type RemoteMessage,
+  type RemoteRequest,
+  type Reply,
+} from "./protocol.js";
+import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
+
+/** What remote actors need of their system. */
+export interface RemoteHost {
+  readonly id: string;
+  readonly transport: Transport;
+  readonly kernel: Kernel;
+  /** Makes an actor that nobody sees. */
+  spawnHidden(actor: typeof Observer | typeof ShadowKeeper, args: unknown[]): ActorCell;
+  /** Makes an actor on behalf of another node. */
+  spawnRegistered(className: string, options: SpawnOptions): ActorCell;
+  cellById(id: string): ActorCell | undefined;
+  cellByName(name: string): ActorCell | undefined;
+}
+
+/** The ring's word for no deadline. */
+const NO_DEADLINE = 0xffff_ffff;
+/** How long another node may take to confirm a watch, a spawn or a stop, in milliseconds. */
+const OPERATION_MS = 5_000;
+
+/** A call that waits for another node. */
+interface Waiting {
+  node: string;
+  refuse: (error: unknown) => void;
+}
+
+/** See the module's header. */
+export class RemoteActors {
+  private readonly log: Logger;
+  private readonly waiting = new Map<number, Waiting>();
+  private calls = 0;
+  /** Calls of other nodes that run here, by node and number. */
+  private readonly served = new Map<string, AbortController>();
+  /** Shadows by node and id of the actor that they stand for. */
+  private readonly shadows = new Map<string, { node: string; cell: ActorCell }>();
+  /** Link ends by the name of the link. */
+  private readonly ends = new Map<string, { node: string; cell: ActorCell; links: number }>();
+  /** Watches of other nodes, by node and id of the watched actor. */
+  private readonly observed = new Map<string, { node: string; id: string; watchRef: WatchRef }>();
+  /** Actors spawned from elsewhere, by the id that they were given there. */
+  private readonly aliases = new Map<string, ActorCell>();
+  /** Spawns on other nodes that have failed, by the id of the actor that would have been. */
+  private readonly failedSpawns = new Map<string, unknown>();
+  private keeper: ActorCell | undefined;
+  private observer: ActorCell | undefined;
+
+  constructor(private readonly host: RemoteHost) {
+    this.log = createLogger("RemoteActors", host.id);
+  }
+
+  /** The cell of an actor of another node. */
+  cellOf(id: ActorId): ActorCell {
+    return new RemoteCell(this.host.kernel, id, new RemoteActor(this, id));
+  }
+
+  /** Serves what the transport brings. */
+  attach(): void {
+    const { transport } = this.host;
+    transport.onRequest?.((message) => this.answer(message));
+    transport.onMessage?.((message) => this.receive(message));
+  }
+
+  // What this node does to the actors of others.
+
+  /** @internal */
+  call(id: ActorId, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+    const failed = this.failedSpawns.get(id.id);
+    if (failed !== undefined) return rejected(failed);
+    const { kernel } = this.host;
+    const given = terms.timeoutMs < 0 ? kernel.callTimeoutMs : terms.timeoutMs;
+    const timeoutMs = given === NO_DEADLINE ? Number.POSITIVE_INFINITY : given;
+    const call = ++this.calls;
+    const result = new Promise<any>((resolve, reject) => {
+      const timer = Number.isFinite(timeoutMs)
+        ? setTimeout(() => this.giveUp(call, id.systemId, timedOut(timeoutMs)), timeoutMs)
+        : undefined;
+      const onAbort = (): void => this.giveUp(call, id.systemId, new CallAbortedError(terms.signal?.reason));
+      terms.signal?.addEventListener("abort", onAbort, { once: true });
+      const settle = (finish: () => void): void => {
+        if (!this.waiting.delete(call)) return;
+        clearTimeout(timer);
+        terms.signal?.removeEventListener("abort", onAbort);
+        finish();
+      };
+      this.waiting.set(call, { node: id.systemId, refuse: (error) => settle(() => reject(error)) });
+      const request: RemoteRequest = { kind: "call", call, to: addressOf(id), value, timeoutMs, ...named(method) };
+      this.request(id.systemId, request, timeoutMs).then(
+        (answer) => settle(() => resolve(answer)),
+        (error) => settle(() => reject(error)),
+      );
+    });
+    result.catch(ignore); // As with local calls, a refusal that nobody awaits is not an unhandled rejection.
+    return result;
+  }
+
+  private giveUp(call: number, node: string, error: Error): void {
+    this.send(node, { kind: "cancel", call });
+    this.waiting.get(call)?.refuse(error);
+  }
+
+  /** @internal */
+  cast(id: ActorId, method: string | undefined, value: any): void {
+    this.send(id.systemId, { kind: "cast", to: addressOf(id), value, ...named(method) }, () => {
+      this.host.kernel.deadLetter(undefined, "cast", "not_sent");
+    });
+  }
+
+  /** @internal */
+  async stop(id: ActorId): Promise<void> {
+    await this.request(id.systemId, { kind: "stop", to: addressOf(id) }, OPERATION_MS).catch(ignore);
+  }
+
+  /** @internal */
+  exit(id: ActorId, sender: ActorRef | undefined, reason: unknown): void {
+    const from = sender === undefined ? {} : { from: addressOf(sender.id) };
+    this.send(id.systemId, { kind: "exit", to: addressOf(id), reason, ...from });
+  }
+
+  /** Spawns on another node; the ref works at once. */
+  spawn(node: string, className: string, options: SpawnOptions = {}): ActorRef {
+    const id = new ActorId(node, randomUUID(), options.name);
+    const { args = [], name, mailbox } = options;
+    const optional = { ...(name === undefined ? {} : { name }), ...(mailbox === undefined ? {} : { mailbox }) };
+    this.request(node, { kind: "spawn", as: id.id, className, args, ...optional }, OPERATION_MS).catch((error) => {
+      this.failedSpawns.set(id.id, error);
+      this.log.error(`An actor could not be spawned on node ${node}`, error, { className });
+    });
+    return this.cellOf(id).ref;
+  }
+
+  /** @internal */
+  shadow(id: ActorId): ActorCell {
+    const key = keyOf(id.systemId, id.id);
+    const known = this.shadows.get(key);
+    if (known !== undefined && !known.cell.dead) return known.cell;
+    const cell = this.shadowKeeper().keep(Shadow)._cell;
+    this.shadows.set(key, { node: id.systemId, cell });
+    this.request(id.systemId, { kind: "watch", to: addressOf(id) }, OPERATION_MS).then(
+      (alive) => alive || this.endShadow(key, { type: "normal" }),
+      () => this.endShadow(key, { type: "killed" }),
+    );
+    return cell;
+  }
+
+  private endShadow(key: string, reason: TerminationReason): void {
+    const known = this.shadows.get(key);
+    if (known === undefined) return;
+    this.shadows.delete(key);
+    endFor(known.cell, reason);
+  }
+
+  /** @internal */
+  linkEnd(id: ActorId, local: ActorRef): ActorCell {
+    const name = linkName(local.id, id);
+    const known = this.ends.get(name);
+    if (known !== undefined && !known.cell.dead) {
+      known.links++;
+      return known.cell;
+    }
+    const cell = this.makeEnd(name, id.systemId);
+    this.send(id.systemId, { kind: "link", link: name, to: addressOf(id), from: addressOf(local.id) }, () =>
+      this.sever(name, { type: "error", error: new NodeDownError(id.systemId) }),
+    );
+    return cell;
+  }
+
+  private makeEnd(name: string, node: string): ActorCell {
+    const onEnd = (reason: TerminationReason): void => {
+      if (!this.ends.has(name)) return;
+      this.send(node, { kind: "severed", link: name, reason });
+      this.sever(name, reason);
+    };
+    const { _cell: cell } = this.shadowKeeper().keep(LinkEnd, [onEnd]);
+    this.ends.set(name, { node, cell, links: 1 });
+    return cell;
+  }
+
+  /** @internal */
+  unlinked(id: ActorId, local: ActorRef): ActorCell | undefined {
+    const name = linkName(local.id, id);
+    const end = this.ends.get(name);
+    if (end === undefined) return undefined;
+    if (--end.links === 0) {
+      this.ends.delete(name);
+      this.send(end.node, { kind: "unlink", link: name });
+      setImmediate(() => void stop(end.cell)); // The link itself is undone first.
+    }
+    return end.cell;
+  }
+
+  private sever(name: string, reason: TerminationReason): void {
+    const end = this.ends.get(name);
+    if (end === undefined) return;
+    this.ends.delete(name);
+    endFor(end.cell, reason);
+  }
+
+  /** A node is gone: nothing comes from it any more. */
+  nodeLost(node: string): void {
+    for (const { node: of, refuse } of [...this.waiting.values()]) if (of === node) refuse(new NodeDownError(node));
+    for (const [key, shadow] of [...this.shadows]) if (shadow.node === node) this.endShadow(key, { type: "killed" });
+    for (const [name, end] of [...this.ends]) {
+      if (end.node === node) this.sever(name, { type: "error", error: new NodeDownError(node) });
+    }
+    for (const [key, { node: of, watchRef }] of [...this.observed]) {
+      if (of !== node) continue;
+      this.observed.delete(key);
+      (this.observer?.behaviour as Observer | null)?.ignore(watchRef);
+    }
+    for (const [key, controller] of [...this.served]) {
+      if (key.startsWith(`${node}\n`)) controller.abort(new NodeDownError(node));
+    }
+  }
+
+  private async request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
+    const envelope: Envelope<RemoteRequest> = { libeam: 1, from: this.host.id, body };
+    const reply: Reply = await this.host.transport.request(node, envelope, timeoutMs);
+    if (reply === null || typeof reply !== "object") throw new TransportError("A node answered with no reply", node);
+    if ("error" in reply) throw reply.error;
+    return reply.ok;
+  }
+
+  private send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
+    const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.host.id, body };
+    try {
+      Promise.resolve(this.host.transport.send(node, envelope)).catch(onFailure);
+    } catch {
+      onFailure(); // A transport of the user's may throw where it must not.
+    }
+  }
+
+  // What other nodes do to the actors of this one.
+
+  private async answer(message: unknown): Promise<Reply> {
+    if (!isEnvelope(message))
+      throw new TransportError(`This node serves actors only (got ${typeof message})`, this.host.id);
+    const { from, body } = message as Envelope<RemoteRequest>;
+    try {
+      return { ok: await this.perform(from, body) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  private perform(from: string, request: RemoteRequest): unknown {
+    switch (request.kind) {
+      case "call":
+        return this.serve(from, request);
+      case "spawn":
+        return this.spawnFor(request);
+      case "stop": {
+        const cell = this.find(request.to);
+        return cell === undefined ? undefined : stop(cell, null);
+      }
+      case "watch":
+        return this.observe(from, request.to);
+      default:
+        throw new LibeamError("This node does not know such a request", "UNKNOWN_REQUEST");
+    }
+  }
+
+  private find({ id, name }: Address): ActorCell | undefined {
+    const cell = this.aliases.get(id) ?? this.host.cellById(id);
+    if (cell !== undefined && !cell.dead) return cell;
+    return name === undefined ? undefined : this.host.cellByName(name);
+  }
+
+  private async serve(from: string, request: RemoteRequest & { kind: "call" }): Promise<unknown> {
+    const cell = this.find(request.to);
+    if (cell === undefined) throw new ActorNotFoundError(request.to.id, this.host.id);
+    const { method, value, timeoutMs, call } = request;
+    const controller = new AbortController();
+    const key = keyOf(from, String(call));
+    this.served.set(key, controller);
+    try {
+      const message = method === undefined ? value : messageFor(cell, method, value);
+      return await cell.ref.call(message, { timeout: timeoutMs, signal: controller.signal });
+    } finally {
+      this.served.delete(key);
+    }
+  }
+
+  private spawnFor({ as, className, args, name, mailbox }: RemoteRequest & { kind: "spawn" }): void {
+    const options = {
+      args: [...args],
+      ...(name === undefined ? {} : { name }),
+      ...(mailbox === undefined ? {} : { mailbox }),
+    };
+    const cell = this.host.spawnRegistered(className, options);
+    this.aliases.set(as, cell);
+    for (const [alias, { dead }] of this.aliases) if (dead) this.aliases.delete(alias);
+  }
+
+  private observe(from: string, to: Address): boolean {
+    const cell = this.find(to);
+    if (cell === undefined) return false;
+    this.observer ??= this.host.spawnHidden(Observer, [(message: DownMessage) => this.observedDown(message)]);
+    const key = keyOf(from, to.id);
+    if (this.observed.has(key)) return true;
+    const watchRef = (this.observer.behaviour as Observer).observe(cell.ref);
+    this.observed.set(key, { node: from, id: to.id, watchRef });
+    return true;
+  }
+
+  private observedDown({ watchRef, reason }: DownMessage): void {
+    for (const [key, entry] of this.observed) {
+      if (entry.watchRef !== watchRef) continue;
+      this.observed.delete(key);
+      this.send(entry.node, { kind: "down", of: entry.id, reason });
+    }
+  }
+
+  private receive(message: unknown): void {
+    if (!isEnvelope(message)) return;
+    const { from, body } = message as Envelope<RemoteMessage>;
+    switch (body.kind) {
+      case "cast":
+        this.deliver(body);
+        return;
+      case "exit": {
+        const cell = this.find(body.to);
+        if (cell !== undefined) exit(this.senderOf(from, body.from), cell, body.reason);
+        return;
+      }
+      case "cancel":
+        this.served.get(keyOf(from, String(body.call)))?.abort(body.reason);
+        return;
+      case "down":
+        this.endShadow(keyOf(from, body.of), body.reason);
+        return;
+      case "link":
+        this.linkFor(from, body);
+        return;
+      case "unlink": {
+        const end = this.ends.get(body.link);
+        this.ends.delete(body.link);
+        if (end !== undefined) endFor(end.cell, { type: "normal" });
+        return;
+      }
+      case "severed":
+        this.sever(body.link, body.reason);
+        return;
+    }
+  }
+
+  /** Exit signals of other nodes come in the name of their sender. */
+  private senderOf(node: string, from: Address | undefined): ActorCell | null {
+    return from === undefined ? null : this.cellOf(new ActorId(node, from.id, from.name));
+  }
+
+  private deliver({ to, method, value }: RemoteMessage & { kind: "cast" }): void {
+    const cell = this.find(to);
+    if (cell === undefined) this.host.kernel.deadLetter(undefined, "cast", "not_found");
+    else cell.ref.cast(method === undefined ? value : messageFor(cell, method, value));
+  }
+
+  private linkFor(node: string, { link: name, to }: RemoteMessage & { kind: "link" }): void {
+    const cell = this.find(to);
+    if (cell === undefined) {
+      this.send(node, {
+        kind: "severed",
+        link: name,
+        reason: { type: "error", error: new ActorNotFoundError(to.id, this.host.id) },
+      });
+      return;
+    }
+    link(cell, this.makeEnd(name, node).ref);
+  }
+
+  private shadowKeeper(): ShadowKeeper {
+    this.keeper ??= this.host.spawnHidden(ShadowKeeper, []);
+    return this.keeper.behaviour as ShadowKeeper;
+  }
+}
+
+/** What is done to one actor of another node. */
+class RemoteActor implements Remote {
+  constructor(
+    private readonly actors: RemoteActors,
+    private readonly id: ActorId,
+  ) {}
+
+  call(method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+    return this.actors.call(this.id, method, value, terms);
+  }
+
+  cast(method: string | undefined, value: any): void {
+    this.actors.cast(this.id, method, value);
+  }
+
+  stop(): Promise<void> {
+    return this.actors.stop(this.id);
+  }
+
+  exit(sender: ActorRef | undefined, reason: unknown): void {
+    this.actors.exit(this.id, sender, reason);
+  }
+
+  shadow(): ActorCell {
+    return this.actors.shadow(this.id);
+  }
+
+  linkEnd(local: ActorRef): ActorCell {
+    return this.actors.linkEnd(this.id, local);
+  }
+
+  unlinked(local: ActorRef): ActorCell | undefined {
+    return this.actors.unlinked(this.id, local);
+  }
+}
+
+function ignore(): void {}
+
+function keyOf(node: string, id: string): string {
+  return `${node}\n${id}`;
+}
+
+/** The same on both sides. */
+function linkName(local: ActorId, remote: ActorId): string {
+  return [`${local.systemId}/${local.id}`, `${remote.systemId}/${remote.id}`].sort().join(" ");
+}
+
+function addressOf({ id, name }: ActorId): Address {
+  return name === undefined ? { id } : { id, name };
+}
+
+function named(method: string | undefined): { method?: string } {
+  return method === undefined ? {} : { method };
+}
+
+/** A method call as a whole message: class-based actors get a lone string as it is. */
+function messageFor(cell: ActorCell, method: string, args: any[]): unknown {
+  return cell.calls === null && args.length === 0 ? method : { method, args };
+}
+
+/** Ends an actor of the runtime's own in the way in which another one has ended. */
+function endFor(cell: ActorCell, reason: TerminationReason): void {
+  if (cell.dead) return;
+  switch (reason.type) {
+    case "normal":
+      void stop(cell, null);
+      return;
+    case "killed":
+      exit(null, cell, "kill");
+      return;
+    case "error":
+      crash(cell, reason.error);
+      return;
+    default:
+      exit(null, cell, reason.reason);
+  }
+}
