@@ -46,6 +46,7 @@ const catalogue: Record<string, [errors.LibeamError, string, string | RegExp]> =
     "AUTHENTICATION_FAILED",
     "Authentication failed: bad (node: n1)",
   ],
+  InvalidCookieError: [new errors.InvalidCookieError("too short", 3), "INVALID_COOKIE", "too short"],
   CookieRotationError: [new errors.CookieRotationError("no"), "COOKIE_ROTATION_ERROR", "Cookie rotation error: no"],
   MailboxFullError: [new errors.MailboxFullError("a1"), "MAILBOX_FULL", "Mailbox full for actor a1"],
   MaxChildrenError: [

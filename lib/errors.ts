@@ -165,6 +165,13 @@ export class AuthenticationError extends LibeamError {
   }
 }
 
+/** A cookie cannot be used, or not be read. The message never quotes it. */
+export class InvalidCookieError extends LibeamError {
+  constructor(message: string, chars?: number, options?: { cause?: unknown }) {
+    super(message, "INVALID_COOKIE", known({ chars }), options);
+  }
+}
+
 /** A step of a cookie rotation came in the wrong order. The keyring is unchanged. */
 export class CookieRotationError extends LibeamError {
   constructor(reason: string) {
@@ -348,6 +355,7 @@ const KINDS = {
   PeerNotFoundError,
   NoRoleMatchError,
   AuthenticationError,
+  InvalidCookieError,
   CookieRotationError,
   MailboxFullError,
   MaxChildrenError,
@@ -374,3 +382,9 @@ const KINDS = {
 
 brand(LibeamError.prototype, "LibeamError");
 for (const [kind, { prototype }] of Object.entries(KINDS)) brand(prototype, kind);
+
+/** The class of a kind of errors, for errors that come from another node; undefined for others. */
+export function errorClassOf(kind: string): (new (...args: any[]) => LibeamError) | undefined {
+  if (kind === "LibeamError") return LibeamError as never;
+  return Object.hasOwn(KINDS, kind) ? (KINDS as Record<string, any>)[kind] : undefined;
+}

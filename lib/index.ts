@@ -2,11 +2,21 @@
  * libeam: Erlang/OTP for TypeScript. The public surface, listed by hand.
  */
 
+export {
+  type AuthenticatedGossipMessage,
+  type Authenticator,
+  CookieAuthenticator,
+  type CookieAuthenticatorOptions,
+  type GossipMessage,
+  NullAuthenticator,
+} from "./cluster/auth.js";
 export { isClusterReady, type WaitForClusterOptions } from "./cluster/cluster_ready.js";
 export { createSystem, type LocalConfig, type SupervisionConfig, type System } from "./cluster/create_system.js";
 export { DistributedCluster } from "./cluster/distributed_cluster.js";
 export { type GossipOptions, type GossipPreset, GossipProtocol, GossipUDP } from "./cluster/gossip.js";
 export { InMemoryTransport } from "./cluster/in_memory_transport.js";
+export { type CurveKeyPair, deriveKeys, fingerprint, z85Decode, z85Encode } from "./cluster/key_material.js";
+export { KeyringAuthenticator } from "./cluster/keyring.js";
 export { LocalCluster } from "./cluster/local_cluster.js";
 export { LocalRegistry } from "./cluster/local_registry.js";
 export { VectorClock } from "./cluster/vector_clock.js";
@@ -21,6 +31,7 @@ export {
   CallAbortedError,
   CookieRotationError,
   InvalidArgumentError,
+  InvalidCookieError,
   InvalidOptionError,
   LibeamError,
   MailboxFullError,

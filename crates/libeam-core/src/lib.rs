@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`actor_id`], [`reason`], [`ring`] (the memory shared with the JavaScript isolate
 //! and its protocol), [`mailbox`], [`scheduler`], [`timer`], [`supervision`], [`table`] (who is
-//! related to whom), [`kernel`] (the machine that joins them); [`membership`] stands by itself.
+//! related to whom), [`kernel`] (the machine that joins them); [`membership`] and [`security`] (keys from a
+//! cookie) stand by themselves.
 
 pub mod actor_id;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod membership;
 pub mod reason;
 pub mod ring;
 pub mod scheduler;
+pub mod security;
 pub mod supervision;
 mod sync;
 pub mod table;
