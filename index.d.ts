@@ -121,6 +121,63 @@ export interface NativeGossip {
   stop(): void;
 }
 
+/** Keys of the transport, in Z85. */
+export interface NativeCurveKeys {
+  /** The pair that all nodes share: they listen and dial with it. */
+  publicKey: string;
+  secretKey: string;
+  /** Further public keys that others may listen and dial with, while keys are changed. */
+  accepted: string[];
+}
+
+/** How a node is connected to others. */
+export interface NativeLinkOptions {
+  nodeId: string;
+  /** Names this life, in milliseconds since 1970. A node with a later life is let in, one with an earlier is not. */
+  epoch: number;
+  /** Nodes of another cluster are refused. */
+  cluster: string;
+  /** Where to listen, `ip:port`; port 0 is any free one. */
+  bind: string;
+  /** Without keys everybody may connect, and nothing is encrypted. */
+  keys?: NativeCurveKeys;
+}
+
+/** Something has happened to a connection. */
+export interface NativeLinkEvent {
+  /** `down`: what the node had not received is lost. `refused`: once per cause; `node` may be an address. */
+  kind: "up" | "down" | "refused";
+  node: string;
+  /** The node's life; 0 if it was refused. */
+  epoch: number;
+  reason?: string;
+}
+
+/** What there is to fetch. `onNews` comes again if there is more. */
+export interface NativeLinkNews {
+  /** In order for each sender. */
+  messages: { from: string; data: Buffer }[];
+  events: NativeLinkEvent[];
+}
+
+/** A node's connections, their sockets and their thread. Keeps the process up until `stop`. */
+export interface NativeLink {
+  /** Where this node listens, `ip:port`. */
+  readonly address: string;
+  /** Connects to a node at `ip:port`, and stays with it until `disconnect`. What is sent before `up` waits. */
+  connect(nodeId: string, address: string): void;
+  /** Ends the connection to a node, after what waits for it. */
+  disconnect(nodeId: string): void;
+  /** Sends a message: 0 it is queued, 1 the queue is full, 2 there is no such peer, 3 it is too big. Never waits. */
+  send(nodeId: string, message: Uint8Array): number;
+  /** Changes the keys. Connections stay; new ones are made with the new pair. */
+  setKeys(keys: NativeCurveKeys): void;
+  /** Fetches what has come and what has happened. While much waits, nothing is read from the network. */
+  takeNews(): NativeLinkNews;
+  /** Closes the sockets and ends the thread; what waits is sent first, for up to a second. */
+  stop(): void;
+}
+
 /** The keys that follow from a cookie. */
 export interface NativeKeys {
   /** Seals gossip. */
@@ -135,6 +192,8 @@ export interface NativeKeys {
 export interface NativeBinding {
   /** Binds a node's sockets and starts. `onNews` is called when there is something to fetch. */
   startGossip(options: NativeGossipOptions, onNews: () => void): NativeGossip;
+  /** Binds a node's listening socket and starts. `onNews` is called when there is something to fetch. */
+  startLink(options: NativeLinkOptions, onNews: () => void): NativeLink;
   /** Makes a kernel. `onBell` is called when something from another thread waits for `enter`. */
   createKernel(options: NativeKernelOptions, onBell: () => void): NativeKernel;
   /** Every number that both sides must agree on, by name. */

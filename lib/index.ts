@@ -11,15 +11,24 @@ export {
   NullAuthenticator,
 } from "./cluster/auth.js";
 export { isClusterReady, type WaitForClusterOptions } from "./cluster/cluster_ready.js";
-export { createSystem, type LocalConfig, type SupervisionConfig, type System } from "./cluster/create_system.js";
+export {
+  createSystem,
+  type DistributedSystem,
+  type LocalConfig,
+  type SupervisionConfig,
+  type System,
+} from "./cluster/create_system.js";
 export { DistributedCluster } from "./cluster/distributed_cluster.js";
+export type { DistributedConfig } from "./cluster/distributed_system.js";
 export { type GossipOptions, type GossipPreset, GossipProtocol, GossipUDP } from "./cluster/gossip.js";
 export { InMemoryTransport } from "./cluster/in_memory_transport.js";
 export { type CurveKeyPair, deriveKeys, fingerprint, z85Decode, z85Encode } from "./cluster/key_material.js";
 export { KeyringAuthenticator } from "./cluster/keyring.js";
 export { LocalCluster } from "./cluster/local_cluster.js";
 export { LocalRegistry } from "./cluster/local_registry.js";
+export { DistributedRegistry, type NameConflict, RegistrySync } from "./cluster/names.js";
 export { VectorClock } from "./cluster/vector_clock.js";
+export { ZeroMQTransport, type ZeroMQTransportOptions } from "./cluster/zeromq_transport.js";
 export {
   ActorClassNotRegisteredError,
   ActorHasChildrenError,

@@ -10,6 +10,7 @@ mod bell;
 mod callbacks;
 mod gossip;
 mod kernel;
+mod link;
 mod raw;
 mod security;
 

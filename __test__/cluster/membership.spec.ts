@@ -28,10 +28,14 @@ describe("a cluster", () => {
   });
 
   it("tells roles and metadata, and later changes of them", async () => {
-    const [a, b] = await startMembers(["a", "b"], { roles: ["worker"] });
-    b?.order({ verb: "publish", key: "zone", value: "north" });
-    const { peer } = (await a?.told("update", "b")) as { peer: unknown };
-    expect(peer).toMatchObject({ id: "b", address: "tcp://b:1", roles: ["worker"], metadata: { zone: "north" } });
+    const [a, b] = (await startMembers(["a", "b"], { roles: ["worker"] })) as [Member, Member];
+    b.order({ verb: "publish", key: "zone", value: "north" });
+    expect((await a.told("update", "b")).peer).toMatchObject({
+      id: "b",
+      address: "tcp://b:1",
+      roles: ["worker"],
+      metadata: { zone: "north" },
+    });
   });
 });
 

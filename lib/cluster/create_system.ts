@@ -3,7 +3,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { InvalidOptionError, LibeamError, TimeoutError } from "../errors.js";
+import { InvalidOptionError, TimeoutError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { MailboxConfig, ShutdownOptions, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
@@ -14,9 +14,12 @@ import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from 
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
+import type { DistributedCluster } from "./distributed_cluster.js";
+import { type DistributedConfig, startNode, stopNode } from "./distributed_system.js";
 import { InMemoryTransport } from "./in_memory_transport.js";
 import { LocalCluster } from "./local_cluster.js";
 import { LocalRegistry } from "./local_registry.js";
+import type { ZeroMQTransport } from "./zeromq_transport.js";
 
 /** How root actors are supervised. */
 export type SupervisionConfig = Partial<SupervisionOptions>;
@@ -67,13 +70,26 @@ export interface System extends Spawner, AsyncDisposable {
   getGroup(group: string): ActorRef[];
   /** Casts a message to every member of a group. */
   broadcast(group: string, message: any): void;
-  /** Waits until the cluster has formed; a local system is a cluster of one. */
+  /** Waits until the cluster has formed; a local system is a cluster of one. @throws TimeoutError */
   waitForCluster(options?: WaitForClusterOptions): Promise<void>;
   /** Stops all actors and lets go of everything. */
   shutdown(options?: ShutdownOptions): Promise<void>;
 }
 
-class LocalSystem implements System {
+/** A node of a cluster. */
+export interface DistributedSystem extends System {
+  readonly transport: ZeroMQTransport;
+  readonly cluster: DistributedCluster;
+}
+
+/** What differs between a system in one process and a node of a cluster. */
+interface Surroundings {
+  waitForCluster(options: WaitForClusterOptions): Promise<void>;
+  /** Ends everything, actors first. */
+  end(options: ShutdownOptions | undefined): Promise<void>;
+}
+
+class RunningSystem implements System {
   readonly keyring = undefined;
 
   constructor(
@@ -82,6 +98,7 @@ class LocalSystem implements System {
     readonly transport: Transport,
     readonly cluster: Cluster,
     readonly registry: Registry,
+    private readonly surroundings: Surroundings,
   ) {}
 
   spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
@@ -119,15 +136,12 @@ class LocalSystem implements System {
     this.system.broadcast(group, message);
   }
 
-  async waitForCluster(options: WaitForClusterOptions = {}): Promise<void> {
-    if (isClusterReady(this.cluster.getMembers(), options)) return;
-    throw new TimeoutError("waitForCluster", options.timeout ?? WAIT_FOR_CLUSTER_MS);
+  waitForCluster(options: WaitForClusterOptions = {}): Promise<void> {
+    return this.surroundings.waitForCluster(options);
   }
 
-  async shutdown(options?: ShutdownOptions): Promise<void> {
-    await this.system.shutdown(options);
-    await this.transport.disconnect();
-    await this.registry.disconnect();
+  shutdown(options?: ShutdownOptions): Promise<void> {
+    return this.surroundings.end(options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -136,20 +150,39 @@ class LocalSystem implements System {
 }
 
 /**
- * Makes a system. A local one is ready at once.
+ * Makes a system. A local one is ready at once; a node of a cluster when its sockets are open, or when the cluster is as
+ * `ready` says.
  *
- * @throws InvalidOptionError
+ * @throws InvalidOptionError; for a node of a cluster as a rejection, like TransportError if it cannot listen,
+ * InvalidCookieError, and TimeoutError if the cluster is not ready in time.
  * @example
  * const system = createSystem();
  * const counter = system.spawn(Counter, { args: [0] });
  */
-export function createSystem(config: LocalConfig = {}): System {
+export function createSystem(config: DistributedConfig): Promise<DistributedSystem>;
+export function createSystem(config?: LocalConfig): System;
+export function createSystem(config: LocalConfig | DistributedConfig = {}): System | Promise<DistributedSystem> {
+  if ((config as { type?: unknown } | null)?.type === "distributed") return joinCluster(config as DistributedConfig);
+  return createLocal(config as LocalConfig);
+}
+
+async function joinCluster(config: DistributedConfig): Promise<DistributedSystem> {
+  const node = await startNode(config);
+  const { nodeId, system, transport, cluster, registry } = node;
+  let ended: Promise<void> | undefined;
+  return new RunningSystem(nodeId, system, transport, cluster, registry, {
+    waitForCluster: (options) => cluster.waitForMembers(options),
+    end: (options) => {
+      ended ??= stopNode(node, options);
+      return ended;
+    },
+  }) as System as DistributedSystem;
+}
+
+function createLocal(config: LocalConfig): System {
   assertPlainOptions("createSystem options", config);
   const { type = "local", nodeId = `local-${randomBytes(4).toString("hex")}` } = config as LocalConfig;
-  if ((type as string) === "distributed") {
-    throw new LibeamError("This version has no distributed systems yet", "NOT_IMPLEMENTED");
-  }
-  if (type !== "local") throw new InvalidOptionError("type", type, '"local"');
+  if (type !== "local") throw new InvalidOptionError("type", type, '"local" or "distributed"');
   assertName("nodeId", nodeId);
   const cluster = new LocalCluster(nodeId);
   const transport = new InMemoryTransport(nodeId);
@@ -168,5 +201,15 @@ export function createSystem(config: LocalConfig = {}): System {
     limits,
   );
   void system.start();
-  return new LocalSystem(nodeId, system, transport, cluster, registry);
+  return new RunningSystem(nodeId, system, transport, cluster, registry, {
+    waitForCluster: async (options) => {
+      if (isClusterReady(cluster.getMembers(), options)) return;
+      throw new TimeoutError("waitForCluster", options.timeout ?? WAIT_FOR_CLUSTER_MS);
+    },
+    end: async (options) => {
+      await system.shutdown(options);
+      await transport.disconnect();
+      await registry.disconnect();
+    },
+  });
 }

@@ -6,12 +6,17 @@ import type { NativeKernel } from "../../index.js";
 import native from "../../index.js";
 
 export type {
+  NativeCurveKeys,
   NativeGossip,
   NativeGossipOptions,
   NativeKernel,
   NativeKernelOptions,
   NativeKey,
   NativeKeys,
+  NativeLink,
+  NativeLinkEvent,
+  NativeLinkNews,
+  NativeLinkOptions,
   NativeMember,
   NativeMemberEvent,
 } from "../../index.js";
@@ -21,6 +26,9 @@ export const createKernel: typeof native.createKernel = native.createKernel;
 
 /** Starts a node's membership. */
 export const startGossip: typeof native.startGossip = native.startGossip;
+
+/** Starts a node's connections. */
+export const startLink: typeof native.startLink = native.startLink;
 
 /** Derives the keys of a cluster from its cookie and salt. */
 export const deriveKeys: typeof native.deriveKeys = native.deriveKeys;

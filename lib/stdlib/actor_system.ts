@@ -447,7 +447,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   getRef(id: ActorId): ActorRef {
     if (id === null || typeof id !== "object") throw new InvalidArgumentError("id", "an ActorId", id);
     const own = new ActorId(id.systemId, id.id, id.name);
-    return id.systemId === this.id ? new ActorRef(own, this) : this._cellOf(own).ref;
+    const { ref } = this._cellOf(own);
+    return ref.id.id === own.id ? ref : new ActorRef(own, this);
   }
 
   /** Looks a named actor up, here and then in the registry; null if there is none. */

@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`actor_id`], [`reason`], [`ring`] (the memory shared with the JavaScript isolate
 //! and its protocol), [`mailbox`], [`scheduler`], [`timer`], [`supervision`], [`table`] (who is
-//! related to whom), [`kernel`] (the machine that joins them); [`membership`] and [`security`] (keys from a
-//! cookie) stand by themselves.
+//! related to whom), [`kernel`] (the machine that joins them); [`membership`], [`security`] (keys from a
+//! cookie) and [`session`] (what connected nodes say) stand by themselves.
 
 pub mod actor_id;
 pub mod config;
@@ -18,6 +18,7 @@ pub mod reason;
 pub mod ring;
 pub mod scheduler;
 pub mod security;
+pub mod session;
 pub mod supervision;
 mod sync;
 pub mod table;

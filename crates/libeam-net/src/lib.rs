@@ -3,6 +3,7 @@
 //! * [`MonotonicClock`] says what time it is, on one scale for the whole process.
 //! * [`Alarm`] calls back when a moment has come, on the one driver thread of the process.
 //! * [`gossip`] drives a node's membership, on a thread of its own.
+//! * [`link`] carries messages between nodes, on a thread of its own.
 //!
 //! This crate decides nothing: what a moment means, and what happens at it, is the core's business.
 //! It never calls into JavaScript.
@@ -10,6 +11,7 @@
 mod clock;
 mod driver;
 pub mod gossip;
+pub mod link;
 
 pub use clock::MonotonicClock;
 pub use driver::Alarm;

@@ -1,0 +1,137 @@
+/**
+ * Values on their way between nodes: what arrives is what was sent.
+ */
+
+import { ActorId, ActorRef, createActor, LibeamError, MailboxFullError, TimeoutError, TransportError } from "libeam";
+import { describe, expect, it } from "vitest";
+import { Codec } from "../../lib/cluster/codec.js";
+import { Dice } from "../support/dice.js";
+import { makeSystem } from "../support/system.js";
+import { thrown } from "../support/time.js";
+
+const codec = new Codec();
+const roundTrip = <T>(value: T): T => codec.decode(codec.encode(value));
+
+describe("values", () => {
+  it.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["null", null],
+    ["booleans", [true, false]],
+    ["numbers", [0, 1, -1, 1.5, 2 ** 40, Number.MAX_SAFE_INTEGER, Number.NaN, Number.POSITIVE_INFINITY]],
+    ["big integers", [0n, -1n, 2n ** 63n, 2n ** 200n]],
+    ["strings", ["", "text", "日本", "\u0000", "a".repeat(70_000)]],
+    ["objects", { a: 1, nested: { b: [1, { c: 2 }] }, u: undefined }],
+    [
+      "maps and sets",
+      new Map<unknown, unknown>([
+        [1, new Set(["x"])],
+        ["k", new Map([[{ a: 1 }, 2]])],
+      ]),
+    ],
+    ["dates", new Date(1_234_567_890_123)],
+    ["regular expressions", /a+b/gi],
+    ["typed arrays", [new Uint8Array([1, 2]), new Float64Array([1.5]), new Int32Array([-1]), new BigInt64Array([5n])]],
+    ["buffers", Buffer.from("bytes")],
+  ])("%s", (_name, value) => {
+    expect(roundTrip(value)).toEqual(value);
+  });
+
+  it("keep cycles and repeated references", () => {
+    const shared = { n: 1 };
+    const value: any = { a: shared, b: shared, list: [shared] };
+    value.self = value;
+    const read = roundTrip(value);
+    expect(read.self).toBe(read);
+    expect(read.a).toBe(read.b);
+    expect(read.list[0]).toBe(read.a);
+  });
+
+  it("do not confuse fields with prototypes", () => {
+    const read = roundTrip(JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1}'));
+    expect(({} as any).polluted).toBeUndefined();
+    expect(read.polluted).toBeUndefined();
+  });
+
+  it("that cannot be sent are refused by name", () => {
+    const error = thrown(() => codec.encode({ fn: () => 1 }));
+    expect(error).toBeInstanceOf(TransportError);
+    expect(error.message).toMatch(/cannot be sent/);
+  });
+});
+
+describe("errors", () => {
+  it("of libeam come back as what they were", () => {
+    const cause = new TypeError("inner");
+    const read = roundTrip(new LibeamError("outer", "SOME_CODE", { a: 1 }, { cause }));
+    expect(read).toBeInstanceOf(LibeamError);
+    expect(read).toMatchObject({ name: "LibeamError", message: "outer", code: "SOME_CODE", context: { a: 1 } });
+    expect(read.cause).toBeInstanceOf(TypeError);
+    for (const error of [new TimeoutError("call", 5), new MailboxFullError("a1")]) {
+      const back = roundTrip(error);
+      expect(back).toBeInstanceOf(error.constructor as any);
+      expect([back.name, back.message, back.code, back.context]).toEqual([
+        error.name,
+        error.message,
+        error.code,
+        error.context,
+      ]);
+    }
+  });
+
+  it("of the language keep their class, and all keep the stack of where they were thrown", () => {
+    const error = new RangeError("too far");
+    const read = roundTrip(error);
+    expect(read).toBeInstanceOf(RangeError);
+    expect(read.stack).toBe(error.stack);
+    expect(Object.keys(read)).toEqual([]);
+  });
+
+  it("of unknown classes are errors with that name", () => {
+    class OutOfStock extends Error {
+      override name = "OutOfStock";
+      code = "NO_APPLES";
+    }
+    const read: any = roundTrip(new OutOfStock("no apples"));
+    expect(read).toBeInstanceOf(Error);
+    expect([read.name, read.message, read.code]).toEqual(["OutOfStock", "no apples", "NO_APPLES"]);
+  });
+});
+
+describe("refs", () => {
+  it("work where they arrive", async () => {
+    const system = makeSystem({ nodeId: "here" });
+    const Counter = createActor((_ctx, self) => self.onCall("get", () => 42));
+    const ref = system.spawn(Counter);
+    const receiving = new Codec((id) => system.system.getRef(id));
+    const { who } = receiving.decode(codec.encode({ who: ref })) as { who: any };
+    expect(who).toBeInstanceOf(ActorRef);
+    expect(who.id).toEqual(ref.id);
+    expect(await who.call("get")).toBe(42);
+  });
+
+  it("are ids where nobody makes refs", () => {
+    const system = makeSystem();
+    const ref = system.spawn(
+      createActor(() => {}),
+      { name: "named" },
+    );
+    expect(roundTrip({ ref: ref as unknown })).toEqual({ ref: new ActorId(ref.id.systemId, ref.id.id, "named") });
+  });
+});
+
+it("bytes that make no sense are refused and nothing else", () => {
+  const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+  const dice = new Dice(seed);
+  const good = codec.encode({ a: [1, "two", new Map([[1, { b: new Date() }]])], e: new RangeError("x") });
+  for (let round = 0; round < 2_000; round++) {
+    const bytes =
+      round % 2 === 0 ? Uint8Array.from(good) : Uint8Array.from({ length: dice.below(60) }, () => dice.below(256));
+    if (bytes.length > 0) bytes[dice.below(bytes.length)] = dice.below(256);
+    try {
+      codec.decode(bytes);
+    } catch (error) {
+      expect(error, `LIBEAM_SEED=${seed}`).toBeInstanceOf(TransportError);
+    }
+  }
+  expect(roundTrip({ still: "works" })).toEqual({ still: "works" });
+});

@@ -1,0 +1,270 @@
+/**
+ * Systems that are nodes of a cluster: several in this process, and some in processes that are killed.
+ */
+
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import {
+  Actor,
+  ActorClassNotRegisteredError,
+  ActorRef,
+  createActor,
+  createSystem,
+  type DistributedCluster,
+  type DistributedConfig,
+  InvalidOptionError,
+  loggerConfig,
+  NodeDownError,
+  type System,
+  TimeoutError,
+  TransportError,
+} from "libeam";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { makeProbe } from "../support/probe.js";
+import { rejection } from "../support/time.js";
+
+const COOKIE = "a cookie for the specs of clusters";
+const script = fileURLToPath(new URL("../support/scripts/node.ts", import.meta.url));
+const systems: System[] = [];
+const children = new Set<ChildProcess>();
+
+beforeEach(() => loggerConfig.configure({ level: "none" }));
+afterEach(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  children.clear();
+  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
+});
+
+const gossipOf = (system: System) =>
+  (system.cluster as DistributedCluster).getPeerState(system.nodeId)?.gossipAddress as string;
+
+async function start(nodeId: string, seedNodes: string[] = [], more: Partial<DistributedConfig> = {}): Promise<System> {
+  const system = await createSystem({
+    type: "distributed",
+    nodeId,
+    port: 0,
+    bindAddress: "127.0.0.1",
+    cookie: COOKIE,
+    gossip: "fast",
+    seedNodes,
+    ...more,
+  });
+  systems.push(system);
+  return system;
+}
+
+/** Nodes of this process that all see each other. */
+async function cluster(ids: string[], more: Partial<DistributedConfig> = {}): Promise<System[]> {
+  const first = await start(ids[0] as string, [], more);
+  const others = await Promise.all(ids.slice(1).map((id) => start(id, [gossipOf(first)], more)));
+  const all = [first, ...others];
+  await Promise.all(all.map((system) => system.waitForCluster({ nodes: ids })));
+  return all;
+}
+
+/** A node in a process of its own. */
+async function child(nodeId: string, seeds: string[]): Promise<ChildProcess> {
+  const config = { nodeId, port: 0, cookie: COOKIE, gossip: "fast", seedNodes: seeds };
+  const process = fork(script, [JSON.stringify(config)], { execArgv: ["--import", "tsx"] });
+  children.add(process);
+  process.on("exit", () => children.delete(process));
+  await once(process, "message");
+  return process;
+}
+
+/** A ref by name, as soon as the name has arrived. */
+async function found(system: System, name: string): Promise<any> {
+  let ref: ActorRef | null = null;
+  await vi.waitFor(async () => {
+    ref = await system.getActorByName(name);
+    expect(ref).not.toBeNull();
+  }, 5_000);
+  return ref;
+}
+
+const Counter = createActor("Counter", (_ctx, self, start: number) => {
+  let count = start;
+  return self
+    .onCall("add", (n: number) => {
+      count += n;
+      return count;
+    })
+    .onCall("fail", () => {
+      throw new RangeError("too much");
+    })
+    .onCast("set", (n: number) => {
+      count = n;
+    });
+});
+
+class Echo extends Actor {
+  override handleCall(message: any) {
+    return message;
+  }
+}
+
+describe("nodes of a cluster", () => {
+  it("call and cast by name, in both directions", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    a.spawn(Counter, { name: "at-a", args: [1] });
+    b.spawn(Counter, { name: "at-b", args: [10] });
+    const [atB, atA] = await Promise.all([found(a, "at-b"), found(b, "at-a")]);
+    atB.cast("set", 100);
+    expect(await atB.call("add", 1)).toBe(101);
+    expect(await atA.call("add", 1)).toBe(2);
+    const error = await rejection(atB.call("fail"));
+    expect(error).toBeInstanceOf(RangeError);
+    expect(error.stack).toContain("distributed.spec");
+  });
+
+  it("deliver 50,000 casts of one tick, in order, before the call behind them", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    const seen: number[] = [];
+    const Log = createActor((_ctx, self) =>
+      self.onCast("log", (n: number) => void seen.push(n)).onCall("count", () => seen.length),
+    );
+    b.spawn(Log, { name: "log" });
+    const log = await found(a, "log");
+    for (let n = 0; n < 50_000; n++) log.cast("log", n);
+    expect(await log.call("count", { timeout: 20_000 })).toBe(50_000);
+    expect(seen.every((n, i) => n === i)).toBe(true);
+  });
+
+  it("answer 512 calls in flight", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    b.spawn(Echo, { name: "echo" });
+    const echo = await found(a, "echo");
+    const answers = await Promise.all(Array.from({ length: 512 }, (_, n) => echo.call({ n })));
+    expect(answers.map(({ n }) => n)).toEqual(Array.from({ length: 512 }, (_, n) => n));
+  });
+
+  it("keep the types of values, and refs work on arrival", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    b.spawn(Echo, { name: "echo" });
+    const echo = await found(a, "echo");
+    const value: any = { map: new Map([[1, new Set([2n])]]), date: new Date(5), u: undefined, bytes: Buffer.from("x") };
+    value.self = value;
+    const back = await echo.call(value);
+    expect(back.map).toEqual(value.map);
+    expect([back.date, back.u, back.bytes, back.self]).toEqual([value.date, undefined, value.bytes, back]);
+    const counter = a.spawn(Counter, { args: [1] });
+    const { ref } = await echo.call({ ref: counter });
+    expect(ref).toBeInstanceOf(ActorRef);
+    expect(await ref.call("add", 1)).toBe(2);
+    const Caller = createActor((_ctx, self) => self.onCall("use", (to: any) => to.call("add", 5)));
+    b.spawn(Caller, { name: "caller" });
+    expect(await (await found(a, "caller")).call("use", counter)).toBe(7);
+  });
+
+  it.each([64 * 1024, 1024 * 1024, 15 * 1024 * 1024])("send %i bytes", async (length) => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    b.spawn(Echo, { name: "echo" });
+    const bytes = Buffer.alloc(length, 7);
+    const back = await (await found(a, "echo")).call(bytes, { timeout: 20_000 });
+    expect(Buffer.compare(back, bytes)).toBe(0);
+  });
+
+  it("refuse what is longer than a frame, and what cannot be sent at all", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    b.spawn(Echo, { name: "echo" });
+    const echo = await found(a, "echo");
+    expect(await rejection(echo.call(Buffer.alloc(17 * 1024 * 1024)))).toBeInstanceOf(TransportError);
+    expect(await rejection(echo.call({ fn: () => 1 }))).toBeInstanceOf(TransportError);
+    expect(await echo.call("still there")).toBe("still there");
+  });
+
+  it("spawn by role, and say what is not registered", async () => {
+    const first = await start("gateway", [], { roles: ["gateway"] });
+    const second = await start("worker", [gossipOf(first)], { roles: ["worker"] });
+    await Promise.all([first, second].map((system) => system.waitForCluster()));
+    second.register(Counter);
+    const ref = first.spawn(Counter, { strategy: "round-robin", role: "worker", args: [5] });
+    expect(ref.id.systemId).toBe("worker");
+    await vi.waitFor(async () => expect(await ref.call("add", 0)).toBe(5));
+    const Unknown = createActor("Unknown", (_ctx, self) => self.onCall("x", () => 1));
+    const lost = first.spawn(Unknown, { strategy: "round-robin", role: "worker" });
+    await vi.waitFor(async () => expect(await rejection(lost.call("x"))).toBeInstanceOf(ActorClassNotRegisteredError));
+  });
+
+  it("agree on one of two actors with a name, and stop the younger one", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    const older = a.spawn(Counter, { name: "leader", args: [1] });
+    await new Promise((resolve) => setImmediate(resolve));
+    await found(b, "leader");
+    const { now } = Date;
+    Date.now = () => now() + 10;
+    const younger = b.spawn(Counter, { name: "leader", args: [2] });
+    Date.now = now;
+    await vi.waitFor(async () => expect((await rejection(younger.call("add", 0))).code).toBe("ACTOR_NOT_FOUND"));
+    await vi.waitFor(async () => expect((await b.getActorByName("leader"))?.id.systemId).toBe("a"));
+    expect(await older.call("add", 0)).toBe(1);
+  });
+
+  it("do not let a node with another cookie in, and go on", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    const stranger = await start("stranger", [gossipOf(a)], { cookie: "quite another cookie, same length" });
+    b.spawn(Echo, { name: "echo" });
+    const echo = await found(a, "echo");
+    for (let i = 0; i < 20; i++) expect(await echo.call(i)).toBe(i);
+    expect(stranger.cluster.getMembers()).toEqual(["stranger"]);
+    expect(a.cluster.getMembers().sort()).toEqual(["a", "b"]);
+  });
+
+  it("reject bad settings, and a cluster that is not ready in time", async () => {
+    const config: DistributedConfig = {
+      type: "distributed",
+      seedNodes: [],
+      port: 0,
+      bindAddress: "127.0.0.1",
+      cookie: COOKIE,
+    };
+    expect(await rejection(createSystem({ ...config, seedNodes: "x" as never }))).toBeInstanceOf(InvalidOptionError);
+    expect((await rejection(createSystem({ ...config, cookie: "short" }))).code).toBe("INVALID_COOKIE");
+    const error = await rejection(createSystem({ ...config, ready: { minMembers: 2, timeout: 30 } }));
+    expect(error).toBeInstanceOf(TimeoutError);
+  });
+});
+
+describe("a node in a process of its own", () => {
+  it("is killed: calls to it reject, watches tell, its names are free; it comes back with a new one", async () => {
+    const home = await start("home");
+    const victim = await child("victim", [gossipOf(home)]);
+    const worker = await found(home, "worker@victim");
+    expect(await worker.call("where")).toBe("victim");
+    const heard = makeProbe<any>();
+    const Watcher = createActor((ctx, self) => {
+      ctx.watch(worker);
+      return self.onInfo("down", (message) => void heard.push(message.reason));
+    });
+    home.spawn(Watcher);
+    const stuck = worker.call("stuck", { timeout: Number.POSITIVE_INFINITY });
+    victim.kill("SIGKILL");
+    expect(["NODE_DOWN", "TRANSPORT_ERROR"]).toContain((await rejection(stuck)).code);
+    expect(await heard.next()).toEqual({ type: "killed" });
+    expect(heard.events).toHaveLength(1);
+    await vi.waitFor(async () => expect(await home.getActorByName("worker@victim")).toBeNull(), 10_000);
+    await child("victim", [gossipOf(home)]);
+    const again = await found(home, "worker@victim");
+    expect(await again.call("add", 5, { timeout: 10_000 })).toBe(5);
+  });
+
+  it("says goodbye and ends by itself", async () => {
+    const home = await start("home");
+    const other = await child("other", [gossipOf(home)]);
+    await found(home, "worker@other");
+    const ended = once(other, "exit");
+    other.send("shutdown");
+    expect((await ended)[0]).toBe(0);
+    await vi.waitFor(() => expect(home.cluster.getMembers()).toEqual(["home"]), 5_000);
+  });
+});
+
+it("a call that waits for a node that is lost is refused with NodeDownError", async () => {
+  const [a, b] = (await cluster(["a", "b"])) as [System, System];
+  const Stuck = createActor((_ctx, self) => self.onCall("wait", () => new Promise<void>(() => {})));
+  b.spawn(Stuck, { name: "stuck" });
+  const call = (await found(a, "stuck")).call("wait", { timeout: 60_000 });
+  a.system.handleNodeFailure("b");
+  expect(await rejection(call)).toBeInstanceOf(NodeDownError);
+});

@@ -1,0 +1,98 @@
+//! What waits for the owner: frames of messages, and events.
+
+use super::LinkEvent;
+use libeam_core::membership::member::NodeId;
+use libeam_core::session::batch::Messages;
+use omq_tokio::message::Message;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// Bytes of messages that are fetched at once, except for the last frame.
+const FETCH_BYTES: usize = 1 << 20;
+/// What a frame costs beside its bytes.
+const FRAME_COST: usize = 128;
+/// Refusals that wait at most; further ones are dropped. Other events cannot be many.
+const EVENTS_MAX: usize = 4_096;
+
+#[derive(Default)]
+struct Waiting {
+    frames: VecDeque<(NodeId, Box<[u8]>)>,
+    bytes: usize,
+    events: Vec<LinkEvent>,
+}
+
+/// Bounded: while it is full, nothing is read from the network.
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    bytes_max: usize,
+    /// There is something to fetch.
+    pub bell: Notify,
+    room: Notify,
+}
+
+impl Inbox {
+    pub fn new(bytes_max: usize) -> Self {
+        Self { waiting: Mutex::default(), bytes_max, bell: Notify::new(), room: Notify::new() }
+    }
+
+    /// Ends when there may be room. Asked for before [`Inbox::is_full`], it cannot miss the moment.
+    pub fn room(&self) -> Notified<'_> {
+        self.room.notified()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.waiting.lock().bytes >= self.bytes_max
+    }
+
+    /// Takes a frame with complete messages. Copied: what comes from the network may be part of a larger buffer.
+    pub fn put(&self, from: NodeId, frame: &[u8]) {
+        let mut waiting = self.waiting.lock();
+        waiting.bytes += frame.len() + FRAME_COST;
+        waiting.frames.push_back((from, frame.into()));
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    pub fn tell(&self, event: LinkEvent) {
+        let mut waiting = self.waiting.lock();
+        if waiting.events.len() >= EVENTS_MAX && matches!(event, LinkEvent::Refused { .. }) {
+            return;
+        }
+        waiting.events.push(event);
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    /// Hands over all events and some of the messages; rings again if there are more.
+    pub fn fetch(&self, mut message: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
+        let mut waiting = self.waiting.lock();
+        let events = std::mem::take(&mut waiting.events);
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while bytes < FETCH_BYTES
+            && let Some(frame) = waiting.frames.pop_front()
+        {
+            bytes += frame.1.len() + FRAME_COST;
+            frames.push(frame);
+        }
+        waiting.bytes -= bytes;
+        let more = !waiting.frames.is_empty();
+        drop(waiting);
+        if bytes > 0 {
+            self.room.notify_waiters();
+        }
+        if more {
+            self.bell.notify_one();
+        }
+        for (from, frame) in &frames {
+            Messages::new(frame).flatten().for_each(|bytes| message(from, bytes));
+        }
+        events
+    }
+}
+
+/// The only part of a message; `None` if it has several.
+pub(super) fn only_part(message: &Message) -> Option<&[u8]> {
+    if message.len() == 1 { message.get(0) } else { None }
+}

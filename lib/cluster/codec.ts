@@ -1,0 +1,131 @@
+/**
+ * Values as bytes and back, for messages between nodes (MessagePack, by msgpackr).
+ *
+ * Keeps what structured clone keeps: Map, Set, Date, BigInt, undefined, NaN, typed arrays, Buffer, RegExp, cycles and
+ * repeated references. Beyond that: errors with name, message, stack, code, context and cause (errors of libeam and of the
+ * language come back as what they were, others as Error with their name), and refs to actors, which work where they
+ * arrive. Functions and symbols cannot be sent: encoding throws. Negative zero arrives as zero.
+ *
+ * Decoding runs no code of the message's. Bytes that make no sense throw TransportError; what an authenticated node may
+ * send is bounded by the frame that brought it.
+ *
+ * Extensions are per process in msgpackr: EXT_ERROR and EXT_REF are taken for every user of it.
+ */
+
+import { addExtension, Packr } from "msgpackr/pack";
+import { errorClassOf, TransportError } from "../errors.js";
+import { ActorId } from "../kernel/actor_id.js";
+import { ActorRef } from "../kernel/actor_ref.js";
+
+const EXT_ERROR = 71;
+const EXT_REF = 72;
+
+const LANGUAGE_ERRORS: Record<string, ErrorConstructor> = {
+  Error,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+};
+
+/** Makes refs out of ids. */
+export type MakeRef = (id: ActorId) => ActorRef;
+
+/** The maker of refs for the value that is being decoded; decoding is synchronous. */
+let makeRef: MakeRef | undefined;
+
+/** An error as plain data. */
+interface ErrorData {
+  name: string;
+  message: string;
+  stack?: string;
+  code?: unknown;
+  context?: unknown;
+  cause?: unknown;
+}
+
+function errorData(error: Error): ErrorData {
+  const { name, message, stack, cause, code, context } = error as Error & { code?: unknown; context?: unknown };
+  const data: ErrorData = { name, message };
+  if (stack !== undefined) data.stack = stack;
+  if (code !== undefined) data.code = code;
+  if (context !== undefined) data.context = context;
+  if (cause !== undefined) data.cause = cause;
+  return data;
+}
+
+function reviveError({ name, message, stack, code, context, cause }: ErrorData): Error {
+  const kind = errorClassOf(name) ?? LANGUAGE_ERRORS[name] ?? Error;
+  const error: Error = Reflect.construct(Error, [String(message)], kind);
+  const define = (key: string, value: unknown): void => {
+    Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
+  };
+  if (error.name !== name) define("name", name);
+  if (stack !== undefined) define("stack", stack);
+  if (cause !== undefined) define("cause", cause);
+  if (code !== undefined) Object.assign(error, { code });
+  if (context !== undefined) Object.assign(error, { context });
+  return error;
+}
+
+addExtension({
+  Class: Error,
+  type: EXT_ERROR,
+  write: (error: Error) => errorData(error) as any,
+  read: (data: any) => reviveError(data),
+});
+
+addExtension({
+  Class: ActorRef as any,
+  type: EXT_REF,
+  write: ({ id }: ActorRef) => [id.systemId, id.id, id.name] as any,
+  read: ([systemId, id, name]: [string, string, string | undefined]) => {
+    const actor = new ActorId(systemId, id, name ?? undefined);
+    return makeRef === undefined ? actor : makeRef(actor);
+  },
+});
+
+/** Encodes and decodes the messages of one node. */
+export class Codec {
+  private readonly packr = Object.assign(new Packr({ structuredClone: true, moreTypes: true }), {
+    writeFunction(): never {
+      throw new TypeError("a function cannot leave its process");
+    },
+  });
+
+  constructor(
+    /** Makes refs of ids in messages; without it ids stay ids. */
+    public makeRef?: MakeRef,
+  ) {}
+
+  /** A value as bytes. @throws TransportError if it cannot be sent */
+  encode(value: unknown): Uint8Array {
+    try {
+      return this.packr.pack(value);
+    } catch (error) {
+      throw new TransportError(
+        `A message cannot be sent to another node: ${(error as Error).message}`,
+        undefined,
+        error,
+      );
+    }
+  }
+
+  /** Bytes as a value. @throws TransportError if they make no sense */
+  decode(bytes: Uint8Array): any {
+    makeRef = this.makeRef;
+    try {
+      return this.packr.unpack(bytes);
+    } catch (error) {
+      throw new TransportError(
+        `A message of another node cannot be read: ${(error as Error).message}`,
+        undefined,
+        error,
+      );
+    } finally {
+      makeRef = undefined;
+    }
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * A node of a cluster with everything wired: membership, transport, names, actors.
+ *
+ * Ports: `port` for the transport, `port + 2` for gossip (`port + 1` is kept free), or `ports`; 0 is any free one, and the
+ * real ones are in the node's own peer state.
+ *
+ * Start: the transport listens, gossip begins with its real address, names are exchanged with whoever joins. End: actors
+ * stop, the node says goodbye, gossip stops, the transport closes. If the start fails half-way, what has begun is ended.
+ */
+
+import { randomBytes } from "node:crypto";
+import { InvalidOptionError } from "../errors.js";
+import { createLogger } from "../kernel/logger.js";
+import type { MailboxConfig, ShutdownOptions, SystemTimeouts } from "../kernel/options.js";
+import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import { ActorSystem, type SystemLimits } from "../stdlib/actor_system.js";
+import { ProcessGroupManager } from "../stdlib/process_groups.js";
+import { CookieAuthenticator } from "./auth.js";
+import type { WaitForClusterOptions } from "./cluster_ready.js";
+import { resolveCookie, warnIfWeak } from "./cookie.js";
+import type { SupervisionConfig } from "./create_system.js";
+import { DistributedCluster } from "./distributed_cluster.js";
+import { type GossipKeys, type GossipOptions, GossipProtocol, GossipUDP } from "./gossip.js";
+import { DistributedRegistry, type NameConflict, RegistrySync } from "./names.js";
+import { ZeroMQTransport } from "./zeromq_transport.js";
+
+/** Settings of a node of a cluster. */
+export interface DistributedConfig {
+  type: "distributed";
+  /** Default `node-` and eight random hex digits. */
+  nodeId?: string;
+  /** Port of the transport; gossip is two above. Default 5000. */
+  port?: number;
+  /** Instead of `port`. */
+  ports?: { rpc: number; pub?: number; gossip: number };
+  /** Where to listen; default "0.0.0.0". */
+  bindAddress?: string;
+  /** Where the others reach this node; default LIBEAM_ADVERTISE_ADDRESS, or "127.0.0.1". */
+  advertiseAddress?: string;
+  /** Gossip addresses of other nodes, `host:port` or `dns:name:port`. */
+  seedNodes: string[];
+  /** How gossip works; see GossipOptions. */
+  gossip?: Omit<GossipOptions, "seedNodes"> | GossipOptions["preset"];
+  supervision?: SupervisionConfig;
+  /** Secret of the cluster, at least 16 characters; default LIBEAM_COOKIE or the file LIBEAM_COOKIE_FILE. */
+  cookie?: string;
+  /** Separates clusters that have one cookie. */
+  salt?: string;
+  /** Seals gossip instead of the cookie. */
+  auth?: GossipKeys;
+  /** Waits until the cluster has formed. */
+  ready?: WaitForClusterOptions;
+  /** Roles of this node, for placement. */
+  roles?: string[];
+  mailbox?: MailboxConfig;
+  timeouts?: SystemTimeouts;
+  limits?: SystemLimits;
+}
+
+const DEFAULT_PORT = 5_000;
+const GOSSIP_PORT_OFFSET = 2;
+const log = createLogger("createSystem");
+
+/** The parts of a node. */
+export interface Node {
+  nodeId: string;
+  system: ActorSystem;
+  transport: ZeroMQTransport;
+  cluster: DistributedCluster;
+  registry: DistributedRegistry;
+}
+
+/** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START), TimeoutError */
+export async function startNode(config: DistributedConfig): Promise<Node> {
+  assertPlainOptions("createSystem options", config);
+  const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
+  assertName("nodeId", nodeId);
+  if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
+  const { rpc, gossip: gossipPort } = portsOf(config);
+  const bindAddress = config.bindAddress ?? "0.0.0.0";
+  const advertise = config.advertiseAddress ?? process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1";
+  const { auth, curveKeyPair } = keysOf(config);
+  const transport = new ZeroMQTransport({
+    nodeId,
+    rpcPort: rpc,
+    bindAddress,
+    ...(curveKeyPair ? { curveKeyPair } : {}),
+  });
+  await transport.connect();
+  const udp = new GossipUDP({ address: bindAddress, port: gossipPort });
+  const rpcAddress = `tcp://${advertise}:${transport.address?.split(":").at(-1)}`;
+  const gossip = new GossipProtocol(
+    nodeId,
+    rpcAddress,
+    `${advertise}:${gossipPort}`,
+    udp,
+    gossipOptions(config),
+    auth,
+    roles,
+  );
+  const cluster = new DistributedCluster(gossip);
+  const node = wire(config, { nodeId, transport, cluster });
+  try {
+    await cluster.start();
+    await node.registry.connect();
+    await node.system.start();
+    if (ready !== undefined) await cluster.waitForMembers(ready);
+  } catch (error) {
+    await stopNode(node, { timeout: 0 });
+    throw error;
+  }
+  return node;
+}
+
+function wire(config: DistributedConfig, parts: Pick<Node, "nodeId" | "transport" | "cluster">): Node {
+  const { nodeId, transport, cluster } = parts;
+  cluster.on("member_join", (peer: string) => {
+    const address = cluster.getPeerState(peer)?.address;
+    if (address) transport.updatePeers([[peer, address]]);
+  });
+  cluster.on("member_leave", (peer: string) => transport.removePeer(peer));
+  const sync = new RegistrySync(nodeId, transport, cluster);
+  const registry = new DistributedRegistry(nodeId, sync);
+  const { supervision, mailbox, timeouts, limits } = config;
+  const groups = new ProcessGroupManager(nodeId, transport, cluster);
+  const system = new ActorSystem(
+    cluster,
+    transport,
+    registry,
+    supervision,
+    undefined,
+    mailbox,
+    timeouts,
+    groups,
+    limits,
+  );
+  transport._makeRefs((id) => system.getRef(id));
+  sync.on("conflict", ({ name, actorId, winner }: NameConflict) => {
+    log.warn(`Actor "${name}" is stopped: an older one on node ${winner} has the name`, { nodeId });
+    void system.stop(system.getRef({ systemId: nodeId, id: actorId, name } as never));
+  });
+  cluster.on("superseded", () => void system.shutdown({ drainMailboxes: false }));
+  return { nodeId, system, transport, cluster, registry };
+}
+
+/** Ends a node: actors first, then the goodbye, then the connections. */
+export async function stopNode(
+  { system, cluster, transport, registry }: Node,
+  options?: ShutdownOptions,
+): Promise<void> {
+  await system.shutdown(options);
+  await registry.disconnect();
+  await cluster.leave();
+  await cluster.stop();
+  await transport.disconnect();
+}
+
+function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: number; gossip: number } {
+  if (ports !== undefined) return { rpc: ports.rpc, gossip: ports.gossip };
+  return { rpc: port, gossip: port === 0 ? 0 : port + GOSSIP_PORT_OFFSET };
+}
+
+function gossipOptions({ gossip, seedNodes }: DistributedConfig): GossipOptions {
+  return typeof gossip === "string" ? { preset: gossip, seedNodes } : { ...gossip, seedNodes };
+}
+
+/** What seals gossip and what encrypts the transport. */
+function keysOf(config: DistributedConfig) {
+  const cookie = resolveCookie(config);
+  if (cookie === undefined) {
+    if (config.auth !== undefined) {
+      log.warn("Custom auth provided without cookie. Transport will run WITHOUT encryption.");
+      return { auth: config.auth, curveKeyPair: undefined };
+    }
+    log.warn("This node runs WITHOUT authentication; set `cookie` or LIBEAM_COOKIE");
+    return { auth: undefined, curveKeyPair: undefined };
+  }
+  warnIfWeak(cookie);
+  const authenticator = new CookieAuthenticator(cookie, config.salt === undefined ? {} : { salt: config.salt });
+  return { auth: config.auth ?? authenticator, curveKeyPair: authenticator.curveKeyPair };
+}

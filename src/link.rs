@@ -1,0 +1,207 @@
+//! A node's connections as JavaScript sees them: a class whose methods pass on, and a bell for news.
+
+use crate::bell::{KeepAlive, WakeUp};
+use crate::raw;
+use libeam_core::membership::member::NodeId;
+use libeam_core::security::keys::KEY_BYTES;
+use libeam_core::security::z85;
+use libeam_net::link::{CurveKeys, Link, LinkEvent, LinkOptions, Sent};
+use napi::bindgen_prelude::{Array, BufferSlice, Object};
+use napi::{Env, Error, JsString, JsValue, Result, Status, Unknown, sys};
+use napi_derive::napi;
+use std::ffi::c_void;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How a node is connected.
+#[napi(object)]
+pub struct NativeLinkOptions {
+    /// Names the node.
+    pub node_id: String,
+    /// Names this life, in milliseconds since 1970.
+    pub epoch: f64,
+    /// Names the cluster.
+    pub cluster: String,
+    /// Where to listen, `ip:port`; port 0 is any free one.
+    pub bind: String,
+    /// Keys of the cluster. None is an open cluster.
+    pub keys: Option<NativeCurveKeys>,
+}
+
+/// Keys of the transport, in Z85.
+#[napi(object)]
+pub struct NativeCurveKeys {
+    /// The public key that all nodes share.
+    pub public_key: String,
+    /// Its secret key.
+    pub secret_key: String,
+    /// Further public keys that are accepted.
+    pub accepted: Vec<String>,
+}
+
+/// A node's connections, their sockets and their thread.
+#[napi]
+pub struct NativeLink {
+    link: Option<Link>,
+    bell: Arc<WakeUp>,
+}
+
+fn invalid(what: &str, why: &str) -> Error {
+    Error::new(Status::InvalidArg, format!("{what} cannot be used: {why}"))
+}
+
+/// The text is not quoted: it may be secret.
+fn key_of(text: &str) -> Result<[u8; KEY_BYTES]> {
+    let bytes = z85::decode(text).map_err(|error| invalid("key", &error.to_string()))?;
+    bytes.try_into().map_err(|_| invalid("key", "it has another length"))
+}
+
+fn keys_of(keys: &NativeCurveKeys) -> Result<CurveKeys> {
+    Ok(CurveKeys {
+        public: key_of(&keys.public_key)?,
+        secret: key_of(&keys.secret_key)?,
+        accepted: keys.accepted.iter().map(|key| key_of(key)).collect::<Result<_>>()?,
+    })
+}
+
+fn addr_of(text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| invalid("address", text))
+}
+
+/// The environment ends: nobody may ring any more.
+unsafe extern "C" fn environment_ends(bell: *mut c_void) {
+    // SAFETY: `bell` was given away by `start_link`, and this hook is the only one that takes it back.
+    let bell = unsafe { Arc::from_raw(bell.cast::<WakeUp>().cast_const()) };
+    bell.silence();
+}
+
+/// Binds the socket and starts. `onNews` is called when there is something to fetch; the process stays up until `stop`.
+#[napi(catch_unwind)]
+pub fn start_link(env: Env, options: NativeLinkOptions, on_news: Unknown<'_>) -> Result<NativeLink> {
+    let NativeLinkOptions { node_id, epoch, cluster, bind, keys } = options;
+    let bind = addr_of(&bind)?;
+    let mut options = LinkOptions::new(NodeId::from(node_id), epoch as u64, cluster, bind);
+    options.curve = keys.as_ref().map(keys_of).transpose()?;
+    let bell = Arc::new(WakeUp::new(env.raw(), on_news.raw())?);
+    let for_hook = Arc::into_raw(Arc::clone(&bell));
+    // SAFETY: the hook gets the pointer once, when the environment ends.
+    let status =
+        unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(environment_ends), for_hook.cast_mut().cast()) };
+    raw::check(status, "napi_add_env_cleanup_hook")?;
+    let rings = Arc::clone(&bell);
+    let link = Link::start(options, move || rings.wake()).map_err(|error| {
+        bell.release();
+        Error::new(Status::GenericFailure, format!("{bind} cannot be bound: {error}"))
+    })?;
+    bell.keep_alive(env.raw(), KeepAlive::Yes);
+    Ok(NativeLink { link: Some(link), bell })
+}
+
+#[napi]
+impl NativeLink {
+    /// Where this node listens, `ip:port`.
+    #[napi(getter, catch_unwind)]
+    pub fn address(&self) -> String {
+        self.link.as_ref().map_or_else(String::new, |link| link.addr().to_string())
+    }
+
+    /// Connects to a node, and stays with it.
+    #[napi(catch_unwind)]
+    pub fn connect(&self, node: String, address: String) -> Result<()> {
+        let addr = addr_of(&address)?;
+        if let Some(link) = &self.link {
+            link.connect(&node, addr);
+        }
+        Ok(())
+    }
+
+    /// Ends the connection to a node, after what waits for it.
+    #[napi(catch_unwind)]
+    pub fn disconnect(&self, node: String) {
+        if let Some(link) = &self.link {
+            link.disconnect(&node);
+        }
+    }
+
+    /// Sends a message: 0 it is queued, 1 the queue is full, 2 there is no such peer, 3 it is too big.
+    #[napi(catch_unwind)]
+    pub fn send(&self, node: String, message: BufferSlice<'_>) -> u32 {
+        match self.link.as_ref().map_or(Sent::NoPeer, |link| link.send(&node, &message)) {
+            Sent::Queued => 0,
+            Sent::Full => 1,
+            Sent::NoPeer => 2,
+            Sent::TooBig => 3,
+        }
+    }
+
+    /// Changes the keys, without cutting connections.
+    #[napi(catch_unwind)]
+    pub fn set_keys(&self, keys: NativeCurveKeys) -> Result<()> {
+        let keys = keys_of(&keys)?;
+        if let Some(link) = &self.link {
+            link.set_keys(keys);
+        }
+        Ok(())
+    }
+
+    /// Fetches the news.
+    #[napi(catch_unwind, ts_return_type = "NativeLinkNews")]
+    pub fn take_news(&self, env: Env) -> Result<Object<'static>> {
+        let mut failed = None;
+        let mut messages = Vec::new();
+        let mut sender: Option<(NodeId, JsString<'_>)> = None;
+        let events = self.link.as_ref().map_or_else(Vec::new, |link| {
+            link.take_news_with(|from, bytes| match message_of(&env, &mut sender, from, bytes) {
+                Ok(message) => messages.push(message),
+                Err(error) => failed = Some(error),
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let events = events.iter().map(|event| event_of(&env, event)).collect::<Result<_>>()?;
+        let mut news = Object::new(&env)?;
+        news.set("messages", Array::from_vec(&env, messages)?)?;
+        news.set("events", Array::from_vec::<Object<'_>>(&env, events)?)?;
+        Ok(Object::from_raw(env.raw(), news.raw()))
+    }
+
+    /// Closes the sockets and ends the thread; what waits is sent for up to a second.
+    #[napi(catch_unwind)]
+    pub fn stop(&mut self) {
+        drop(self.link.take());
+        self.bell.release();
+    }
+}
+
+fn message_of<'env>(
+    env: &'env Env,
+    sender: &mut Option<(NodeId, JsString<'env>)>,
+    from: &NodeId,
+    bytes: &[u8],
+) -> Result<Object<'env>> {
+    let name = match sender {
+        Some((node, name)) if Arc::ptr_eq(node, from) => *name,
+        _ => sender.insert((from.clone(), env.create_string(from)?)).1,
+    };
+    let mut message = Object::new(env)?;
+    message.set("from", name)?;
+    message.set("data", BufferSlice::copy_from(env, bytes)?)?;
+    Ok(message)
+}
+
+fn event_of<'env>(env: &'env Env, event: &LinkEvent) -> Result<Object<'env>> {
+    let mut object = Object::new(env)?;
+    let (kind, node, epoch) = match event {
+        LinkEvent::Up { node, epoch } => ("up", &**node, *epoch),
+        LinkEvent::Down { node, epoch } => ("down", &**node, *epoch),
+        LinkEvent::Refused { who, reason } => {
+            object.set("reason", reason.as_str())?;
+            ("refused", who.as_str(), 0)
+        }
+    };
+    object.set("kind", kind)?;
+    object.set("node", node)?;
+    object.set("epoch", epoch as f64)?;
+    Ok(object)
+}
