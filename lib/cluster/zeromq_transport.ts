@@ -47,6 +47,10 @@ const FULL = 1;
 const NO_PEER = 2;
 
 const PORT_MAX = 65_535;
+/** Frames that wait for the address of one node at most. */
+const EARLY_FRAMES_MAX = 1_024;
+/** Nodes whose address is waited for at most. */
+const EARLY_NODES_MAX = 1_024;
 
 interface Waiting {
   node: string;
@@ -60,6 +64,8 @@ export class ZeroMQTransport implements Transport {
   private readonly codec = new Codec();
   private readonly peers = new Map<string, string>();
   private readonly waiting = new Map<number, Waiting>();
+  /** Frames for nodes that have spoken and whose address is not known yet. */
+  private readonly early = new Map<string, Uint8Array[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
   private requests = 0;
@@ -118,6 +124,7 @@ export class ZeroMQTransport implements Transport {
   async disconnect(): Promise<void> {
     this.link?.stop();
     this.link = undefined;
+    this.early.clear();
     for (const { reject, node } of this.waiting.values()) reject(new TransportError("Transport disconnected", node));
     this.waiting.clear();
   }
@@ -130,11 +137,14 @@ export class ZeroMQTransport implements Transport {
       if (this.peers.has(node)) this.link?.disconnect(node);
       this.peers.set(node, target);
       this.link?.connect(node, target);
+      for (const frame of this.early.get(node) ?? []) this.link?.send(node, frame);
+      this.early.delete(node);
     }
   }
 
   /** Forgets a node that is gone; what waits for its answer is refused. */
   removePeer(node: string): void {
+    this.early.delete(node);
     if (!this.peers.delete(node)) return;
     this.link?.disconnect(node);
     this.lost(node);
@@ -195,8 +205,23 @@ export class ZeroMQTransport implements Transport {
 
   private push(node: string, kind: number, number: number, payload: unknown): void {
     if (this.link === undefined) throw new TransportError("Transport disconnected", node);
-    if (!this.peers.has(node)) throw new PeerNotFoundError(node);
-    const outcome = this.link.send(node, this.codec.encode([kind, number, payload]));
+    const frame = this.codec.encode([kind, number, payload]);
+    if (this.peers.has(node)) this.sendFrame(node, frame);
+    else this.keepEarly(node, frame);
+  }
+
+  /** A node speaks before membership has told where it is: what is said to it waits until then. */
+  private keepEarly(node: string, frame: Uint8Array): void {
+    const early = this.early.get(node);
+    if (early === undefined) throw new PeerNotFoundError(node);
+    if (early.length >= EARLY_FRAMES_MAX) {
+      throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
+    }
+    early.push(frame.slice());
+  }
+
+  private sendFrame(node: string, frame: Uint8Array): void {
+    const outcome = this.link?.send(node, frame) ?? NO_PEER;
     if (outcome === QUEUED) return;
     if (outcome === NO_PEER) throw new PeerNotFoundError(node);
     const why =
@@ -223,6 +248,7 @@ export class ZeroMQTransport implements Transport {
   }
 
   private received(from: string, data: Uint8Array): void {
+    if (!this.peers.has(from) && !this.early.has(from) && this.early.size < EARLY_NODES_MAX) this.early.set(from, []);
     try {
       const [kind, number, payload] = this.codec.decode(data);
       switch (kind) {

@@ -398,6 +398,19 @@ fn keys_are_changed_without_losing_a_message() {
 }
 
 #[test]
+fn nodes_with_different_keys_meet_if_each_accepts_the_other() {
+    let start = |id, current: u8, other: u8| {
+        let curve = Some(CurveKeys { accepted: vec![keys(other).public], ..keys(current) });
+        Node::start(LinkOptions { curve, ..options(id, 1) })
+    };
+    let (mut a, mut b) = (start("a", 1, 2), start("b", 2, 1));
+    a.connect(&b);
+    b.connect(&a);
+    a.wait_up("b", 1);
+    b.wait_up("a", 1);
+}
+
+#[test]
 fn a_port_that_is_taken_is_an_error() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be bound");
     let bind = taken.local_addr().expect("it is bound");
