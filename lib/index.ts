@@ -10,6 +10,7 @@ export {
   type GossipMessage,
   NullAuthenticator,
 } from "./cluster/auth.js";
+export type { Keyring } from "./cluster/cluster_keyring.js";
 export { isClusterReady, type WaitForClusterOptions } from "./cluster/cluster_ready.js";
 export {
   createSystem,

@@ -211,6 +211,44 @@ describe("nodes of a cluster", () => {
     expect(a.cluster.getMembers().sort()).toEqual(["a", "b"]);
   });
 
+  it("change their cookie under load without a failed call, and then let only the new one in", async () => {
+    const nodes = (await cluster(["a", "b", "c"])) as [System, System, System];
+    const [a, b, c] = nodes;
+    for (const node of [b, c]) node.spawn(Echo, { name: `echo@${node.nodeId}` });
+    const echoes = await Promise.all(["echo@b", "echo@c"].map((name) => found(a, name)));
+    let [rotating, answered] = [true, 0];
+    const callers = Array.from({ length: 8 }, async (_, i) => {
+      for (let n = 0; rotating; n++) {
+        expect(await echoes[i % 2].call(n)).toBe(n);
+        answered++;
+      }
+    });
+    const progress = async () => {
+      const from = answered;
+      await vi.waitFor(() => expect(answered).toBeGreaterThan(from + 200), 10_000);
+    };
+    const before = a.keyring?.list()[0];
+    for (const step of [
+      (node: System) => node.keyring?.install("the next cookie of this cluster"),
+      (node: System) => node.keyring?.use(),
+      (node: System) => node.keyring?.remove(),
+    ]) {
+      for (const node of nodes) {
+        await step(node);
+        await progress();
+      }
+    }
+    rotating = false;
+    await Promise.all(callers);
+    expect(a.keyring?.list()).toEqual(b.keyring?.list());
+    expect(a.keyring?.list()).not.toContain(before);
+    const late = await start("late", [gossipOf(a)], { cookie: "the next cookie of this cluster" });
+    await late.waitForCluster({ nodes: ["a", "b", "c"], timeout: 10_000 });
+    expect(await (await found(late, "echo@b")).call("hello")).toBe("hello");
+    const outdated = await start("outdated", [gossipOf(a)]);
+    expect(await rejection(outdated.waitForCluster({ timeout: 300 }))).toBeInstanceOf(TimeoutError);
+  });
+
   it("reject bad settings, and a cluster that is not ready in time", async () => {
     const config: DistributedConfig = {
       type: "distributed",

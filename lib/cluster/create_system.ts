@@ -13,6 +13,7 @@ import type { ActorRegistry, NamedRef } from "../stdlib/actor_registry.js";
 import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from "../stdlib/actor_system.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
+import type { Keyring } from "./cluster_keyring.js";
 import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";
 import { type DistributedConfig, startNode, stopNode } from "./distributed_system.js";
@@ -49,7 +50,7 @@ export interface System extends Spawner, AsyncDisposable {
   readonly cluster: Cluster;
   readonly registry: Registry;
   /** Rotation of cookies; only on clusters with a cookie. */
-  readonly keyring: undefined;
+  readonly keyring: Keyring | undefined;
   /** Makes an actor. A synchronous `init` has ended when this returns. */
   spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
     definition: D,
@@ -90,14 +91,13 @@ interface Surroundings {
 }
 
 class RunningSystem implements System {
-  readonly keyring = undefined;
-
   constructor(
     readonly nodeId: string,
     readonly system: ActorSystem,
     readonly transport: Transport,
     readonly cluster: Cluster,
     readonly registry: Registry,
+    readonly keyring: Keyring | undefined,
     private readonly surroundings: Surroundings,
   ) {}
 
@@ -168,9 +168,9 @@ export function createSystem(config: LocalConfig | DistributedConfig = {}): Syst
 
 async function joinCluster(config: DistributedConfig): Promise<DistributedSystem> {
   const node = await startNode(config);
-  const { nodeId, system, transport, cluster, registry } = node;
+  const { nodeId, system, transport, cluster, registry, keyring } = node;
   let ended: Promise<void> | undefined;
-  return new RunningSystem(nodeId, system, transport, cluster, registry, {
+  return new RunningSystem(nodeId, system, transport, cluster, registry, keyring, {
     waitForCluster: (options) => cluster.waitForMembers(options),
     end: (options) => {
       ended ??= stopNode(node, options);
@@ -201,7 +201,7 @@ function createLocal(config: LocalConfig): System {
     limits,
   );
   void system.start();
-  return new RunningSystem(nodeId, system, transport, cluster, registry, {
+  return new RunningSystem(nodeId, system, transport, cluster, registry, undefined, {
     waitForCluster: async (options) => {
       if (isClusterReady(cluster.getMembers(), options)) return;
       throw new TimeoutError("waitForCluster", options.timeout ?? WAIT_FOR_CLUSTER_MS);

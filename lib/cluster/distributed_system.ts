@@ -15,12 +15,13 @@ import type { MailboxConfig, ShutdownOptions, SystemTimeouts } from "../kernel/o
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import { ActorSystem, type SystemLimits } from "../stdlib/actor_system.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
-import { CookieAuthenticator } from "./auth.js";
+import { ClusterKeyring, type Keyring } from "./cluster_keyring.js";
 import type { WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie, warnIfWeak } from "./cookie.js";
 import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
 import { type GossipKeys, type GossipOptions, GossipProtocol, GossipUDP } from "./gossip.js";
+import { KeyringAuthenticator } from "./keyring.js";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "./names.js";
 import { ZeroMQTransport } from "./zeromq_transport.js";
 
@@ -68,6 +69,8 @@ export interface Node {
   transport: ZeroMQTransport;
   cluster: DistributedCluster;
   registry: DistributedRegistry;
+  /** Undefined without a cookie. */
+  keyring: Keyring | undefined;
 }
 
 /** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START), TimeoutError */
@@ -79,7 +82,8 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
   const { rpc, gossip: gossipPort } = portsOf(config);
   const bindAddress = config.bindAddress ?? "0.0.0.0";
   const advertise = config.advertiseAddress ?? process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1";
-  const { auth, curveKeyPair } = keysOf(config);
+  const { auth, authenticator } = keysOf(config);
+  const curveKeyPair = authenticator?.curveKeyPair;
   const transport = new ZeroMQTransport({
     nodeId,
     rpcPort: rpc,
@@ -99,7 +103,8 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
     roles,
   );
   const cluster = new DistributedCluster(gossip);
-  const node = wire(config, { nodeId, transport, cluster });
+  const keyring = authenticator === undefined ? undefined : new ClusterKeyring(authenticator, gossip, transport);
+  const node = wire(config, { nodeId, transport, cluster, keyring });
   try {
     await cluster.start();
     await node.registry.connect();
@@ -112,7 +117,7 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
   return node;
 }
 
-function wire(config: DistributedConfig, parts: Pick<Node, "nodeId" | "transport" | "cluster">): Node {
+function wire(config: DistributedConfig, parts: Omit<Node, "system" | "registry">): Node {
   const { nodeId, transport, cluster } = parts;
   cluster.on("member_join", (peer: string) => {
     const address = cluster.getPeerState(peer)?.address;
@@ -140,7 +145,7 @@ function wire(config: DistributedConfig, parts: Pick<Node, "nodeId" | "transport
     void system.stop(system.getRef({ systemId: nodeId, id: actorId, name } as never));
   });
   cluster.on("superseded", () => void system.shutdown({ drainMailboxes: false }));
-  return { nodeId, system, transport, cluster, registry };
+  return { ...parts, system, registry };
 }
 
 /** Ends a node: actors first, then the goodbye, then the connections. */
@@ -170,12 +175,12 @@ function keysOf(config: DistributedConfig) {
   if (cookie === undefined) {
     if (config.auth !== undefined) {
       log.warn("Custom auth provided without cookie. Transport will run WITHOUT encryption.");
-      return { auth: config.auth, curveKeyPair: undefined };
+      return { auth: config.auth, authenticator: undefined };
     }
     log.warn("This node runs WITHOUT authentication; set `cookie` or LIBEAM_COOKIE");
-    return { auth: undefined, curveKeyPair: undefined };
+    return { auth: undefined, authenticator: undefined };
   }
   warnIfWeak(cookie);
-  const authenticator = new CookieAuthenticator(cookie, config.salt === undefined ? {} : { salt: config.salt });
-  return { auth: config.auth ?? authenticator, curveKeyPair: authenticator.curveKeyPair };
+  const authenticator = new KeyringAuthenticator(cookie, config.salt === undefined ? {} : { salt: config.salt });
+  return { auth: config.auth ?? authenticator, authenticator };
 }

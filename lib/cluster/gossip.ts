@@ -80,6 +80,8 @@ export class GossipProtocol extends EventEmitter {
   private readonly epoch = Date.now();
   private native: NativeGossip | undefined;
   private leaving = false;
+  /** Keys that the native side has. */
+  private keyIds: number[] = [];
   private onGone: (() => void) | undefined;
 
   /**
@@ -120,6 +122,8 @@ export class GossipProtocol extends EventEmitter {
     const { preset = "lan", gossipIntervalMs, failureTimeoutMs, gossipFanout, seedNodes = [] } = this.options;
     const { address, port } = this.udp;
     const advertise = await advertisedIp(this.gossipAddress);
+    const keys = this.auth?._gossipKeys() ?? [];
+    this.keyIds = keys.map(({ id }) => id);
     try {
       this.native = startGossip(
         {
@@ -129,7 +133,7 @@ export class GossipProtocol extends EventEmitter {
           bind: isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`,
           ...(advertise === undefined ? {} : { advertise }),
           seeds: seedNodes,
-          keys: this.auth?._gossipKeys() ?? [],
+          keys,
           preset,
           ...(gossipIntervalMs === undefined ? {} : { probeIntervalMs: gossipIntervalMs / 2 }),
           ...(failureTimeoutMs === undefined ? {} : { suspicionMs: failureTimeoutMs }),
@@ -161,6 +165,17 @@ export class GossipProtocol extends EventEmitter {
     });
     this.native.leave();
     await gone;
+  }
+
+  /** @internal The authenticator has other keys now. */
+  _useKeys(): void {
+    const keys = this.auth?._gossipKeys() ?? [];
+    const before = this.keyIds;
+    this.keyIds = keys.map(({ id }) => id);
+    if (this.native === undefined || keys[0] === undefined) return;
+    for (const key of keys) if (!before.includes(key.id)) this.native.installKey(key);
+    this.native.activateKey(keys[0].id);
+    for (const id of before) if (!this.keyIds.includes(id)) this.native.removeKey(id);
   }
 
   /** Whether this node has said goodbye. */

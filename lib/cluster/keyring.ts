@@ -118,6 +118,11 @@ export class KeyringAuthenticator implements Authenticator, GossipKeys {
     return this.#keys().map(nativeKey);
   }
 
+  /** @internal Public keys of the transport that are accepted. */
+  _acceptedKeys(): string[] {
+    return this.#keys().map((key) => key.curveKeyPair.publicKey);
+  }
+
   #keys(): ClusterKey[] {
     return [this.#active, this.#pending, this.#previous].filter((key) => key !== undefined);
   }

@@ -68,6 +68,8 @@ export class ZeroMQTransport implements Transport {
   private readonly early = new Map<string, Uint8Array[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
+  private keys: CurveKeyPair | undefined;
+  private accepted: string[] = [];
   private requests = 0;
   private requestHandler: RequestHandler | undefined;
   private messageHandler: MessageHandler | undefined;
@@ -81,6 +83,7 @@ export class ZeroMQTransport implements Transport {
       throw new InvalidOptionError("rpcPort", rpcPort, `a whole number from 0 to ${PORT_MAX}`);
     }
     if (isIP(bindAddress) === 0) throw new InvalidOptionError("bindAddress", bindAddress, "an IP address");
+    this.keys = (options as ZeroMQTransportOptions).curveKeyPair;
     this.log = createLogger("ZeroMQTransport", nodeId);
   }
 
@@ -102,9 +105,9 @@ export class ZeroMQTransport implements Transport {
   /** Binds the socket. @throws TransportError if the address cannot be bound */
   async connect(): Promise<void> {
     if (this.link !== undefined) return;
-    const { nodeId, rpcPort, bindAddress = "0.0.0.0", curveKeyPair, cluster = "libeam" } = this.options;
+    const { nodeId, rpcPort, bindAddress = "0.0.0.0", cluster = "libeam" } = this.options;
     const host = isIP(bindAddress) === 6 ? `[${bindAddress}]` : bindAddress;
-    const keys = curveKeyPair === undefined ? undefined : { ...curveKeyPair, accepted: [] };
+    const keys = this.keys === undefined ? undefined : { ...this.keys, accepted: this.accepted };
     try {
       const link = {
         nodeId,
@@ -118,6 +121,17 @@ export class ZeroMQTransport implements Transport {
       throw new TransportError(`Node ${nodeId} cannot listen: ${(error as Error).message}`, nodeId, error);
     }
     for (const [peer, address] of this.peers) this.link.connect(peer, address);
+  }
+
+  /**
+   * Changes the keys: connections stay, new ones are made with this pair.
+   *
+   * @param accepted public keys that are let in, beside this one.
+   */
+  rotateCurveKeys(keys: CurveKeyPair, accepted: string[] = []): void {
+    this.keys = keys;
+    this.accepted = accepted.filter((key) => key !== keys.publicKey);
+    this.link?.setKeys({ ...keys, accepted: this.accepted });
   }
 
   /** Closes everything; what waits for an answer is refused. */
