@@ -7,7 +7,7 @@ import { createActor, type MailboxConfig, MailboxFullError, type StashedMessage 
 import { deliveries } from "../support/deliveries.js";
 import { makeProbe } from "../support/probe.js";
 import { leakFree } from "../support/system.js";
-import { gate, nodeTimer, rejection, stateOf } from "../support/time.js";
+import { gate, nodeTimer, rejection, stateOf, turn } from "../support/time.js";
 
 /** Notes what it handles; `block` holds it until the door opens. */
 function noter() {
@@ -153,6 +153,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     const ref = spawn(Noter);
     const blocked = ref.call("block");
     for (let n = 0; n < 3; n++) ref.cast("note", n);
+    await turn(); // Everything has arrived.
     host.system.pauseMailbox(ref.id.id);
     door.open();
     await blocked;
@@ -172,6 +173,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     ref.cast("note", 1);
     const asked = ref.call("ask", 2);
     ref.cast("note", 3);
+    await turn(); // Everything has arrived.
     const drained = host.system.drainMailbox(id);
     await nodeTimer(5);
     expect(await stateOf(drained)).toBe("pending");
@@ -200,6 +202,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     const answers = makeProbe();
     const blocked = ref.call("block");
     ref.cast("note", "waiting");
+    await turn(); // Everything has arrived.
     const injected: StashedMessage[] = [
       { type: "cast", message: { method: "note", args: ["a"] } },
       { type: "call", message: { method: "ask", args: ["b"] }, resolve: answers.push, reject: answers.push },

@@ -206,7 +206,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     ["a continue", "continue"],
     ["a continue that rejects", "continueLater"],
   ])("M8: a failure in %s crashes the actor", async (_, how) => {
-    const { system, spawn } = delivery.open({ supervision: { strategy: "Stop" } });
+    const { system, host, spawn } = delivery.open({ supervision: { strategy: "Stop" } });
     const error = new Error(`boom in ${how}`);
     const other = spawn(createActor(() => {}));
     const Fragile = createActor((ctx, self) => {
@@ -227,7 +227,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
       return how.startsWith("continue") ? { continue: 1 } : undefined;
     });
     const ref = spawn(Fragile);
-    const end = gone(system, ref);
+    const end = gone(host, ref); // Where the actor is, so that the watch is there before the failure.
     if (how === "timer") await ref.call("timer");
     else if (how === "info") await system.stop(other);
     else if (!how.startsWith("continue")) ref.cast(how);

@@ -203,7 +203,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
   });
 
   test("I6: a second spawn with the name of a live actor throws", async () => {
-    const { system, host, spawn } = delivery.open();
+    const { host, spawn } = delivery.open();
     let starts = 0;
     const Named = createActor((_ctx, self) => {
       starts++;
@@ -217,7 +217,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     expect(await first.call("ping")).toBe("pong");
     await host.stop(first);
     const second = spawn(Named, { name: "one" });
-    expect((await system.getActorByName("one"))?.id.id).toBe(second.id.id);
-    await leakFree(system, "names");
+    expect((await host.getActorByName("one"))?.id.id).toBe(second.id.id);
+    await leakFree(host, "names");
   });
 });

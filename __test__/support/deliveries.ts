@@ -5,7 +5,7 @@
  * the refs that `spawn` gives, which are those of the sender's side.
  */
 
-import type { LocalConfig, System } from "../../lib/index.js";
+import type { InMemoryTransport, LocalConfig, System } from "../../lib/index.js";
 import { makeSystem } from "./system.js";
 
 /** Two ends of a delivery; for local ones both are the same system. */
@@ -32,5 +32,20 @@ function openLocal(config?: LocalConfig): Ends {
   return { host: system, system, spawn: (definition, options) => system.spawn(definition, options) };
 }
 
+/** Two systems over a pair of in-memory transports: the semantics between nodes, without sockets. */
+function openRemote(config: LocalConfig = {}): Ends {
+  const [system, host] = [makeSystem({ ...config, nodeId: "sender" }), makeSystem({ ...config, nodeId: "host" })];
+  const [out, back] = [system.transport as InMemoryTransport, host.transport as InMemoryTransport];
+  out.setPeer("host", back);
+  back.setPeer("sender", out);
+  const spawn: System["spawn"] = (definition, options) => {
+    return system.system.getRef(host.spawn(definition, options).id) as ReturnType<typeof spawn> as any;
+  };
+  return { host, system, spawn };
+}
+
 /** All deliveries. */
-export const deliveries: readonly Delivery[] = [{ name: "local", sameIsolate: true, open: openLocal }];
+export const deliveries: readonly Delivery[] = [
+  { name: "local", sameIsolate: true, open: openLocal },
+  { name: "remote", sameIsolate: false, open: openRemote },
+];

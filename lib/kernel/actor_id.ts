@@ -6,7 +6,7 @@
  * asks for it, no table maps ids to actors, and an id of another system (or a made-up one) is recognised as foreign.
  */
 
-import { randomFillSync } from "node:crypto";
+import { randomFillSync, randomUUID } from "node:crypto";
 
 /** Names one incarnation of one actor. */
 export class ActorId {
@@ -33,6 +33,10 @@ export interface ActorNumbers {
 }
 
 const INCARNATION_MASK = 0xfff_ffff;
+/** In the field of the variant: the actor takes methods with arguments. Other nodes read it to make the right kind of ref. */
+const METHODS_BIT = 0x2000;
+const VARIANT_KEY_MASK = 0x1fff;
+const VARIANT_AT = 19;
 const UUID_CHARS = 36;
 
 /** Makes and reads the ids of one kernel. */
@@ -40,11 +44,11 @@ export class ActorIdCodec {
   private readonly key = randomFillSync(new Uint32Array(5));
 
   /** The id of an incarnation. */
-  encode(index: number, generation: number, incarnation: number): string {
+  encode(index: number, generation: number, incarnation: number, takesMethods: boolean): string {
     const key = this.key;
     const first = hex((index ^ key[0]) >>> 0, 8);
     const middle = hex((incarnation & INCARNATION_MASK) ^ (key[1] & INCARNATION_MASK), 7);
-    const variant = hex(0x8000 | (key[2] & 0x3fff), 4);
+    const variant = hex(0x8000 | (takesMethods ? METHODS_BIT : 0) | (key[2] & VARIANT_KEY_MASK), 4);
     const tag = hex(key[3] & 0xffff, 4);
     const last = hex((generation ^ key[4]) >>> 0, 8);
     return `${first}-${middle.slice(0, 4)}-4${middle.slice(4)}-${variant}-${tag}${last}`;
@@ -54,7 +58,8 @@ export class ActorIdCodec {
   decode(id: string): ActorNumbers | undefined {
     if (typeof id !== "string" || id.length !== UUID_CHARS || id[14] !== "4") return undefined;
     const key = this.key;
-    if (Number.parseInt(id.slice(19, 23), 16) !== (0x8000 | (key[2] & 0x3fff))) return undefined;
+    const variant = Number.parseInt(id.slice(VARIANT_AT, VARIANT_AT + 4), 16) & ~METHODS_BIT;
+    if (variant !== (0x8000 | (key[2] & VARIANT_KEY_MASK))) return undefined;
     if (Number.parseInt(id.slice(24, 28), 16) !== (key[3] & 0xffff)) return undefined;
     const first = Number.parseInt(id.slice(0, 8), 16);
     const middle = Number.parseInt(id.slice(9, 13) + id.slice(15, 18), 16);
@@ -66,6 +71,18 @@ export class ActorIdCodec {
       generation: (last ^ key[4]) >>> 0,
     };
   }
+}
+
+/** Whether an id says that its actor takes methods with arguments. */
+export function takesMethods(id: string): boolean {
+  return typeof id === "string" && (Number.parseInt(id.slice(VARIANT_AT, VARIANT_AT + 4), 16) & METHODS_BIT) !== 0;
+}
+
+/** A random id for an actor that another node is to make. */
+export function randomActorId(methods: boolean): string {
+  const uuid = randomUUID();
+  const variant = Number.parseInt(uuid.slice(VARIANT_AT, VARIANT_AT + 4), 16) & ~METHODS_BIT;
+  return uuid.slice(0, VARIANT_AT) + hex(variant | (methods ? METHODS_BIT : 0), 4) + uuid.slice(VARIANT_AT + 4);
 }
 
 function hex(value: number, digits: number): string {

@@ -31,6 +31,8 @@ export interface Behaviour {
 export interface Definition {
   /** Name for people and for remote spawns. */
   readonly className: string;
+  /** Whether messages are methods with arguments. */
+  readonly takesMethods: boolean;
   /** Makes the behaviour of a new incarnation, puts it into the cell and runs its `init`; gives what `init` gave. */
   start(cell: ActorCell, args: readonly unknown[]): unknown;
   /** Whether there is something to run in `terminate`. */
@@ -224,8 +226,8 @@ export class ActorCell {
 
   /** Public id of an incarnation. */
   idOf(incarnation: number): ActorId {
-    const { kernel, index, generation, name } = this;
-    return new Id(kernel.nodeId, kernel.ids.encode(index, generation, incarnation), name);
+    const { kernel, index, generation, name, definition } = this;
+    return new Id(kernel.nodeId, kernel.ids.encode(index, generation, incarnation, definition.takesMethods), name);
   }
 
   /** Public id of the current incarnation. */

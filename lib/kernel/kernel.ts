@@ -17,7 +17,7 @@
 // Perf: the global of the same name is a getter that costs more than the clock.
 import { performance } from "node:perf_hooks";
 import { type LibeamError, SystemShuttingDownError } from "../errors.js";
-import { ActorIdCodec } from "./actor_id.js";
+import { type ActorId, ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
 import { recall, runBatch, runEntries, runRecord, unreadPrefetched } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
@@ -59,6 +59,8 @@ export interface KernelHooks {
   crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void;
   /** An actor has been started again. */
   restarted(cell: ActorCell, oldId: string, attempt: number): void;
+  /** The cell of an id, of this node or another one. */
+  cellOf(id: ActorId): ActorCell;
   /** An actor is gone. */
   gone(cell: ActorCell, childrenStopped: number): void;
 }

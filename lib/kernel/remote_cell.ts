@@ -4,8 +4,8 @@
  * actors of this node pay nothing for it.
  */
 
-import type { ActorId } from "./actor_id.js";
-import { type ActorRef, TypedActorRef } from "./actor_ref.js";
+import { type ActorId, takesMethods } from "./actor_id.js";
+import { ActorRef, TypedActorRef } from "./actor_ref.js";
 import { ActorCell, type Definition } from "./cell.js";
 import type { Kernel } from "./kernel.js";
 import type { CallTerms } from "./slots.js";
@@ -34,8 +34,11 @@ const NO_WORDS = new Uint32Array(4);
 /** The definition of actors whose definition is elsewhere. */
 class ElsewhereDefinition implements Definition {
   readonly className = "";
+  readonly takesMethods: boolean;
 
-  constructor(private readonly id: ActorId) {}
+  constructor(private readonly id: ActorId) {
+    this.takesMethods = takesMethods(id.id);
+  }
 
   start(): unknown {
     return undefined;
@@ -54,7 +57,8 @@ class ElsewhereDefinition implements Definition {
   postRestart(): void {}
 
   makeRef(cell: ActorCell): ActorRef {
-    return new TypedActorRef(this.id, { _cellOf: () => cell });
+    const owner = { _cellOf: () => cell };
+    return this.takesMethods ? new TypedActorRef(this.id, owner) : new ActorRef(this.id, owner);
   }
 }
 

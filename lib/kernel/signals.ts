@@ -60,10 +60,16 @@ function reasonOf(kind: number, value: unknown): TerminationReason {
   return { type: "error", error: value };
 }
 
+/** The cell behind a ref; that of this kernel for a ref that another system of this process has handed over. */
+function cellIn(kernel: Kernel, ref: ActorRef): ActorCell {
+  const cell = cellOf(ref);
+  return cell.kernel === kernel ? cell : kernel.hooks.cellOf(ref.id);
+}
+
 /** Has `watcher` told once when the actor behind `target` ends; at once if it has ended. */
 export function watch(watcher: ActorCell, target: ActorRef): WatchRef {
   const { kernel } = watcher;
-  const named = cellOf(target);
+  const named = cellIn(kernel, target);
   const watched = named.remote?.shadow() ?? named;
   const sameKernel = watched.kernel === kernel && !watched.dead;
   kernel.args[0] = watcher.index;
@@ -88,7 +94,7 @@ export function unwatch(watcher: ActorCell, watchRef: WatchRef): void {
 /** Links two actors. Throws ActorNotFoundError when one of them has ended. */
 export function link(cell: ActorCell, other: ActorRef): LinkRef {
   const { kernel } = cell;
-  const named = cellOf(other);
+  const named = cellIn(kernel, other);
   const target = cell.dead ? named : (named.remote?.linkEnd(cell.ref) ?? named);
   if (cell.dead || target.dead || target.kernel !== kernel) {
     const missing = cell.dead ? cell.ref.id : other.id;

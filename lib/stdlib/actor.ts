@@ -198,6 +198,7 @@ export type ActorClass = new (...args: any[]) => Actor;
 /** How the runtime brings actors of one class to life. */
 class ClassDefinition implements Definition {
   readonly className: string;
+  readonly takesMethods = false;
   private readonly hasTerminate: boolean;
 
   constructor(private readonly actorClass: ActorClass) {

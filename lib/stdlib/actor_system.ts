@@ -371,7 +371,9 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.assertOpen("spawn actors");
     if (options?.strategy !== undefined || options?.role !== undefined) {
       const node = this.placement.selectNode(options.strategy ?? "local", options.role);
-      if (node !== this.id) return this.remote.spawn(node, this.nameOf(definition), options) as DefinitionRef<D>;
+      if (node !== this.id) {
+        return this.remote.spawn(node, toDefinition(definition), this.nameOf(definition), options) as DefinitionRef<D>;
+      }
     }
     return this.spawnCell(definition, options, null).ref as DefinitionRef<D>;
   }
@@ -698,8 +700,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   }
 
   /** @internal */
+  cellOf(id: ActorId): ActorCell {
+    return this._cellOf(id);
+  }
+
+  /** @internal */
   gone(cell: ActorCell, _childrenStopped: number): void {
     const { name } = cell;
+    this.remote.forget(cell);
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
   }
 

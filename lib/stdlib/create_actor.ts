@@ -466,6 +466,8 @@ const factories = new WeakMap<object, Factory>();
 
 /** How the runtime brings functional actors of one kind to life. */
 class FunctionalDefinition implements Definition, ActorDefinition {
+  readonly takesMethods = true;
+
   constructor(
     public className: string,
     /** Whether somebody chose the name. */

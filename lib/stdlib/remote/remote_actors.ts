@@ -10,11 +10,10 @@
  * cannot be sent is a dead letter. Nothing here throws into the user's code or rejects unheard.
  */
 
-import { randomUUID } from "node:crypto";
 import { ActorNotFoundError, CallAbortedError, LibeamError, NodeDownError, TransportError } from "../../errors.js";
-import { ActorId } from "../../kernel/actor_id.js";
+import { ActorId, randomActorId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
-import type { ActorCell } from "../../kernel/cell.js";
+import type { ActorCell, Definition } from "../../kernel/cell.js";
 import type { Transport } from "../../kernel/collaborators.js";
 import { crash } from "../../kernel/crash.js";
 import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
@@ -53,6 +52,8 @@ export interface RemoteHost {
 const NO_DEADLINE = 0xffff_ffff;
 /** How long another node may take to confirm a watch, a spawn or a stop, in milliseconds. */
 const OPERATION_MS = 5_000;
+/** Failed spawns whose errors are remembered; calls to older ones are told that there is no such actor. */
+const FAILED_SPAWNS_MAX = 1_000;
 
 /** A call that waits for another node. */
 interface Waiting {
@@ -75,6 +76,7 @@ export class RemoteActors {
   private readonly observed = new Map<string, { node: string; id: string; watchRef: WatchRef }>();
   /** Actors spawned from elsewhere, by the id that they were given there. */
   private readonly aliases = new Map<string, ActorCell>();
+  private readonly aliasOf = new WeakMap<ActorCell, string>();
   /** Spawns on other nodes that have failed, by the id of the actor that would have been. */
   private readonly failedSpawns = new Map<string, unknown>();
   private keeper: ActorCell | undefined;
@@ -153,12 +155,16 @@ export class RemoteActors {
   }
 
   /** Spawns on another node; the ref works at once. */
-  spawn(node: string, className: string, options: SpawnOptions = {}): ActorRef {
-    const id = new ActorId(node, randomUUID(), options.name);
+  spawn(node: string, definition: Definition, className: string, options: SpawnOptions = {}): ActorRef {
+    const id = new ActorId(node, randomActorId(definition.takesMethods), options.name);
     const { args = [], name, mailbox } = options;
     const optional = { ...(name === undefined ? {} : { name }), ...(mailbox === undefined ? {} : { mailbox }) };
     this.request(node, { kind: "spawn", as: id.id, className, args, ...optional }, OPERATION_MS).catch((error) => {
       this.failedSpawns.set(id.id, error);
+      for (const oldest of this.failedSpawns.keys()) {
+        if (this.failedSpawns.size <= FAILED_SPAWNS_MAX) break;
+        this.failedSpawns.delete(oldest);
+      }
       this.log.error(`An actor could not be spawned on node ${node}`, error, { className });
     });
     return this.cellOf(id).ref;
@@ -309,7 +315,7 @@ export class RemoteActors {
     const key = keyOf(from, String(call));
     this.served.set(key, controller);
     try {
-      const message = method === undefined ? value : messageFor(cell, method, value);
+      const message = method === undefined ? value : { method, args: value };
       return await cell.ref.call(message, { timeout: timeoutMs, signal: controller.signal });
     } finally {
       this.served.delete(key);
@@ -324,7 +330,13 @@ export class RemoteActors {
     };
     const cell = this.host.spawnRegistered(className, options);
     this.aliases.set(as, cell);
-    for (const [alias, { dead }] of this.aliases) if (dead) this.aliases.delete(alias);
+    this.aliasOf.set(cell, as);
+  }
+
+  /** An actor of this node is gone. */
+  forget(cell: ActorCell): void {
+    const alias = this.aliasOf.get(cell);
+    if (alias !== undefined) this.aliases.delete(alias);
   }
 
   private observe(from: string, to: Address): boolean {
@@ -387,7 +399,7 @@ export class RemoteActors {
   private deliver({ to, method, value }: RemoteMessage & { kind: "cast" }): void {
     const cell = this.find(to);
     if (cell === undefined) this.host.kernel.deadLetter(undefined, "cast", "not_found");
-    else cell.ref.cast(method === undefined ? value : messageFor(cell, method, value));
+    else cell.ref.cast(method === undefined ? value : { method, args: value });
   }
 
   private linkFor(node: string, { link: name, to }: RemoteMessage & { kind: "link" }): void {
@@ -462,11 +474,6 @@ function addressOf({ id, name }: ActorId): Address {
 
 function named(method: string | undefined): { method?: string } {
   return method === undefined ? {} : { method };
-}
-
-/** A method call as a whole message: class-based actors get a lone string as it is. */
-function messageFor(cell: ActorCell, method: string, args: any[]): unknown {
-  return cell.calls === null && args.length === 0 ? method : { method, args };
 }
 
 /** Ends an actor of the runtime's own in the way in which another one has ended. */
