@@ -9,6 +9,7 @@ import {
   Actor,
   ActorClassNotRegisteredError,
   ActorRef,
+  Consumer,
   createActor,
   createSystem,
   type DistributedCluster,
@@ -16,6 +17,7 @@ import {
   InvalidOptionError,
   loggerConfig,
   NodeDownError,
+  Producer,
   type System,
   TimeoutError,
   TransportError,
@@ -172,6 +174,35 @@ describe("nodes of a cluster", () => {
     expect(await rejection(echo.call(Buffer.alloc(17 * 1024 * 1024)))).toBeInstanceOf(TransportError);
     expect(await rejection(echo.call({ fn: () => 1 }))).toBeInstanceOf(TransportError);
     expect(await echo.call("still there")).toBe("still there");
+  });
+
+  it("run stages: demand goes to the other node, events come from there", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [System, System];
+    const made: number[] = [];
+    Producer.start(
+      a,
+      {
+        init: () => 0,
+        handleDemand: (demand, from: number) => {
+          const count = Math.min(demand, 5_000 - from);
+          made.push(count);
+          const events = Array.from({ length: count }, (_, i) => from + i);
+          return from + count === 5_000 ? [events, from + count, "done"] : [events, from + count];
+        },
+      },
+      {},
+      { name: "numbers" },
+    );
+    const seen: number[] = [];
+    const ended = makeProbe<string>();
+    const consumer = Consumer.start(b, {
+      handleEvents: (events: number[]) => void seen.push(...events),
+      handleCancel: ({ type }) => void ended.push(type),
+    });
+    await consumer.subscribe(await found(b, "numbers"), { maxDemand: 100 });
+    expect(await ended.next()).toBe("done");
+    expect(seen).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
+    expect(Math.max(...made)).toBeLessThanOrEqual(100);
   });
 
   it("spawn by role, and say what is not registered", async () => {

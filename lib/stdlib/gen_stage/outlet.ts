@@ -42,6 +42,8 @@ class Outgoing implements DispatchTarget {
     readonly consumer: ActorRef,
     readonly terms: Terms,
     public watchRef: WatchRef,
+    /** The consumer is of this node, so both sides see how far a batch is. */
+    private readonly isNear: boolean,
   ) {}
 
   get partition(): number | string | undefined {
@@ -57,8 +59,10 @@ class Outgoing implements DispatchTarget {
     this.pending -= count;
     this.dispatched += count;
     const batch = new Batch(this.tag, events);
-    this.forgetFinished();
-    this.flight.push(batch);
+    if (this.isNear) {
+      this.forgetFinished();
+      this.flight.push(batch);
+    }
     this.consumer.cast(batch);
   }
 
@@ -152,7 +156,8 @@ export class Outlet implements DispatcherHost {
   /** Registers a consumer. @throws SubscriptionError, or what the dispatcher throws */
   subscribe(tag: string, consumer: ActorRef, terms: Terms): void {
     const owner = this.owner as StageActor;
-    const outgoing = new Outgoing(tag, consumer, terms, owner._watch(consumer));
+    const isNear = consumer.id.systemId === owner.self.id.systemId;
+    const outgoing = new Outgoing(tag, consumer, terms, owner._watch(consumer), isNear);
     try {
       this.dispatcher.subscribe(outgoing);
     } catch (error) {

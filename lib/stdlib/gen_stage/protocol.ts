@@ -27,7 +27,8 @@
  * # Handing over
  * A batch counts as handed over up to `at`, which the consumer moves *before* it runs the handler. So every event is
  * handed over at most once, whoever dies when; what was not handed over when a consumer ends goes back to the
- * dispatcher. Sender and receiver share the batch: both are in one isolate.
+ * dispatcher. Sender and receiver share the batch if both are of one node; from a consumer of another node nothing comes
+ * back, since nobody here knows how far it was.
  *
  * # Deliberately absent
  * Acknowledgements (delivery between stages is at most once), and events without demand.
