@@ -106,9 +106,15 @@ describe("error classes", () => {
   it("lists every exported class in the catalogue", () => {
     expect(Object.keys(catalogue).sort()).toEqual(
       Object.keys(errors)
-        .filter((each) => each !== "LibeamError")
+        .filter((each) => each !== "LibeamError" && each.endsWith("Error"))
         .sort(),
     );
+  });
+
+  it("finds a class by its kind, and no other", () => {
+    for (const [kind, [error]] of Object.entries(catalogue)) expect(errors.errorClassOf(kind)).toBe(error.constructor);
+    expect(errors.errorClassOf("LibeamError")).toBe(LibeamError);
+    for (const kind of ["Error", "toString", "__proto__", ""]) expect(errors.errorClassOf(kind)).toBeUndefined();
   });
 
   it.each(Object.entries(catalogue))("%s has its name, code and message", (name, [error, code, message]) => {
