@@ -189,6 +189,7 @@ export class RemoteActors {
     if (known === undefined) return;
     this.shadows.delete(key);
     endFor(known.cell, reason);
+    this.tidy();
   }
 
   /** @internal */
@@ -226,6 +227,7 @@ export class RemoteActors {
       this.ends.delete(name);
       this.send(end.node, { kind: "unlink", link: name });
       setImmediate(() => void stop(end.cell)); // The link itself is undone first.
+      this.tidy();
     }
     return end.cell;
   }
@@ -235,6 +237,7 @@ export class RemoteActors {
     if (end === undefined) return;
     this.ends.delete(name);
     endFor(end.cell, reason);
+    this.tidy();
   }
 
   /** A node is gone: nothing comes from it any more. */
@@ -252,6 +255,22 @@ export class RemoteActors {
     for (const [key, controller] of [...this.served]) {
       if (key.startsWith(`${node}\n`)) controller.abort(new NodeDownError(node));
     }
+    this.tidy();
+  }
+
+  /** The runtime's own actors go when they have nothing left to do. */
+  private tidy(): void {
+    setImmediate(() => {
+      const { keeper, observer } = this;
+      if (keeper !== undefined && this.shadows.size === 0 && this.ends.size === 0) {
+        this.keeper = undefined;
+        void stop(keeper, null);
+      }
+      if (observer !== undefined && this.observed.size === 0) {
+        this.observer = undefined;
+        void stop(observer, null);
+      }
+    });
   }
 
   private async request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
@@ -356,6 +375,7 @@ export class RemoteActors {
       this.observed.delete(key);
       this.send(entry.node, { kind: "down", of: entry.id, reason });
     }
+    this.tidy();
   }
 
   private receive(message: unknown): void {
@@ -383,6 +403,7 @@ export class RemoteActors {
         const end = this.ends.get(body.link);
         this.ends.delete(body.link);
         if (end !== undefined) endFor(end.cell, { type: "normal" });
+        this.tidy();
         return;
       }
       case "severed":
