@@ -9,6 +9,7 @@ use napi::{Result, sys};
 use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Arc;
 
 /// Something that any thread may use to call an isolate's `onBell`.
 pub struct WakeUp {
@@ -51,6 +52,16 @@ impl WakeUp {
         // SAFETY: the handle was just made in this environment.
         unsafe { sys::napi_unref_threadsafe_function(env, handle) };
         Ok(Self { handle: Mutex::new(Handle(handle)) })
+    }
+
+    /// A bell that is shared with other threads, and falls silent when its environment ends.
+    pub fn shared(env: sys::napi_env, on_bell: sys::napi_value) -> Result<Arc<Self>> {
+        let bell = Arc::new(Self::new(env, on_bell)?);
+        let for_hook = Arc::into_raw(Arc::clone(&bell));
+        // SAFETY: the hook gets the pointer once, when the environment ends.
+        let status = unsafe { sys::napi_add_env_cleanup_hook(env, Some(silence_shared), for_hook.cast_mut().cast()) };
+        check(status, "napi_add_env_cleanup_hook")?;
+        Ok(bell)
     }
 
     /// Has `onBell` called soon. Does nothing after [`WakeUp::silence`].
@@ -105,6 +116,13 @@ pub enum KeepAlive {
     Yes,
     /// Nothing is.
     No,
+}
+
+/// The environment of a shared bell ends.
+unsafe extern "C" fn silence_shared(bell: *mut c_void) {
+    // SAFETY: `bell` was given away by `WakeUp::shared`, and this hook is the only one that takes it back.
+    let bell = unsafe { Arc::from_raw(bell.cast::<WakeUp>().cast_const()) };
+    bell.silence();
 }
 
 unsafe extern "C" fn call_on_bell(

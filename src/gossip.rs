@@ -1,16 +1,14 @@
 //! A node's membership as JavaScript sees it: a class whose methods pass on, and a bell for news.
 
 use crate::bell::WakeUp;
-use crate::raw;
 use libeam_core::membership::Hint;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Record, Status};
 use libeam_net::gossip::{Gossip, GossipOptions};
 use napi::bindgen_prelude::{Buffer, Uint8Array};
-use napi::{Env, Error, JsValue, Result, Status as NapiStatus, Unknown, sys};
+use napi::{Env, Error, JsValue, Result, Status as NapiStatus, Unknown};
 use napi_derive::napi;
-use std::ffi::c_void;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -169,13 +167,6 @@ fn event_of(event: &Event) -> NativeMemberEvent {
     NativeMemberEvent { kind: kind.to_owned(), member: member_of(event.record()) }
 }
 
-/// The environment ends: nobody may ring any more.
-unsafe extern "C" fn environment_ends(bell: *mut c_void) {
-    // SAFETY: `bell` was given away by `start_gossip`, and this hook is the only one that takes it back.
-    let bell = unsafe { Arc::from_raw(bell.cast::<WakeUp>().cast_const()) };
-    bell.silence();
-}
-
 /// Binds the sockets and starts. `onNews` is called when there is something to fetch; the process stays up until `stop`.
 #[napi(catch_unwind)]
 pub fn start_gossip(env: Env, options: NativeGossipOptions, on_news: Unknown<'_>) -> Result<NativeGossip> {
@@ -186,12 +177,7 @@ pub fn start_gossip(env: Env, options: NativeGossipOptions, on_news: Unknown<'_>
         Some(text) => Some(text.parse::<IpAddr>().map_err(|_| invalid("advertised address", text))?),
         None => None,
     };
-    let bell = Arc::new(WakeUp::new(env.raw(), on_news.raw())?);
-    let for_hook = Arc::into_raw(Arc::clone(&bell));
-    // SAFETY: the hook gets the pointer once, when the environment ends.
-    let status =
-        unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(environment_ends), for_hook.cast_mut().cast()) };
-    raw::check(status, "napi_add_env_cleanup_hook")?;
+    let bell = WakeUp::shared(env.raw(), on_news.raw())?;
     let rings = Arc::clone(&bell);
     let NativeGossipOptions { id, epoch, meta, seeds, seed, .. } = options;
     let started = Gossip::start(

@@ -1,15 +1,13 @@
 //! A node's connections as JavaScript sees them: a class whose methods pass on, and a bell for news.
 
 use crate::bell::{KeepAlive, WakeUp};
-use crate::raw;
 use libeam_core::membership::member::NodeId;
 use libeam_core::security::keys::KEY_BYTES;
 use libeam_core::security::z85;
 use libeam_net::link::{CurveKeys, Link, LinkEvent, LinkOptions, Sent};
 use napi::bindgen_prelude::{Array, BufferSlice, Object};
-use napi::{Env, Error, JsString, JsValue, Result, Status, Unknown, sys};
+use napi::{Env, Error, JsString, JsValue, Result, Status, Unknown};
 use napi_derive::napi;
-use std::ffi::c_void;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -68,13 +66,6 @@ fn addr_of(text: &str) -> Result<SocketAddr> {
     text.parse().map_err(|_| invalid("address", text))
 }
 
-/// The environment ends: nobody may ring any more.
-unsafe extern "C" fn environment_ends(bell: *mut c_void) {
-    // SAFETY: `bell` was given away by `start_link`, and this hook is the only one that takes it back.
-    let bell = unsafe { Arc::from_raw(bell.cast::<WakeUp>().cast_const()) };
-    bell.silence();
-}
-
 /// Binds the socket and starts. `onNews` is called when there is something to fetch; the process stays up until `stop`.
 #[napi(catch_unwind)]
 pub fn start_link(env: Env, options: NativeLinkOptions, on_news: Unknown<'_>) -> Result<NativeLink> {
@@ -82,12 +73,7 @@ pub fn start_link(env: Env, options: NativeLinkOptions, on_news: Unknown<'_>) ->
     let bind = addr_of(&bind)?;
     let mut options = LinkOptions::new(NodeId::from(node_id), epoch as u64, cluster, bind);
     options.curve = keys.as_ref().map(keys_of).transpose()?;
-    let bell = Arc::new(WakeUp::new(env.raw(), on_news.raw())?);
-    let for_hook = Arc::into_raw(Arc::clone(&bell));
-    // SAFETY: the hook gets the pointer once, when the environment ends.
-    let status =
-        unsafe { sys::napi_add_env_cleanup_hook(env.raw(), Some(environment_ends), for_hook.cast_mut().cast()) };
-    raw::check(status, "napi_add_env_cleanup_hook")?;
+    let bell = WakeUp::shared(env.raw(), on_news.raw())?;
     let rings = Arc::clone(&bell);
     let link = Link::start(options, move || rings.wake()).map_err(|error| {
         bell.release();

@@ -201,7 +201,7 @@ export class ZeroMQTransport implements Transport {
   /** Sends to all subscribers of a topic on other nodes. */
   async publish(topic: string, message: any): Promise<void> {
     if (this.peers.size === 0) return;
-    const frame = this.codec.encode([PUBLICATION, 0, [topic, message]]).slice();
+    const frame = this.codec.encode([PUBLICATION, 0, [topic, message]]);
     for (const node of this.peers.keys()) this.link?.send(node, frame);
   }
 
@@ -231,7 +231,7 @@ export class ZeroMQTransport implements Transport {
     if (early.length >= EARLY_FRAMES_MAX) {
       throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
     }
-    early.push(frame.slice());
+    early.push(frame);
   }
 
   private sendFrame(node: string, frame: Uint8Array): void {

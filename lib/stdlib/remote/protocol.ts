@@ -44,7 +44,7 @@ export type RemoteMessage =
   | { kind: "exit"; to: Address; from?: Address; reason: unknown }
   | { kind: "cancel"; call: number; reason?: unknown }
   | { kind: "down"; of: string; reason: TerminationReason }
-  | { kind: "link"; link: string; to: Address; from: Address }
+  | { kind: "link"; link: string; to: Address }
   | { kind: "unlink"; link: string }
   | { kind: "severed"; link: string; reason: TerminationReason };
 

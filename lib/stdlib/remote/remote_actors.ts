@@ -201,7 +201,7 @@ export class RemoteActors {
       return known.cell;
     }
     const cell = this.makeEnd(name, id.systemId);
-    this.send(id.systemId, { kind: "link", link: name, to: addressOf(id), from: addressOf(local.id) }, () =>
+    this.send(id.systemId, { kind: "link", link: name, to: addressOf(id) }, () =>
       this.sever(name, { type: "error", error: new NodeDownError(id.systemId) }),
     );
     return cell;

@@ -318,7 +318,7 @@ impl Membership {
             }
             self.timers.pop_first();
             match timer {
-                Timer::ProbeTimeout(sequence) => self.probe_timeout(sequence, now_us),
+                Timer::ProbeTimeout(sequence) => self.probe_timeout(sequence),
                 Timer::Relay(sequence) => self.relay_timeout(sequence),
                 Timer::Suspicion(id, generation) => self.suspicion_timeout(&id, generation, now_us),
                 Timer::Round => self.next_round(due_us, now_us),

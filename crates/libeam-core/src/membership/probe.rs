@@ -88,7 +88,7 @@ impl Membership {
     }
 
     /// No answer: asks others to try, and tries a stream.
-    pub(super) fn probe_timeout(&mut self, sequence: u32, now_us: u64) {
+    pub(super) fn probe_timeout(&mut self, sequence: u32) {
         let Some(probe) = self.probe.as_ref().filter(|probe| probe.sequence == sequence && !probe.acked) else {
             return;
         };
@@ -104,7 +104,7 @@ impl Membership {
         for helper in helpers {
             self.send(&helper, &[Message::PingReq { seq: sequence, target: target.clone() }]);
         }
-        self.ping_over_stream(&record, Purpose::Probe { sequence, id: target }, now_us);
+        self.ping_over_stream(&record, Purpose::Probe { sequence, id: target });
     }
 
     /// Somebody asks whether this node is there.

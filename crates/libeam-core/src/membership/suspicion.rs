@@ -115,7 +115,7 @@ impl Membership {
         let sequence = self.next_sequence();
         let ping = Message::Ping { seq: sequence, target: record.id.clone(), view: self.view() };
         self.send(&record, &[ping]);
-        self.ping_over_stream(&record, Purpose::LastChance { id: record.id.clone() }, now_us);
+        self.ping_over_stream(&record, Purpose::LastChance { id: record.id.clone() });
         let deadline_us = now_us + self.config.probe_timeout_us * self.patience();
         self.generations += 1;
         let generation = self.generations;

@@ -90,7 +90,7 @@ impl Membership {
     }
 
     /// Pings over a stream, because datagrams were not answered.
-    pub(super) fn ping_over_stream(&mut self, member: &Record, purpose: Purpose, _now_us: u64) {
+    pub(super) fn ping_over_stream(&mut self, member: &Record, purpose: Purpose) {
         let ping = Message::Ping { seq: 0, target: member.id.clone(), view: self.view() };
         let own = (self.own.id.clone(), self.own.epoch);
         let bytes = self.envelope.seal((&own.0, own.1), member.epoch, |out| ping.encode(out));
