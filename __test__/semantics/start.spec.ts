@@ -142,8 +142,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     expect(await call).toBeInstanceOf(ActorNotFoundError);
     expect(starts).toHaveLength(4);
     const delays = starts.slice(1).map((start, i) => start - (starts[i] as number));
-    expect(delays[1]).toBeGreaterThan(delays[0] as number);
-    expect(delays[2]).toBeGreaterThan(delays[1] as number);
+    for (const [at, least] of [10, 20, 40].entries()) expect(delays[at]).toBeGreaterThanOrEqual(least);
     expect(await host.getActorByName("failing")).toBeNull();
     await leakFree(system);
   });

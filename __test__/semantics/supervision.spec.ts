@@ -196,7 +196,7 @@ describe("strategies", () => {
 describe("backoff", () => {
   it("R8: waits longer each time and at most maxMs, while messages wait", async () => {
     const system = makeSystem({
-      supervision: { maxRestarts: 10, backoff: { initialMs: 20, multiplier: 3, maxMs: 60, jitter: 0 } },
+      supervision: { maxRestarts: 10, backoff: { initialMs: 20, multiplier: 1_000, maxMs: 60, jitter: 0 } },
     });
     const times: number[] = [];
     const stamp = (): number => times.push(performance.now());
@@ -216,9 +216,8 @@ describe("backoff", () => {
       expect(await ref.call("wakes")).toBe(crash * 2 + 1);
     }
     const delays = [1, 3, 5, 7].map((at) => times[at + 1] - times[at]);
+    // Without the cap the second delay would be 20 s, and the test would run out of time.
     for (const [at, least] of [20, 60, 60, 60].entries()) expect(delays[at]).toBeGreaterThanOrEqual(least);
-    // Uncapped, the fourth delay would be 540 ms.
-    expect(delays[3]).toBeLessThan(540);
   });
 
   it("R8: has the delay of a plan before its first start only", async () => {

