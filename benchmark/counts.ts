@@ -33,6 +33,12 @@ export interface Counts {
   stage_stream_events: number;
   /** Jobs of one round, each with a worker of its own. */
   stage_jobs: number;
+  /** Calls of one round to another node, one after the other. */
+  remote_sequential: number;
+  /** Calls of one round to another node with several in flight. */
+  remote_calls: number;
+  /** Casts of one round to another node. */
+  remote_casts: number;
 }
 
 export const counts: Counts = JSON.parse(readFileSync(new URL("counts.json", import.meta.url), "utf8"));

@@ -8,7 +8,9 @@
  * GenStage is no part of Elixir: its script compiles the source that GEN_STAGE_PATH names.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -25,6 +27,8 @@ export interface ElixirScript {
 export const genServerScript: ElixirScript = { file: "bench.exs", firstCase: "mixed" };
 /** GenStage; needs {@link genStageSource}. */
 export const genStageScript: ElixirScript = { file: "gen_stage.exs", firstCase: "stage_demand_1000" };
+/** Two BEAMs. */
+export const clusterScript: ElixirScript = { file: "cluster.exs", firstCase: "remote_call_4_64" };
 
 /** Whether the source of Elixir's GenStage was given; if not, what is missing. */
 export function genStageSource(): { missing?: string } {
@@ -53,8 +57,19 @@ export function elixirVersion(): string | undefined {
   return elixir && otp ? `${elixir} (${otp}${stdout.includes("[jit") ? ", JIT" : ""})` : undefined;
 }
 
-function environment(options: string): NodeJS.ProcessEnv {
-  return { ...process.env, LC_ALL: "C.UTF-8", ELIXIR_ERL_OPTIONS: options };
+function environment(options: string, portMapper?: number): NodeJS.ProcessEnv {
+  const own = portMapper === undefined ? {} : { ERL_EPMD_PORT: String(portMapper) };
+  return { ...process.env, ...own, LC_ALL: "C.UTF-8", ELIXIR_ERL_OPTIONS: options };
+}
+
+/** A port that is free now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 class ElixirPeer implements Peer {
@@ -66,10 +81,10 @@ class ElixirPeer implements Peer {
   /** What it wrote to standard error, shown when it fails. */
   #complaints = "";
 
-  constructor({ file }: ElixirScript, label: string, options: string) {
+  constructor({ file }: ElixirScript, label: string, options: string, portMapper: number) {
     this.label = label;
     const path = fileURLToPath(new URL(`elixir/${file}`, import.meta.url));
-    this.#child = spawn("elixir", [path, "--serve"], { env: environment(options) });
+    this.#child = spawn("elixir", [path, "--serve"], { env: environment(options, portMapper) });
     this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#complaints += text;
     });
@@ -98,7 +113,10 @@ class ElixirPeer implements Peer {
 
 /** Starts both configurations; nothing is measured while they start. */
 export async function startElixir(script: ElixirScript): Promise<{ peers: readonly Peer[]; close(): Promise<void> }> {
-  const peers = configurations.map(({ label, options }) => new ElixirPeer(script, label, options));
+  const peers: ElixirPeer[] = [];
+  for (const { label, options } of configurations) {
+    peers.push(new ElixirPeer(script, label, options, await freePort()));
+  }
   // The first round compiles the script and makes the first process; it is thrown away.
   await Promise.all(peers.map((peer) => peer.round(script.firstCase)));
   return {

@@ -2,6 +2,7 @@
 import { calls } from "./cases/calls.js";
 import { casts } from "./cases/casts.js";
 import { chain } from "./cases/chain.js";
+import { cluster } from "./cases/cluster.js";
 import { contention } from "./cases/contention.js";
 import { fairness } from "./cases/fairness.js";
 import { floor } from "./cases/floor.js";
@@ -21,6 +22,7 @@ export const suites: readonly Suite[] = [
   mixed,
   lifecycle,
   genStage,
+  cluster,
   telemetry,
   fairness,
   memory,

@@ -41,6 +41,11 @@ function absolute(text: string, key: string, limit: number, unit: string): Targe
   return { text: `${text} ≤ ${limit.toLocaleString("en")} ${unit}`, limit, unit: ` ${unit}`, value: median(key) };
 }
 
+function rate(text: string, key: string, perSecond: number): Target {
+  const limit = 1e9 / perSecond;
+  return { text: `${text} ≥ ${perSecond.toLocaleString("en")}/s`, limit, unit: " ns", value: median(key) };
+}
+
 function flat(kind: "batches" | "burst"): Target {
   return {
     text: `cast, ${kind}: many actors ≤ 1.5× one actor`,
@@ -81,6 +86,10 @@ const targets: readonly Target[] = [
   ...[5, 10, 20].map((workers) =>
     absolute(`ConsumerSupervisor, maxDemand ${workers}, per job`, `stage_supervisor_${workers}`, 5_000, "ns"),
   ),
+  rate("remote call, sequential, 64 B", "remote_call_1_64", 15_000),
+  rate("remote call, 64 in flight, 64 B", "remote_call_64_64", 80_000),
+  rate("remote call, 512 in flight, 64 B", "remote_call_512_64", 100_000),
+  rate("remote cast, 64 B", "remote_cast_64", 600_000),
   {
     text: "telemetry, nobody listens any more: < 3 % (p10)",
     limit: 3,
