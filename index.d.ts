@@ -155,8 +155,8 @@ export interface NativeLinkEvent {
 
 /** What there is to fetch. `onNews` comes again if there is more. */
 export interface NativeLinkNews {
-  /** In order for each sender. */
-  messages: { from: string; data: Buffer }[];
+  /** Frames of messages, each with a 32-bit little-endian length before it; in order for each sender. */
+  frames: { from: string; data: Buffer }[];
   events: NativeLinkEvent[];
 }
 
@@ -168,8 +168,15 @@ export interface NativeLink {
   connect(nodeId: string, address: string): void;
   /** Ends the connection to a node, after what waits for it. */
   disconnect(nodeId: string): void;
-  /** Sends a message: 0 it is queued, 1 the queue is full, 2 there is no such peer, 3 it is too big. Never waits. */
+  /**
+   * Sends a message. Never waits. Gives the bytes that may still wait for that node, or -1 if its queue is full, -2 if there
+   * is no such peer, -3 if the message is too big.
+   */
   send(nodeId: string, message: Uint8Array): number;
+  /** Sends a frame of messages, each with a 32-bit little-endian length before it, all or none; otherwise as `send`. */
+  sendFrame(nodeId: string, messages: Uint8Array): number;
+  /** Bytes that may still wait for a node, or -2 if there is no such peer. */
+  room(nodeId: string): number;
   /** Changes the keys. Connections stay; new ones are made with the new pair. */
   setKeys(keys: NativeCurveKeys): void;
   /** Fetches what has come and what has happened. While much waits, nothing is read from the network. */

@@ -109,15 +109,22 @@ impl NativeLink {
         }
     }
 
-    /// Sends a message: 0 it is queued, 1 the queue is full, 2 there is no such peer, 3 it is too big.
+    /// Sends a message: how many bytes may still wait, or -1 the queue is full, -2 there is no such peer, -3 it is too big.
     #[napi(catch_unwind)]
-    pub fn send(&self, node: String, message: BufferSlice<'_>) -> u32 {
-        match self.link.as_ref().map_or(Sent::NoPeer, |link| link.send(&node, &message)) {
-            Sent::Queued => 0,
-            Sent::Full => 1,
-            Sent::NoPeer => 2,
-            Sent::TooBig => 3,
-        }
+    pub fn send(&self, node: String, message: BufferSlice<'_>) -> f64 {
+        outcome(self.link.as_ref().map_or(Sent::NoPeer, |link| link.send(&node, &message)))
+    }
+
+    /// Sends several messages, all or none; as `send`.
+    #[napi(catch_unwind)]
+    pub fn send_frame(&self, node: String, messages: BufferSlice<'_>) -> f64 {
+        outcome(self.link.as_ref().map_or(Sent::NoPeer, |link| link.send_frame(&node, &messages)))
+    }
+
+    /// How many bytes may still wait for a node, or -2 there is no such peer.
+    #[napi(catch_unwind)]
+    pub fn room(&self, node: String) -> f64 {
+        outcome(self.link.as_ref().and_then(|link| link.room(&node)).map_or(Sent::NoPeer, |room| Sent::Queued { room }))
     }
 
     /// Changes the keys, without cutting connections.
@@ -134,11 +141,11 @@ impl NativeLink {
     #[napi(catch_unwind, ts_return_type = "NativeLinkNews")]
     pub fn take_news(&self, env: Env) -> Result<Object<'static>> {
         let mut failed = None;
-        let mut messages = Vec::new();
+        let mut frames = Vec::new();
         let mut sender: Option<(NodeId, JsString<'_>)> = None;
         let events = self.link.as_ref().map_or_else(Vec::new, |link| {
-            link.take_news_with(|from, bytes| match message_of(&env, &mut sender, from, bytes) {
-                Ok(message) => messages.push(message),
+            link.take_news_with(|from, bytes| match frame_of(&env, &mut sender, from, bytes) {
+                Ok(frame) => frames.push(frame),
                 Err(error) => failed = Some(error),
             })
         });
@@ -147,7 +154,7 @@ impl NativeLink {
         }
         let events = events.iter().map(|event| event_of(&env, event)).collect::<Result<_>>()?;
         let mut news = Object::new(&env)?;
-        news.set("messages", Array::from_vec(&env, messages)?)?;
+        news.set("frames", Array::from_vec(&env, frames)?)?;
         news.set("events", Array::from_vec::<Object<'_>>(&env, events)?)?;
         Ok(Object::from_raw(env.raw(), news.raw()))
     }
@@ -160,7 +167,16 @@ impl NativeLink {
     }
 }
 
-fn message_of<'env>(
+fn outcome(sent: Sent) -> f64 {
+    match sent {
+        Sent::Queued { room } => room as f64,
+        Sent::Full => -1.0,
+        Sent::NoPeer => -2.0,
+        Sent::TooBig => -3.0,
+    }
+}
+
+fn frame_of<'env>(
     env: &'env Env,
     sender: &mut Option<(NodeId, JsString<'env>)>,
     from: &NodeId,
@@ -170,10 +186,10 @@ fn message_of<'env>(
         Some((node, name)) if Arc::ptr_eq(node, from) => *name,
         _ => sender.insert((from.clone(), env.create_string(from)?)).1,
     };
-    let mut message = Object::new(env)?;
-    message.set("from", name)?;
-    message.set("data", BufferSlice::copy_from(env, bytes)?)?;
-    Ok(message)
+    let mut frame = Object::new(env)?;
+    frame.set("from", name)?;
+    frame.set("data", BufferSlice::copy_from(env, bytes)?)?;
+    Ok(frame)
 }
 
 fn event_of<'env>(env: &'env Env, event: &LinkEvent) -> Result<Object<'env>> {

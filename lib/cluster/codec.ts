@@ -89,11 +89,14 @@ addExtension({
 
 /** Encodes and decodes the messages of one node. */
 export class Codec {
-  private readonly packr = Object.assign(new Packr({ structuredClone: true, moreTypes: true }), {
+  /** Bytes are copied out: a small value must not keep the frame alive that brought it. */
+  private readonly packr = Object.assign(new Packr({ structuredClone: true, moreTypes: true, copyBuffers: true }), {
     writeFunction(): never {
       throw new TypeError("a function cannot leave its process");
     },
   });
+
+  private readonly range = { start: 0, end: 0 };
 
   constructor(
     /** Makes refs of ids in messages; without it ids stay ids. */
@@ -114,10 +117,12 @@ export class Codec {
   }
 
   /** Bytes as a value. @throws TransportError if they make no sense */
-  decode(bytes: Uint8Array): any {
+  decode(bytes: Uint8Array, start = 0, end = bytes.length): any {
     makeRef = this.makeRef;
+    this.range.start = start;
+    this.range.end = end;
     try {
-      return this.packr.unpack(bytes);
+      return this.packr.unpack(bytes, this.range);
     } catch (error) {
       throw new TransportError(
         `A message of another node cannot be read: ${(error as Error).message}`,

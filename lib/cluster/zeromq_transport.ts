@@ -2,9 +2,9 @@
  * ZeroMQTransport: messages between nodes over ZeroMQ with CURVE. A handle of the native link (docs/design/transport.md),
  * which has its own thread, sockets and queues.
  *
- * Every message is one frame: `[kind, number, payload]`, encoded once here and decoded once at the other end. The link
- * delivers what one node sends to another in order and at most once; a frame that does not fit into the bounded queue of
- * its peer is refused here, at once, and nothing of it is sent.
+ * A message has a kind, a number and a payload, encoded once here and decoded once at the other end; messages of one turn
+ * share a frame (outbox.ts). The link delivers what one node sends to another in order and at most once; a message that
+ * does not fit into the bounded queue of its peer is refused here, at once, and nothing of it is sent.
  *
  * Requests wait by number. They reject with TransportError if the peer is unknown, its queue is full, the answer does not
  * come in time, or the connection is lost meanwhile; an error of the peer's handler comes as it was thrown. Publications go
@@ -16,9 +16,12 @@ import { InvalidOptionError, PeerNotFoundError, TransportError } from "../errors
 import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import { type NativeLink, startLink } from "../kernel/native.js";
+import { isThenable } from "../kernel/outcome.js";
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { type Deadline, Deadlines } from "../stdlib/remote/deadlines.js";
 import { Codec, type MakeRef } from "./codec.js";
 import type { CurveKeyPair } from "./key_material.js";
+import { FULL, NO_PEER, Outboxes, readFrame } from "./outbox.js";
 
 /** How a node's transport listens. */
 export interface ZeroMQTransportOptions {
@@ -41,22 +44,28 @@ const REFUSAL = 2;
 const MESSAGE = 3;
 const PUBLICATION = 4;
 
-/** What `send` of the link says. */
-const QUEUED = 0;
-const FULL = 1;
-const NO_PEER = 2;
-
 const PORT_MAX = 65_535;
-/** Frames that wait for the address of one node at most. */
-const EARLY_FRAMES_MAX = 1_024;
+/** Messages that wait for the address of one node at most. */
+const EARLY_MESSAGES_MAX = 1_024;
 /** Nodes whose address is waited for at most. */
 const EARLY_NODES_MAX = 1_024;
 
+/** A request without an answer. */
 interface Waiting {
   node: string;
   resolve: (value: any) => void;
   reject: (error: unknown) => void;
+  deadline: Deadline | undefined;
 }
+
+/** A message for a node that has spoken and whose address is not known yet. */
+interface Early {
+  kind: number;
+  number: number;
+  payload: Uint8Array;
+}
+
+const SENT = Promise.resolve();
 
 /** See the module's header. */
 export class ZeroMQTransport implements Transport {
@@ -64,10 +73,11 @@ export class ZeroMQTransport implements Transport {
   private readonly codec = new Codec();
   private readonly peers = new Map<string, string>();
   private readonly waiting = new Map<number, Waiting>();
-  /** Frames for nodes that have spoken and whose address is not known yet. */
-  private readonly early = new Map<string, Uint8Array[]>();
+  private readonly deadlines = new Deadlines();
+  private readonly early = new Map<string, Early[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
+  private outboxes: Outboxes | undefined;
   private keys: CurveKeyPair | undefined;
   private accepted: string[] = [];
   private requests = 0;
@@ -120,6 +130,7 @@ export class ZeroMQTransport implements Transport {
     } catch (error) {
       throw new TransportError(`Node ${nodeId} cannot listen: ${(error as Error).message}`, nodeId, error);
     }
+    this.outboxes = new Outboxes(this.link);
     for (const [peer, address] of this.peers) this.link.connect(peer, address);
   }
 
@@ -136,10 +147,14 @@ export class ZeroMQTransport implements Transport {
 
   /** Closes everything; what waits for an answer is refused. */
   async disconnect(): Promise<void> {
+    this.outboxes?.flush();
     this.link?.stop();
     this.link = undefined;
+    this.outboxes = undefined;
     this.early.clear();
-    for (const { reject, node } of this.waiting.values()) reject(new TransportError("Transport disconnected", node));
+    for (const waiting of this.waiting.values()) {
+      this.refuse(waiting, new TransportError("Transport disconnected", waiting.node));
+    }
     this.waiting.clear();
   }
 
@@ -151,7 +166,9 @@ export class ZeroMQTransport implements Transport {
       if (this.peers.has(node)) this.link?.disconnect(node);
       this.peers.set(node, target);
       this.link?.connect(node, target);
-      for (const frame of this.early.get(node) ?? []) this.link?.send(node, frame);
+      for (const { kind, number, payload } of this.early.get(node) ?? []) {
+        this.outboxes?.add(node, kind, number, payload);
+      }
       this.early.delete(node);
     }
   }
@@ -160,6 +177,7 @@ export class ZeroMQTransport implements Transport {
   removePeer(node: string): void {
     this.early.delete(node);
     if (!this.peers.delete(node)) return;
+    this.outboxes?.forget(node);
     this.link?.disconnect(node);
     this.lost(node);
   }
@@ -178,31 +196,37 @@ export class ZeroMQTransport implements Transport {
   request(nodeId: string, message: any, timeout: number): Promise<any> {
     return new Promise((resolve, reject) => {
       assertTimeoutMs("timeout", timeout);
-      const number = ++this.requests;
+      const number = this.nextNumber();
       this.push(nodeId, REQUEST, number, message);
-      const late = () => {
+      const waiting: Waiting = { node: nodeId, resolve, reject, deadline: undefined };
+      this.waiting.set(number, waiting);
+      waiting.deadline = this.deadlines.add(timeout, () => {
         this.waiting.delete(number);
         reject(new TransportError(`Node ${nodeId} did not answer within ${timeout}ms`, nodeId));
-      };
-      const timer = Number.isFinite(timeout) ? setTimeout(late, timeout) : undefined;
-      const settle = (finish: (value: any) => void) => (value: any) => {
-        clearTimeout(timer);
-        finish(value);
-      };
-      this.waiting.set(number, { node: nodeId, resolve: settle(resolve), reject: settle(reject) });
+      });
     });
   }
 
   /** Sends to a node; resolves when the message is queued. @throws TransportError, PeerNotFoundError */
-  async send(nodeId: string, message: any): Promise<void> {
+  send(nodeId: string, message: any): Promise<void> {
+    try {
+      this.push(nodeId, MESSAGE, 0, message);
+      return SENT;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sends to a node. @throws TransportError, PeerNotFoundError if the message was not queued */
+  post(nodeId: string, message: any): void {
     this.push(nodeId, MESSAGE, 0, message);
   }
 
   /** Sends to all subscribers of a topic on other nodes. */
   async publish(topic: string, message: any): Promise<void> {
     if (this.peers.size === 0) return;
-    const frame = this.codec.encode([PUBLICATION, 0, [topic, message]]);
-    for (const node of this.peers.keys()) this.link?.send(node, frame);
+    const payload = this.codec.encode([topic, message]);
+    for (const node of this.peers.keys()) this.outboxes?.add(node, PUBLICATION, 0, payload);
   }
 
   /** Receives what other nodes publish to a topic. */
@@ -217,36 +241,37 @@ export class ZeroMQTransport implements Transport {
     };
   }
 
-  private push(node: string, kind: number, number: number, payload: unknown): void {
-    if (this.link === undefined) throw new TransportError("Transport disconnected", node);
-    const frame = this.codec.encode([kind, number, payload]);
-    if (this.peers.has(node)) this.sendFrame(node, frame);
-    else this.keepEarly(node, frame);
+  /** Numbers begin anew after 2^32; by then nobody waits for the answers to the first ones. */
+  private nextNumber(): number {
+    this.requests = (this.requests + 1) >>> 0;
+    return this.requests;
+  }
+
+  private push(node: string, kind: number, number: number, value: unknown): void {
+    if (this.outboxes === undefined) throw new TransportError("Transport disconnected", node);
+    const payload = this.codec.encode(value);
+    if (!this.peers.has(node)) {
+      this.keepEarly(node, { kind, number, payload });
+      return;
+    }
+    const outcome = this.outboxes.add(node, kind, number, payload);
+    if (outcome < 0) throw notSent(node, outcome);
   }
 
   /** A node speaks before membership has told where it is: what is said to it waits until then. */
-  private keepEarly(node: string, frame: Uint8Array): void {
+  private keepEarly(node: string, message: Early): void {
     const early = this.early.get(node);
     if (early === undefined) throw new PeerNotFoundError(node);
-    if (early.length >= EARLY_FRAMES_MAX) {
+    if (early.length >= EARLY_MESSAGES_MAX) {
       throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
     }
-    early.push(frame);
-  }
-
-  private sendFrame(node: string, frame: Uint8Array): void {
-    const outcome = this.link?.send(node, frame) ?? NO_PEER;
-    if (outcome === QUEUED) return;
-    if (outcome === NO_PEER) throw new PeerNotFoundError(node);
-    const why =
-      outcome === FULL ? "too much waits for it already" : "the message is longer than a frame may be (16 MiB)";
-    throw new TransportError(`A message to node ${node} was not sent: ${why}`, node);
+    early.push(message);
   }
 
   private readNews(): void {
     if (this.link === undefined) return;
-    const { messages, events } = this.link.takeNews();
-    for (const { from, data } of messages) this.received(from, data);
+    const { frames, events } = this.link.takeNews();
+    for (const { from, data } of frames) this.received(from, data);
     for (const { kind, node, reason } of events) {
       if (kind === "down") this.lost(node);
       if (kind === "refused") this.log.warn(`A connection was refused: ${reason ?? "unknown"}`, { peer: node });
@@ -254,33 +279,43 @@ export class ZeroMQTransport implements Transport {
   }
 
   private lost(node: string): void {
-    for (const [number, { node: of, reject }] of [...this.waiting]) {
-      if (of !== node) continue;
+    for (const [number, waiting] of [...this.waiting]) {
+      if (waiting.node !== node) continue;
       this.waiting.delete(number);
-      reject(new TransportError(`The connection to node ${node} was lost before it answered`, node));
+      this.refuse(waiting, new TransportError(`The connection to node ${node} was lost before it answered`, node));
     }
   }
 
-  private received(from: string, data: Uint8Array): void {
+  private refuse({ deadline, reject }: Waiting, error: unknown): void {
+    this.deadlines.remove(deadline);
+    reject(error);
+  }
+
+  private received(from: string, frame: Buffer): void {
     if (!this.peers.has(from) && !this.early.has(from) && this.early.size < EARLY_NODES_MAX) this.early.set(from, []);
-    try {
-      const [kind, number, payload] = this.codec.decode(data);
-      switch (kind) {
-        case REQUEST:
-          void this.answer(from, number, payload);
-          return;
-        case ANSWER:
-        case REFUSAL:
-          this.answered(kind, number, payload);
-          return;
-        case MESSAGE:
-          this.messageHandler?.(payload);
-          return;
-        case PUBLICATION:
-          for (const handler of this.subscribers.get(payload[0]) ?? []) handler(payload[1]);
+    readFrame(frame, (kind, number, start, end) => {
+      try {
+        this.take(from, kind, number, this.codec.decode(frame, start, end));
+      } catch (error) {
+        this.log.error("A message of another node could not be handled", error, { peer: from });
       }
-    } catch (error) {
-      this.log.error("A message of another node could not be handled", error, { peer: from });
+    });
+  }
+
+  private take(from: string, kind: number, number: number, payload: any): void {
+    switch (kind) {
+      case REQUEST:
+        this.serve(from, number, payload);
+        return;
+      case ANSWER:
+      case REFUSAL:
+        this.answered(kind, number, payload);
+        return;
+      case MESSAGE:
+        this.messageHandler?.(payload);
+        return;
+      case PUBLICATION:
+        for (const handler of this.subscribers.get(payload[0]) ?? []) handler(payload[1]);
     }
   }
 
@@ -288,18 +323,30 @@ export class ZeroMQTransport implements Transport {
     const waiting = this.waiting.get(number);
     if (waiting === undefined) return; // It gave up meanwhile.
     this.waiting.delete(number);
+    this.deadlines.remove(waiting.deadline);
     if (kind === ANSWER) waiting.resolve(payload);
     else waiting.reject(payload);
   }
 
-  private async answer(node: string, number: number, message: any): Promise<void> {
-    let [kind, payload]: [number, unknown] = [ANSWER, undefined];
+  private serve(node: string, number: number, message: any): void {
+    let answer: any;
     try {
       if (this.requestHandler === undefined) throw new TransportError(`Node ${this.options.nodeId} serves no requests`);
-      payload = await this.requestHandler(message);
+      answer = this.requestHandler(message);
     } catch (error) {
-      [kind, payload] = [REFUSAL, error];
+      this.answer(node, REFUSAL, number, error);
+      return;
     }
+    if (!isThenable(answer)) this.answer(node, ANSWER, number, answer);
+    else {
+      answer.then(
+        (value) => this.answer(node, ANSWER, number, value),
+        (error) => this.answer(node, REFUSAL, number, error),
+      );
+    }
+  }
+
+  private answer(node: string, kind: number, number: number, payload: unknown): void {
     try {
       this.push(node, kind, number, payload);
     } catch (error) {
@@ -315,4 +362,10 @@ export class ZeroMQTransport implements Transport {
       this.log.warn("An answer could not be sent", { peer: node });
     }
   }
+}
+
+function notSent(node: string, outcome: number): Error {
+  if (outcome === NO_PEER) return new PeerNotFoundError(node);
+  const why = outcome === FULL ? "too much waits for it already" : "the message is longer than a frame may be (16 MiB)";
+  return new TransportError(`A message to node ${node} was not sent: ${why}`, node);
 }

@@ -76,6 +76,8 @@ export interface Transport {
   request(nodeId: string, message: any, timeout: number): Promise<any>;
   /** Sends to a node; resolves when the message was handed over, not when it arrived. */
   send(nodeId: string, message: any): Promise<void>;
+  /** The same without a promise: throws when the message cannot be handed over. Used instead of `send` if present. */
+  post?(nodeId: string, message: any): void;
   /** Sends to all subscribers of a topic on other nodes. */
   publish(topic: string, message: any): Promise<void>;
   /** Receives what other nodes publish to a topic. */

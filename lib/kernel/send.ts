@@ -24,16 +24,21 @@ import {
 } from "./protocol.js";
 import { notFound } from "./refusals.js";
 import { invokeCall, observedCall, pump, stashFresh } from "./run.js";
-import { type CallTerms, DEFAULT_TERMS, PendingCall, rejected, timeoutWord } from "./slots.js";
+import {
+  type CallSignal,
+  type CallTerms,
+  DEFAULT_TERMS,
+  NO_DEADLINE,
+  PendingCall,
+  rejected,
+  timeoutWord,
+} from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 
 /** Handlers that may run inside each other. */
 const INLINE_DEPTH_MAX = 32;
 const REFUSING = FLAG_STOPPING | FLAG_DEAD;
-
-/** The ring's word for no deadline. */
-const NO_DEADLINE = 0xffff_ffff;
 
 /** Calls a method of a functional actor. */
 export function callMethod(cell: ActorCell, method: string, args: any[]): Promise<any> {
@@ -141,7 +146,6 @@ function sendSlowly(
   value: any,
   options: CallOptions | undefined,
 ): Promise<any> {
-  const { kernel } = cell;
   let terms = DEFAULT_TERMS;
   if (options !== undefined) {
     try {
@@ -151,6 +155,12 @@ function sendSlowly(
     }
     if (terms.signal?.aborted) return rejected(new CallAbortedError(terms.signal.reason));
   }
+  return callOnTerms(cell, method, value, terms);
+}
+
+/** Calls on terms that are known to be right: on behalf of another node. */
+export function callOnTerms(cell: ActorCell, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+  const { kernel } = cell;
   if (kernel.closed) return rejected(kernel.closedError("make calls"));
   if ((cell.words[cell.at] & REFUSING) !== 0) {
     return cell.remote === undefined ? rejected(notFound(cell)) : cell.remote.call(method, value, terms);
@@ -191,7 +201,7 @@ function listen(pending: PendingCall, slot: number): void {
 }
 
 /** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
-function abort(pending: PendingCall, slot: number, signal: AbortSignal): void {
+function abort(pending: PendingCall, slot: number, signal: CallSignal): void {
   const { kernel } = pending.target;
   if (pending.settled || kernel.slots.value(slot) !== pending) return;
   pending.reject(new CallAbortedError(signal.reason));

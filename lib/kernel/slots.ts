@@ -15,12 +15,23 @@ import { SLOT_BITS } from "./protocol.js";
 
 const SLOTS_MAX = 2 ** SLOT_BITS;
 
+/** The ring's word for no deadline. */
+export const NO_DEADLINE = 0xffff_ffff;
+
+/** What withdraws a call: an AbortSignal, or what stands for that of a caller elsewhere. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: "abort", listener: () => void, options?: { once: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 /** What a caller asked for beside the message. */
 export interface CallTerms {
   /** Timeout as a word of the ring, in milliseconds; negative for the system's default. */
   timeoutMs: number;
   /** Withdraws the call when it aborts. */
-  signal: AbortSignal | undefined;
+  signal: CallSignal | undefined;
 }
 
 /** The terms of a call without options. */
@@ -28,12 +39,12 @@ export const DEFAULT_TERMS: CallTerms = Object.freeze({ timeoutMs: -1, signal: u
 
 /** A timeout as the core wants it: whole milliseconds, all ones for never. */
 export function timeoutWord(timeoutMs: number): number {
-  return timeoutMs === Number.POSITIVE_INFINITY ? 0xffff_ffff : Math.ceil(timeoutMs);
+  return timeoutMs === Number.POSITIVE_INFINITY ? NO_DEADLINE : Math.ceil(timeoutMs);
 }
 
 /** Withdraws a call when its signal aborts. */
 interface Abortion {
-  signal: AbortSignal;
+  signal: CallSignal;
   onAbort: () => void;
 }
 
@@ -62,7 +73,7 @@ export class PendingCall {
   }
 
   /** Withdraws the call with `onAbort` when the signal aborts before an answer. */
-  abortable(signal: AbortSignal, onAbort: () => void): void {
+  abortable(signal: CallSignal, onAbort: () => void): void {
     this.abortion = { signal, onAbort };
     signal.addEventListener("abort", onAbort, { once: true });
   }

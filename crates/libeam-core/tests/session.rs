@@ -108,6 +108,32 @@ proptest! {
         prop_assert_eq!(read, queued.into_iter().map(Ok).collect::<Vec<_>>());
         prop_assert_eq!(outgoing.bytes(), 0);
     }
+
+    #[test]
+    fn a_queue_takes_frames_whole_and_in_order(
+        sizes in prop::collection::vec((0_usize..20_000, 1_usize..5, any::<bool>()), 0..60),
+        max in 1_usize..1_000_000,
+    ) {
+        let mut outgoing = Outgoing::new(90_000, max);
+        let mut queued = Vec::new();
+        for (at, &(size, count, alone)) in sizes.iter().enumerate() {
+            let messages = vec![vec![at as u8; size]; if alone { 1 } else { count }];
+            let mut frame = Vec::new();
+            messages.iter().for_each(|message| batch::append(&mut frame, message));
+            let (empty, room) = (outgoing.is_empty(), outgoing.room());
+            match if alone { outgoing.push(&messages[0]) } else { outgoing.push_frame(&frame) } {
+                Pushed::Queued => queued.extend(messages),
+                Pushed::TooBig => prop_assert!(frame.len() > 90_000),
+                Pushed::Full => prop_assert!(!empty && frame.len() > room),
+            }
+        }
+        let mut read = Vec::new();
+        while let Some(frame) = outgoing.pop() {
+            prop_assert!(frame.len() <= BATCH_BYTES.max(4 * (20_000 + LENGTH_BYTES)));
+            read.extend(Messages::new(&frame).map(|message| message.map(<[u8]>::to_vec)));
+        }
+        prop_assert_eq!(read, queued.into_iter().map(Ok).collect::<Vec<_>>());
+    }
 }
 
 #[test]

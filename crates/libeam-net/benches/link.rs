@@ -2,6 +2,7 @@
 
 use libeam_core::membership::member::NodeId;
 use libeam_core::security::keys::public_key;
+use libeam_core::session::batch::Messages;
 use libeam_net::link::{CurveKeys, Link, LinkEvent, LinkOptions, Sent};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
@@ -39,7 +40,7 @@ impl Node {
     fn wait_for(&self, count: u64) {
         let mut arrived = 0;
         loop {
-            self.link.take_news_with(|_, _| arrived += 1);
+            self.link.take_news_with(|_, frame| arrived += Messages::new(frame).count() as u64);
             if arrived >= count {
                 return;
             }

@@ -5,15 +5,17 @@
  * that were spawned from elsewhere are made by whoever spawned them (`spawn.as`), so that their refs work before the
  * answer is there.
  *
- * # Requests (answered with a {@link Reply})
- * - `call`: runs like a call of that node; `timeoutMs` is what is left of the caller's patience.
+ * # Calls and casts
+ * Arrays that begin with {@link MARK}. A {@link CallMessage} is a request, answered with a {@link Reply}; it runs like a call
+ * of that node, and its patience is the caller's. A {@link CancelMessage} says that the caller does not wait any more.
+ *
+ * # Further requests (answered with a {@link Reply})
  * - `spawn`: a class or definition that is registered there.
  * - `stop`: answered when the actor is gone.
  * - `watch`: answered with whether there is an actor to watch.
  *
- * # Messages (not answered)
- * - `cast`, `exit`: what their names say.
- * - `cancel`: the caller of a call does not wait any more.
+ * # Further messages (not answered)
+ * - `exit`: what its name says.
  * - `down`: a watched actor has ended. A node watches an actor once, from its first watcher on, until the end.
  * - `link`: makes an end for a link here; `unlink` undoes it; `severed`: the actor at the other side has ended, or its
  *   end of the link was taken down.
@@ -33,23 +35,62 @@ export interface Address {
 
 /** See the module's header. */
 export type RemoteRequest =
-  | { kind: "call"; call: number; to: Address; method?: string; value: any; timeoutMs: number }
   | { kind: "spawn"; as: string; className: string; args: readonly unknown[]; name?: string; mailbox?: object }
   | { kind: "stop"; to: Address }
   | { kind: "watch"; to: Address };
 
 /** See the module's header. */
 export type RemoteMessage =
-  | { kind: "cast"; to: Address; method?: string; value: any }
   | { kind: "exit"; to: Address; from?: Address; reason: unknown }
-  | { kind: "cancel"; call: number; reason?: unknown }
   | { kind: "down"; of: string; reason: TerminationReason }
   | { kind: "link"; link: string; to: Address }
   | { kind: "unlink"; link: string }
   | { kind: "severed"; link: string; reason: TerminationReason };
 
-/** The answer to a request. */
-export type Reply = { ok: any } | { error: unknown };
+/** The answer to a request: whether it went well, and the result or the error. */
+export type Reply = [ok: boolean, value: any];
+
+/** Whether something is an answer to a request. */
+export function isReply(message: unknown): message is Reply {
+  return Array.isArray(message) && message.length === 2 && typeof message[0] === "boolean";
+}
+
+/** Begins calls and casts, so that other traffic on a transport is left alone. */
+export const MARK = 0x1bea;
+export const CALL = 0;
+export const CAST = 1;
+export const CANCEL = 2;
+
+/** Calls an actor; `timeoutWord` is in milliseconds, all ones of 32 bits for never. Without a method `value` is the message. */
+export type CallMessage = [
+  mark: typeof MARK,
+  kind: typeof CALL,
+  from: string,
+  call: number,
+  id: string,
+  name: string | undefined,
+  method: string | undefined,
+  value: any,
+  timeoutWord: number,
+];
+
+/** Casts to an actor. Without a method `value` is the message. */
+export type CastMessage = [
+  mark: typeof MARK,
+  kind: typeof CAST,
+  id: string,
+  name: string | undefined,
+  method: string | undefined,
+  value: any,
+];
+
+/** Withdraws a call. */
+export type CancelMessage = [mark: typeof MARK, kind: typeof CANCEL, from: string, call: number];
+
+/** Whether something that a transport brought is a call, a cast, or a cancellation. */
+export function isMarked(message: unknown): message is CallMessage | CastMessage | CancelMessage {
+  return Array.isArray(message) && message[0] === MARK;
+}
 
 /** What goes over a transport: marked, so that other traffic on it is left alone. */
 export interface Envelope<T> {

@@ -10,7 +10,7 @@
  * cannot be sent is a dead letter. Nothing here throws into the user's code or rejects unheard.
  */
 
-import { ActorNotFoundError, CallAbortedError, LibeamError, NodeDownError, TransportError } from "../../errors.js";
+import { ActorNotFoundError, LibeamError, NodeDownError, TransportError } from "../../errors.js";
 import { ActorId, randomActorId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../../kernel/cell.js";
@@ -20,15 +20,20 @@ import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info
 import type { Kernel } from "../../kernel/kernel.js";
 import { stop } from "../../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../../kernel/logger.js";
-import { timedOut } from "../../kernel/refusals.js";
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit, link } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import type { SpawnOptions } from "../actor_system.js";
+import { RemoteCalls } from "./calls.js";
 import {
   type Address,
+  CALL,
+  CANCEL,
+  CAST,
   type Envelope,
   isEnvelope,
+  isMarked,
+  isReply,
   type RemoteMessage,
   type RemoteRequest,
   type Reply,
@@ -48,26 +53,15 @@ export interface RemoteHost {
   cellByName(name: string): ActorCell | undefined;
 }
 
-/** The ring's word for no deadline. */
-const NO_DEADLINE = 0xffff_ffff;
 /** How long another node may take to confirm a watch, a spawn or a stop, in milliseconds. */
 const OPERATION_MS = 5_000;
 /** Failed spawns whose errors are remembered; calls to older ones are told that there is no such actor. */
 const FAILED_SPAWNS_MAX = 1_000;
 
-/** A call that waits for another node. */
-interface Waiting {
-  node: string;
-  refuse: (error: unknown) => void;
-}
-
 /** See the module's header. */
 export class RemoteActors {
   private readonly log: Logger;
-  private readonly waiting = new Map<number, Waiting>();
-  private calls = 0;
-  /** Calls of other nodes that run here, by node and number. */
-  private readonly served = new Map<string, AbortController>();
+  private readonly calls: RemoteCalls;
   /** Shadows by node and id of the actor that they stand for. */
   private readonly shadows = new Map<string, { node: string; cell: ActorCell }>();
   /** Link ends by the name of the link. */
@@ -84,6 +78,7 @@ export class RemoteActors {
 
   constructor(private readonly host: RemoteHost) {
     this.log = createLogger("RemoteActors", host.id);
+    this.calls = new RemoteCalls(host, (id, name) => this.find(id, name));
   }
 
   /** The cell of an actor of another node. */
@@ -103,44 +98,12 @@ export class RemoteActors {
   /** @internal */
   call(id: ActorId, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
     const failed = this.failedSpawns.get(id.id);
-    if (failed !== undefined) return rejected(failed);
-    const { kernel } = this.host;
-    const given = terms.timeoutMs < 0 ? kernel.callTimeoutMs : terms.timeoutMs;
-    const timeoutMs = given === NO_DEADLINE ? Number.POSITIVE_INFINITY : given;
-    const call = ++this.calls;
-    const result = new Promise<any>((resolve, reject) => {
-      const timer = Number.isFinite(timeoutMs)
-        ? setTimeout(() => this.giveUp(call, id.systemId, timedOut(timeoutMs)), timeoutMs)
-        : undefined;
-      const onAbort = (): void => this.giveUp(call, id.systemId, new CallAbortedError(terms.signal?.reason));
-      terms.signal?.addEventListener("abort", onAbort, { once: true });
-      const settle = (finish: () => void): void => {
-        if (!this.waiting.delete(call)) return;
-        clearTimeout(timer);
-        terms.signal?.removeEventListener("abort", onAbort);
-        finish();
-      };
-      this.waiting.set(call, { node: id.systemId, refuse: (error) => settle(() => reject(error)) });
-      const request: RemoteRequest = { kind: "call", call, to: addressOf(id), value, timeoutMs, ...named(method) };
-      this.request(id.systemId, request, timeoutMs).then(
-        (answer) => settle(() => resolve(answer)),
-        (error) => settle(() => reject(error)),
-      );
-    });
-    result.catch(ignore); // As with local calls, a refusal that nobody awaits is not an unhandled rejection.
-    return result;
-  }
-
-  private giveUp(call: number, node: string, error: Error): void {
-    this.send(node, { kind: "cancel", call });
-    this.waiting.get(call)?.refuse(error);
+    return failed === undefined ? this.calls.call(id, method, value, terms) : rejected(failed);
   }
 
   /** @internal */
   cast(id: ActorId, method: string | undefined, value: any): void {
-    this.send(id.systemId, { kind: "cast", to: addressOf(id), value, ...named(method) }, () => {
-      this.host.kernel.deadLetter(undefined, "cast", "not_sent");
-    });
+    this.calls.cast(id, method, value);
   }
 
   /** @internal */
@@ -242,7 +205,7 @@ export class RemoteActors {
 
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
-    for (const { node: of, refuse } of [...this.waiting.values()]) if (of === node) refuse(new NodeDownError(node));
+    this.calls.nodeLost(node);
     for (const [key, shadow] of [...this.shadows]) if (shadow.node === node) this.endShadow(key, { type: "killed" });
     for (const [name, end] of [...this.ends]) {
       if (end.node === node) this.sever(name, { type: "error", error: new NodeDownError(node) });
@@ -251,9 +214,6 @@ export class RemoteActors {
       if (of !== node) continue;
       this.observed.delete(key);
       (this.observer?.behaviour as Observer | null)?.ignore(watchRef);
-    }
-    for (const [key, controller] of [...this.served]) {
-      if (key.startsWith(`${node}\n`)) controller.abort(new NodeDownError(node));
     }
     this.tidy();
   }
@@ -276,9 +236,9 @@ export class RemoteActors {
   private async request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
     const envelope: Envelope<RemoteRequest> = { libeam: 1, from: this.host.id, body };
     const reply: Reply = await this.host.transport.request(node, envelope, timeoutMs);
-    if (reply === null || typeof reply !== "object") throw new TransportError("A node answered with no reply", node);
-    if ("error" in reply) throw reply.error;
-    return reply.ok;
+    if (!isReply(reply)) throw new TransportError("A node answered with no reply", node);
+    if (!reply[0]) throw reply[1];
+    return reply[1];
   }
 
   private send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
@@ -292,25 +252,28 @@ export class RemoteActors {
 
   // What other nodes do to the actors of this one.
 
-  private async answer(message: unknown): Promise<Reply> {
+  private answer(message: unknown): Promise<Reply> {
+    if (isMarked(message) && message[1] === CALL) return this.calls.serve(message);
+    return this.answerRequest(message);
+  }
+
+  private async answerRequest(message: unknown): Promise<Reply> {
     if (!isEnvelope(message))
       throw new TransportError(`This node serves actors only (got ${typeof message})`, this.host.id);
     const { from, body } = message as Envelope<RemoteRequest>;
     try {
-      return { ok: await this.perform(from, body) };
+      return [true, await this.perform(from, body)];
     } catch (error) {
-      return { error };
+      return [false, error];
     }
   }
 
   private perform(from: string, request: RemoteRequest): unknown {
     switch (request.kind) {
-      case "call":
-        return this.serve(from, request);
       case "spawn":
         return this.spawnFor(request);
       case "stop": {
-        const cell = this.find(request.to);
+        const cell = this.find(request.to.id, request.to.name);
         return cell === undefined ? undefined : stop(cell, null);
       }
       case "watch":
@@ -320,25 +283,10 @@ export class RemoteActors {
     }
   }
 
-  private find({ id, name }: Address): ActorCell | undefined {
+  private find(id: string, name: string | undefined): ActorCell | undefined {
     const cell = this.aliases.get(id) ?? this.host.cellById(id);
     if (cell !== undefined && !cell.dead) return cell;
     return name === undefined ? undefined : this.host.cellByName(name);
-  }
-
-  private async serve(from: string, request: RemoteRequest & { kind: "call" }): Promise<unknown> {
-    const cell = this.find(request.to);
-    if (cell === undefined) throw new ActorNotFoundError(request.to.id, this.host.id);
-    const { method, value, timeoutMs, call } = request;
-    const controller = new AbortController();
-    const key = keyOf(from, String(call));
-    this.served.set(key, controller);
-    try {
-      const message = method === undefined ? value : { method, args: value };
-      return await cell.ref.call(message, { timeout: timeoutMs, signal: controller.signal });
-    } finally {
-      this.served.delete(key);
-    }
   }
 
   private spawnFor({ as, className, args, name, mailbox }: RemoteRequest & { kind: "spawn" }): void {
@@ -359,7 +307,7 @@ export class RemoteActors {
   }
 
   private observe(from: string, to: Address): boolean {
-    const cell = this.find(to);
+    const cell = this.find(to.id, to.name);
     if (cell === undefined) return false;
     this.observer ??= this.host.spawnHidden(Observer, [(message: DownMessage) => this.observedDown(message)]);
     const key = keyOf(from, to.id);
@@ -379,20 +327,19 @@ export class RemoteActors {
   }
 
   private receive(message: unknown): void {
+    if (isMarked(message)) {
+      if (message[1] === CAST) this.calls.deliver(message);
+      else if (message[1] === CANCEL) this.calls.cancel(message[2], message[3]);
+      return;
+    }
     if (!isEnvelope(message)) return;
     const { from, body } = message as Envelope<RemoteMessage>;
     switch (body.kind) {
-      case "cast":
-        this.deliver(body);
-        return;
       case "exit": {
-        const cell = this.find(body.to);
+        const cell = this.find(body.to.id, body.to.name);
         if (cell !== undefined) exit(this.senderOf(from, body.from), cell, body.reason);
         return;
       }
-      case "cancel":
-        this.served.get(keyOf(from, String(body.call)))?.abort(body.reason);
-        return;
       case "down":
         this.endShadow(keyOf(from, body.of), body.reason);
         return;
@@ -417,14 +364,8 @@ export class RemoteActors {
     return from === undefined ? null : this.cellOf(new ActorId(node, from.id, from.name));
   }
 
-  private deliver({ to, method, value }: RemoteMessage & { kind: "cast" }): void {
-    const cell = this.find(to);
-    if (cell === undefined) this.host.kernel.deadLetter(undefined, "cast", "not_found");
-    else cell.ref.cast(method === undefined ? value : { method, args: value });
-  }
-
   private linkFor(node: string, { link: name, to }: RemoteMessage & { kind: "link" }): void {
-    const cell = this.find(to);
+    const cell = this.find(to.id, to.name);
     if (cell === undefined) {
       this.send(node, {
         kind: "severed",
@@ -491,10 +432,6 @@ function linkName(local: ActorId, remote: ActorId): string {
 
 function addressOf({ id, name }: ActorId): Address {
   return name === undefined ? { id } : { id, name };
-}
-
-function named(method: string | undefined): { method?: string } {
-  return method === undefined ? {} : { method };
 }
 
 /** Ends an actor of the runtime's own in the way in which another one has ended. */

@@ -112,6 +112,28 @@ impl Outgoing {
         Pushed::Queued
     }
 
+    /// Adds a frame of complete messages that somebody else has put together.
+    pub fn push_frame(&mut self, messages: &[u8]) -> Pushed {
+        if messages.len() > self.message_bytes_max {
+            return Pushed::TooBig;
+        }
+        if self.bytes > 0 && self.bytes + messages.len() > self.queue_bytes_max {
+            return Pushed::Full;
+        }
+        self.bytes += messages.len();
+        match self.frames.back_mut() {
+            Some(frame) if frame.len() + messages.len() <= BATCH_BYTES => frame.extend_from_slice(messages),
+            _ => self.frames.push_back(messages.to_vec()),
+        }
+        Pushed::Queued
+    }
+
+    /// Bytes that still fit.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.queue_bytes_max.saturating_sub(self.bytes)
+    }
+
     /// Takes the next frame.
     pub fn pop(&mut self) -> Option<Vec<u8>> {
         let frame = self.frames.pop_front()?;

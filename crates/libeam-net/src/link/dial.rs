@@ -53,15 +53,21 @@ impl Peer {
         }
     }
 
-    pub fn push(&self, message: &[u8]) -> Pushed {
+    /// Adds what `push` adds; tells what became of it, and how many bytes still fit.
+    pub fn add(&self, push: impl FnOnce(&mut Outgoing) -> Pushed) -> (Pushed, usize) {
         let mut outgoing = self.outgoing.lock();
         let idle = outgoing.is_empty();
-        let pushed = outgoing.push(message);
+        let pushed = push(&mut outgoing);
+        let room = outgoing.room();
         drop(outgoing);
         if idle && pushed == Pushed::Queued {
             self.filled.notify_one();
         }
-        pushed
+        (pushed, room)
+    }
+
+    pub fn room(&self) -> usize {
+        self.outgoing.lock().room()
     }
 
     pub fn move_to(&self, addr: SocketAddr) {

@@ -2,7 +2,6 @@
 
 use super::LinkEvent;
 use libeam_core::membership::member::NodeId;
-use libeam_core::session::batch::Messages;
 use omq_tokio::message::Message;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -65,8 +64,8 @@ impl Inbox {
         self.bell.notify_one();
     }
 
-    /// Hands over all events and some of the messages; rings again if there are more.
-    pub fn fetch(&self, mut message: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
+    /// Hands over all events and some of the frames; rings again if there are more.
+    pub fn fetch(&self, mut take: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
         let mut waiting = self.waiting.lock();
         let events = std::mem::take(&mut waiting.events);
         let (mut frames, mut bytes) = (Vec::new(), 0);
@@ -86,7 +85,7 @@ impl Inbox {
             self.bell.notify_one();
         }
         for (from, frame) in &frames {
-            Messages::new(frame).flatten().for_each(|bytes| message(from, bytes));
+            take(from, frame);
         }
         events
     }

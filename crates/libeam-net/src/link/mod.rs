@@ -36,7 +36,7 @@ pub use keys::{CurveKeys, KEY_BYTES};
 use dial::Peer;
 use inbox::Inbox;
 use libeam_core::membership::member::NodeId;
-use libeam_core::session::batch::Pushed;
+use libeam_core::session::batch::{Messages, Outgoing, Pushed};
 use libeam_core::session::hello::Local;
 use libeam_core::session::roster::Roster;
 use listen::Listener;
@@ -105,7 +105,10 @@ impl LinkOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It waits, and is sent when the peer is up.
-    Queued,
+    Queued {
+        /// Bytes that may still wait.
+        room: usize,
+    },
     /// Too much waits for the peer.
     Full,
     /// There is no such peer.
@@ -255,26 +258,43 @@ impl Link {
 
     /// Sends a message to a node. Never waits.
     pub fn send(&self, node: &str, message: &[u8]) -> Sent {
+        self.add(node, |outgoing| outgoing.push(message))
+    }
+
+    /// Sends several messages, put together as in [`libeam_core::session::batch`], all or none. Never waits.
+    pub fn send_frame(&self, node: &str, messages: &[u8]) -> Sent {
+        self.add(node, |outgoing| outgoing.push_frame(messages))
+    }
+
+    fn add(&self, node: &str, push: impl FnOnce(&mut Outgoing) -> Pushed) -> Sent {
         let peers = self.shared.peers.read();
         let Some(peer) = peers.get(node) else { return Sent::NoPeer };
-        match peer.push(message) {
-            Pushed::Queued => Sent::Queued,
-            Pushed::Full => Sent::Full,
-            Pushed::TooBig => Sent::TooBig,
+        match peer.add(push) {
+            (Pushed::Queued, room) => Sent::Queued { room },
+            (Pushed::Full, _) => Sent::Full,
+            (Pushed::TooBig, _) => Sent::TooBig,
         }
+    }
+
+    /// Bytes that may still wait for a node; `None` if there is no such peer.
+    #[must_use]
+    pub fn room(&self, node: &str) -> Option<usize> {
+        self.shared.peers.read().get(node).map(|peer| peer.room())
     }
 
     /// Fetches the news.
     #[must_use]
     pub fn take_news(&self) -> LinkNews {
         let mut messages = Vec::new();
-        let events = self.take_news_with(|from, bytes| messages.push((from.clone(), bytes.to_vec())));
+        let events = self.take_news_with(|from, frame| {
+            messages.extend(Messages::new(frame).flatten().map(|bytes| (from.clone(), bytes.to_vec())));
+        });
         LinkNews { messages, events }
     }
 
-    /// Fetches the news without copying messages; they are shown in order.
-    pub fn take_news_with(&self, message: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
-        self.shared.inbox.fetch(message)
+    /// Fetches the news without copying; frames of complete messages are shown in order.
+    pub fn take_news_with(&self, frame: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
+        self.shared.inbox.fetch(frame)
     }
 
     /// Changes the keys. Connections stay; new ones are made, and listened for, with the new pair, and nodes that

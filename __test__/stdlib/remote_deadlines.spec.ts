@@ -1,0 +1,54 @@
+/**
+ * Deadlines of what waits for other nodes, against a clock that the test moves.
+ */
+
+import { randomInt } from "node:crypto";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Deadline, Deadlines } from "../../lib/stdlib/remote/deadlines.js";
+import { Dice } from "../support/dice.js";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("expire in time, never early, and not at all once they are taken back", () => {
+  const seed = Number(process.env.LIBEAM_SEED ?? randomInt(2 ** 31));
+  console.log(`LIBEAM_SEED=${seed}`);
+  const dice = new Dice(seed);
+  const deadlines = new Deadlines();
+  const expired = new Map<number, number>();
+  const due = new Map<number, number>();
+  const held: { number: number; deadline: Deadline | undefined }[] = [];
+  for (let number = 0; number < 2_000; number++) {
+    const patience = dice.pick([1, 2.5, 20, 100, 5_000]);
+    due.set(number, performance.now() + patience);
+    held.push({ number, deadline: deadlines.add(patience, () => expired.set(number, performance.now())) });
+    if (dice.chance(0.5)) {
+      const { number: taken, deadline } = dice.pick(held);
+      deadlines.remove(deadline);
+      if (!expired.has(taken)) due.delete(taken);
+    }
+    if (dice.chance(0.2)) vi.advanceTimersByTime(dice.pick([1, 3, 30]));
+  }
+  vi.advanceTimersByTime(10_000);
+  expect([...expired.keys()].sort()).toEqual([...due.keys()].sort());
+  for (const [number, at] of expired) {
+    expect(at - (due.get(number) as number)).toBeGreaterThanOrEqual(0);
+    expect(at - (due.get(number) as number)).toBeLessThanOrEqual(2);
+  }
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("never expire with patience without end", () => {
+  expect(new Deadlines().add(Number.POSITIVE_INFINITY, () => expect.unreachable())).toBeUndefined();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("keep no timer for each of many different patiences", () => {
+  const deadlines = new Deadlines();
+  for (let ms = 1; ms <= 1_000; ms++) deadlines.remove(deadlines.add(100_000 + ms, () => expect.unreachable()));
+  expect(vi.getTimerCount()).toBeLessThanOrEqual(64);
+});

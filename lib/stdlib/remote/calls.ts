@@ -1,0 +1,245 @@
+/**
+ * Calls and casts between nodes, both ways: by far the most of what nodes say to each other. Their messages are arrays
+ * ({@link CallMessage}, {@link CastMessage}), which cost a third of objects to encode.
+ *
+ * A call waits here, with a deadline of its own, and in the transport, which is given somewhat longer, so that callers get
+ * TimeoutError. Whoever serves a call holds a {@link Cancellation} for it; `cancel` withdraws the call as an AbortSignal
+ * withdraws a local one.
+ */
+
+import {
+  ActorNotFoundError,
+  CallAbortedError,
+  InvalidArgumentError,
+  NodeDownError,
+  TransportError,
+} from "../../errors.js";
+import type { ActorId } from "../../kernel/actor_id.js";
+import type { ActorCell } from "../../kernel/cell.js";
+import type { Transport } from "../../kernel/collaborators.js";
+import type { Kernel } from "../../kernel/kernel.js";
+import { timedOut } from "../../kernel/refusals.js";
+import { callOnTerms, cast, castMethod } from "../../kernel/send.js";
+import { type CallSignal, type CallTerms, NO_DEADLINE, rejected, timeoutWord } from "../../kernel/slots.js";
+import { type Deadline, Deadlines } from "./deadlines.js";
+import { CALL, CANCEL, CAST, type CallMessage, type CastMessage, isReply, MARK } from "./protocol.js";
+
+/** What calls need of their system. */
+export interface CallHost {
+  readonly id: string;
+  readonly transport: Transport;
+  readonly kernel: Kernel;
+}
+
+/** Finds an actor of this node. */
+export type Find = (id: string, name: string | undefined) => ActorCell | undefined;
+
+/** What a transport is given beyond the caller's patience, in milliseconds. */
+const GRACE_MS = 1_000;
+
+/** A call that waits for another node. */
+class WaitingCall {
+  readonly promise: Promise<any>;
+  deadline: Deadline | undefined;
+  onAbort: (() => void) | undefined;
+  private accept!: (value: any) => void;
+  private refuse!: (error: unknown) => void;
+
+  constructor(
+    readonly node: string,
+    readonly signal: CallSignal | undefined,
+  ) {
+    this.promise = new Promise((resolve, reject) => {
+      this.accept = resolve;
+      this.refuse = reject;
+    });
+  }
+
+  resolve(value: any): void {
+    this.accept(value);
+  }
+
+  /** As with local calls, a refusal that nobody awaits is not an unhandled rejection. */
+  reject(error: unknown): void {
+    this.promise.catch(ignore);
+    this.refuse(error);
+  }
+}
+
+/** Withdraws a call that is served for another node. */
+class Cancellation implements CallSignal {
+  aborted = false;
+  reason: unknown;
+  private listener: (() => void) | undefined;
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.listener = listener;
+  }
+
+  removeEventListener(): void {
+    this.listener = undefined;
+  }
+
+  cancel(reason: unknown): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    this.listener?.();
+  }
+}
+
+/** See the module's header. */
+export class RemoteCalls {
+  private readonly waiting = new Map<number, WaitingCall>();
+  private readonly deadlines = new Deadlines();
+  private calls = 0;
+  /** Calls of other nodes that run here, by node and number. */
+  private readonly served = new Map<string, Map<number, Cancellation>>();
+
+  constructor(
+    private readonly host: CallHost,
+    private readonly find: Find,
+  ) {}
+
+  /** Calls an actor of another node. */
+  call(id: ActorId, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+    const { kernel, transport, id: from } = this.host;
+    const word = terms.timeoutMs < 0 ? timeoutWord(kernel.callTimeoutMs) : terms.timeoutMs;
+    const patienceMs = word === NO_DEADLINE ? Number.POSITIVE_INFINITY : word;
+    const node = id.systemId;
+    const call = ++this.calls;
+    const waiting = new WaitingCall(node, terms.signal);
+    const message: CallMessage = [MARK, CALL, from, call, id.id, id.name, method, value, word];
+    let answer: Promise<any>;
+    try {
+      answer = transport.request(node, message, patienceMs + GRACE_MS);
+    } catch (error) {
+      return rejected(error); // A transport of the user's may throw where it must not.
+    }
+    this.waiting.set(call, waiting);
+    waiting.deadline = this.deadlines.add(patienceMs, () => this.giveUp(call, timedOut(patienceMs)));
+    if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
+    answer.then(
+      (reply) => this.answered(call, reply),
+      (error) => this.refuse(call, error),
+    );
+    return waiting.promise;
+  }
+
+  private listen(call: number, waiting: WaitingCall, signal: CallSignal): void {
+    waiting.onAbort = () => this.giveUp(call, new CallAbortedError(signal.reason));
+    signal.addEventListener("abort", waiting.onAbort, { once: true });
+  }
+
+  private answered(call: number, reply: unknown): void {
+    const waiting = this.take(call);
+    if (waiting === undefined) return;
+    if (!isReply(reply)) waiting.reject(new TransportError("A node answered with no reply", waiting.node));
+    else if (reply[0]) waiting.resolve(reply[1]);
+    else waiting.reject(reply[1]);
+  }
+
+  private refuse(call: number, error: unknown): void {
+    this.take(call)?.reject(error);
+  }
+
+  private giveUp(call: number, error: Error): void {
+    const waiting = this.take(call);
+    if (waiting === undefined) return;
+    waiting.reject(error);
+    this.post(waiting.node, [MARK, CANCEL, this.host.id, call], ignore);
+  }
+
+  /** The call is over for its caller. */
+  private take(call: number): WaitingCall | undefined {
+    const waiting = this.waiting.get(call);
+    if (waiting === undefined) return undefined;
+    this.waiting.delete(call);
+    this.deadlines.remove(waiting.deadline);
+    if (waiting.onAbort !== undefined) waiting.signal?.removeEventListener("abort", waiting.onAbort);
+    return waiting;
+  }
+
+  /** Casts to an actor of another node. */
+  cast(id: ActorId, method: string | undefined, value: any): void {
+    const message: CastMessage = [MARK, CAST, id.id, id.name, method, value];
+    this.post(id.systemId, message, () => this.host.kernel.deadLetter(undefined, "cast", "not_sent"));
+  }
+
+  private post(node: string, message: unknown, onFailure: () => void): void {
+    const { transport } = this.host;
+    try {
+      if (transport.post !== undefined) transport.post(node, message);
+      else Promise.resolve(transport.send(node, message)).catch(onFailure);
+    } catch {
+      onFailure();
+    }
+  }
+
+  /** Runs a call of another node; resolves with the reply. */
+  serve([, , from, call, id, name, method, value, word]: CallMessage): Promise<any> {
+    const cell = this.find(id, name);
+    if (cell === undefined) return replyWith(new ActorNotFoundError(id, this.host.id));
+    if (method !== undefined && !Array.isArray(value)) {
+      return replyWith(new InvalidArgumentError("args", "an array", value));
+    }
+    const signal = new Cancellation();
+    const served = this.servedFor(from);
+    served.set(call, signal);
+    // Actors that take no methods get the message that a method stands for.
+    const whole = method !== undefined && !cell.definition.takesMethods;
+    const running = callOnTerms(cell, whole ? undefined : method, whole ? { method, args: value } : value, {
+      timeoutMs: word,
+      signal,
+    });
+    return running.then(
+      (result) => {
+        served.delete(call);
+        return [true, result];
+      },
+      (error) => {
+        served.delete(call);
+        return [false, error];
+      },
+    );
+  }
+
+  private servedFor(node: string): Map<number, Cancellation> {
+    let served = this.served.get(node);
+    if (served === undefined) {
+      served = new Map();
+      this.served.set(node, served);
+    }
+    return served;
+  }
+
+  /** The caller of a call does not wait any more. */
+  cancel(node: string, call: number): void {
+    this.served.get(node)?.get(call)?.cancel(undefined);
+  }
+
+  /** A cast of another node has come. */
+  deliver([, , id, name, method, value]: CastMessage): void {
+    const cell = this.find(id, name);
+    if (cell === undefined) this.host.kernel.deadLetter(undefined, "cast", "not_found");
+    else if (method === undefined) cast(cell, value);
+    else if (Array.isArray(value)) castMethod(cell, method, value);
+    else this.host.kernel.deadLetter(cell, "cast", "not_found");
+  }
+
+  /** A node is gone: nothing comes from it any more. */
+  nodeLost(node: string): void {
+    for (const [call, waiting] of [...this.waiting]) {
+      if (waiting.node === node) this.refuse(call, new NodeDownError(node));
+    }
+    const served = this.served.get(node);
+    this.served.delete(node);
+    for (const signal of served?.values() ?? []) signal.cancel(new NodeDownError(node));
+  }
+}
+
+function ignore(): void {}
+
+function replyWith(error: Error): Promise<any> {
+  return Promise.resolve([false, error]);
+}
