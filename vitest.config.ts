@@ -1,17 +1,21 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
-export default defineConfig({
+/** Specs that take minutes; `npm run test:long` runs them, and nothing else does. */
+const LONG = "__test__/**/*.long.spec.ts";
+
+export default defineConfig(({ mode }) => ({
   resolve: {
     // Specs say "libeam" as users do and get the sources, never a stale dist/.
     alias: [{ find: /^libeam$/, replacement: fileURLToPath(new URL("lib/index.ts", import.meta.url)) }],
   },
   test: {
-    include: ["__test__/**/*.spec.ts"],
+    ...(mode === "long"
+      ? { include: [LONG], testTimeout: 600_000, fileParallelism: false }
+      : { include: ["__test__/**/*.spec.ts"], exclude: [...configDefaults.exclude, LONG], testTimeout: 20_000 }),
     pool: "forks",
-    testTimeout: 20_000,
     typecheck: {
-      enabled: true,
+      enabled: mode !== "long",
       include: ["__test__/types/**/*.test-d.ts"],
       tsconfig: "tsconfig.json",
     },
@@ -21,4 +25,4 @@ export default defineConfig({
       reporter: ["text-summary", "html"],
     },
   },
-});
+}));

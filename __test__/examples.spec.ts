@@ -32,6 +32,7 @@ afterAll(() => {
 /** What an example is given on its command line. */
 function argumentsOf(example: string): string[] {
   if (example === "word_count.ts") return [join(input, "first.txt"), join(input, "second.txt")];
+  if (example === "word_count_cluster.ts") return ["--quick"];
   if (example === "log_pipeline.ts") return [join(repository, "node_modules", "@types", "node", "fs.d.ts")];
   return [];
 }

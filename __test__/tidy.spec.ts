@@ -265,7 +265,9 @@ describe("source text", () => {
     expectNone(
       [...product, ...tests]
         .map(({ path }) => path)
-        .filter((path) => !/^[a-z0-9_]+(\.spec|\.test-d|\.d)?\.(ts|rs|js|json|css|html)$/.test(posix.basename(path))),
+        .filter(
+          (path) => !/^[a-z0-9_]+((\.long)?\.spec|\.test-d|\.d)?\.(ts|rs|js|json|css|html)$/.test(posix.basename(path)),
+        ),
     );
   });
 

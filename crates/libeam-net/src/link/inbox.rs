@@ -2,14 +2,16 @@
 
 use super::LinkEvent;
 use libeam_core::membership::member::NodeId;
+use libeam_core::ring::bell::{Bell, Ring};
 use omq_tokio::message::Message;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// Bytes of messages that are fetched at once, except for the last frame.
-const FETCH_BYTES: usize = 1 << 20;
+/// Bytes of messages that are fetched at once, except for the last frame: about as much as actors handle in a turn of
+/// the owner's loop. With more, what comes faster than it is handled would leave the network's bounds for the mailboxes.
+const FETCH_BYTES: usize = 64 << 10;
 /// What a frame costs beside its bytes.
 const FRAME_COST: usize = 128;
 /// Refusals that wait at most; further ones are dropped. Other events cannot be many.
@@ -28,12 +30,14 @@ pub(super) struct Inbox {
     bytes_max: usize,
     /// There is something to fetch.
     pub bell: Notify,
+    /// Whether the owner has been woken and has not come yet.
+    woken: Bell,
     room: Notify,
 }
 
 impl Inbox {
     pub fn new(bytes_max: usize) -> Self {
-        Self { waiting: Mutex::default(), bytes_max, bell: Notify::new(), room: Notify::new() }
+        Self { waiting: Mutex::default(), bytes_max, bell: Notify::new(), woken: Bell::new(), room: Notify::new() }
     }
 
     /// Ends when there may be room. Asked for before [`Inbox::is_full`], it cannot miss the moment.
@@ -64,8 +68,15 @@ impl Inbox {
         self.bell.notify_one();
     }
 
+    /// Whether the owner has to be woken: not if it is on its way. One wake-up at a time gives its loop a turn between
+    /// two portions; many at once would be served one after the other, before everything else.
+    pub fn wakes(&self) -> bool {
+        self.woken.ring() == Ring::Wake
+    }
+
     /// Hands over all events and some of the frames; rings again if there are more.
     pub fn fetch(&self, mut take: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
+        self.woken.answer();
         let mut waiting = self.waiting.lock();
         let events = std::mem::take(&mut waiting.events);
         let (mut frames, mut bytes) = (Vec::new(), 0);
@@ -94,4 +105,26 @@ impl Inbox {
 /// The only part of a message; `None` if it has several.
 pub(super) fn only_part(message: &Message) -> Option<&[u8]> {
     if message.len() == 1 { message.get(0) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_woken_once_until_it_comes_and_again_for_what_is_left() {
+        let inbox = Inbox::new(1 << 20);
+        let mut frame = Vec::new();
+        libeam_core::session::batch::append(&mut frame, &[0; FETCH_BYTES]);
+        for _ in 0..3 {
+            inbox.put(NodeId::from("a"), &frame);
+        }
+        for left in (0..3).rev() {
+            assert!(inbox.wakes());
+            assert!(!inbox.wakes());
+            let mut fetched = 0;
+            let _ = inbox.fetch(|_, _| fetched += 1);
+            assert_eq!((fetched, inbox.waiting.lock().frames.len()), (1, left));
+        }
+    }
 }

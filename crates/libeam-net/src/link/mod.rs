@@ -329,7 +329,7 @@ async fn run(
     let mut dialling = JoinSet::new();
     loop {
         tokio::select! {
-            () = shared.inbox.bell.notified() => on_news(),
+            () = shared.inbox.bell.notified() => if shared.inbox.wakes() { on_news() },
             Some(_) = dialling.join_next() => {}
             command = commands.recv() => match command {
                 Some(Command::Dial(peer)) => drop(dialling.spawn(dial::run(peer, Arc::clone(&shared)))),
