@@ -1,22 +1,18 @@
 /**
  * Names of actors across the nodes of a cluster.
  *
- * Each node owns a table of its names, which only it changes; every change has the next version. The others hold a copy
- * per owner. A change is applied if it is the next one; otherwise the owner is asked for its whole table. A table is
- * accepted only if it is newer than the copy, so a late one brings nothing back and removal needs no tombstones. The table
- * of a node that leaves the cluster is dropped at once; in its next life it begins anew, because the life is part of the
- * version.
+ * The names of a node are its table in an owner log (stdlib/remote/owner_log.ts), which keeps a copy of it on every other
+ * node; lookups are answered from the copies.
  *
  * Two nodes may take one name at the same time (a race, or a partition). Every node picks the same winner from the same
  * tables: the oldest registration, then the lower node id. The loser's own node takes its entry back and tells
  * (`conflict`).
- *
- * Messages travel as publications of the transport, in order per node. Lookups are answered from the copies.
  */
 
 import { EventEmitter } from "node:events";
 import { TransportError } from "../errors.js";
-import type { ActorLocation, Registry, Subscription, Transport } from "../kernel/collaborators.js";
+import type { ActorLocation, Registry, Transport } from "../kernel/collaborators.js";
+import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
 
 const TOPIC = "libeam.names";
 
@@ -25,19 +21,6 @@ interface Entry {
   /** When it was registered, ms since the epoch by its owner's clock. */
   since: number;
 }
-
-/** The names of one node. */
-interface Table {
-  /** The life of the owner. */
-  life: number;
-  version: number;
-  entries: Map<string, Entry>;
-}
-
-type NamesMessage =
-  | { kind: "change"; owner: string; life: number; version: number; name: string; entry: Entry | null }
-  | { kind: "table"; owner: string; life: number; version: number; entries: [string, Entry][] }
-  | { kind: "want"; owner: string };
 
 /** A name that this node has lost to another one. */
 export interface NameConflict {
@@ -48,64 +31,55 @@ export interface NameConflict {
   winner: string;
 }
 
-/** Who is told that nodes come and go. */
-interface Members {
-  on(event: string, listener: (nodeId: string) => void): unknown;
-  removeListener(event: string, listener: (nodeId: string) => void): unknown;
-}
-
-/** Keeps the tables of all nodes the same. Emits `conflict` with a {@link NameConflict}. See the module's header. */
+/** Keeps the names of all nodes. Emits `conflict` with a {@link NameConflict}. See the module's header. */
 export class RegistrySync extends EventEmitter {
-  private readonly own: Table = { life: Date.now(), version: 0, entries: new Map() };
-  private readonly others = new Map<string, Table>();
-  private subscription: Subscription | undefined;
-  private readonly onJoin = (): void => this.tell(this.wholeTable());
-  private readonly onLeave = (nodeId: string): void => {
-    this.others.delete(nodeId);
-  };
+  private readonly log: OwnerLog<Entry>;
 
   constructor(
     private readonly nodeId: string,
-    private readonly transport: Transport,
-    private readonly cluster: Members,
+    transport: Transport,
+    cluster: Members,
   ) {
     super();
+    this.log = new OwnerLog<Entry>({
+      topic: TOPIC,
+      nodeId,
+      transport,
+      cluster,
+      isEntry,
+      changed: (_owner, name) => this.settle(name),
+      replaced: (_owner, entries) => {
+        for (const name of entries.keys()) this.settle(name);
+      },
+    });
   }
 
   /** Begins to listen, and tells the others what is here. */
-  async connect(): Promise<void> {
-    if (this.subscription !== undefined) return;
-    this.subscription = await this.transport.subscribe(TOPIC, (message) => this.receive(message));
-    this.cluster.on("member_join", this.onJoin);
-    this.cluster.on("member_leave", this.onLeave);
-    this.tell(this.wholeTable());
+  connect(): Promise<void> {
+    return this.log.connect();
   }
 
   /** Stops listening and forgets what others have. */
-  async disconnect(): Promise<void> {
-    this.cluster.removeListener("member_join", this.onJoin);
-    this.cluster.removeListener("member_leave", this.onLeave);
-    await this.subscription?.unsubscribe();
-    this.subscription = undefined;
-    this.others.clear();
+  disconnect(): Promise<void> {
+    return this.log.disconnect();
   }
 
   /** Takes a name for an actor of this node. A restarted actor keeps its place in time. */
   set(name: string, actorId: string): void {
-    const since = this.own.entries.get(name)?.since ?? Date.now();
-    this.change(name, { actorId, since });
+    const since = this.log.entries.get(name)?.since ?? Date.now();
+    this.log.set(name, { actorId, since });
     this.settle(name);
   }
 
   /** Gives a name of this node back. */
   delete(name: string): void {
-    if (this.own.entries.has(name)) this.change(name, null);
+    this.log.delete(name);
   }
 
   /** Who has a name. */
   find(name: string): ActorLocation | null {
-    let [best, node]: [Entry | undefined, string] = [this.own.entries.get(name), this.nodeId];
-    for (const [owner, { entries }] of this.others) {
+    let [best, node]: [Entry | undefined, string] = [this.log.entries.get(name), this.nodeId];
+    for (const [owner, entries] of this.log.copies()) {
       const entry = entries.get(name);
       if (entry !== undefined && (best === undefined || isBefore(entry, owner, best, node)))
         [best, node] = [entry, owner];
@@ -115,69 +89,25 @@ export class RegistrySync extends EventEmitter {
 
   /** Names of a node. */
   namesOf(nodeId: string): string[] {
-    const table = nodeId === this.nodeId ? this.own : this.others.get(nodeId);
-    return [...(table?.entries.keys() ?? [])];
-  }
-
-  private change(name: string, entry: Entry | null): void {
-    if (entry === null) this.own.entries.delete(name);
-    else this.own.entries.set(name, entry);
-    const { life } = this.own;
-    this.tell({ kind: "change", owner: this.nodeId, life, version: ++this.own.version, name, entry });
-  }
-
-  private wholeTable(): NamesMessage {
-    const { life, version, entries } = this.own;
-    return { kind: "table", owner: this.nodeId, life, version, entries: [...entries] };
-  }
-
-  private tell(message: NamesMessage): void {
-    // What is lost is noticed by its version, and asked for.
-    this.transport.publish(TOPIC, message).catch(() => {});
-  }
-
-  private receive(message: NamesMessage): void {
-    switch (message?.kind) {
-      case "want":
-        if (message.owner === this.nodeId) this.tell(this.wholeTable());
-        return;
-      case "table":
-        this.takeTable(message);
-        return;
-      case "change":
-        this.takeChange(message);
-    }
-  }
-
-  private takeTable({ owner, life, version, entries }: NamesMessage & { kind: "table" }): void {
-    const known = this.others.get(owner);
-    if (known !== undefined && (life < known.life || (life === known.life && version < known.version))) return;
-    this.others.set(owner, { life, version, entries: new Map(entries) });
-    for (const [name] of entries) this.settle(name);
-  }
-
-  private takeChange({ owner, life, version, name, entry }: NamesMessage & { kind: "change" }): void {
-    const known = this.others.get(owner);
-    if (known === undefined || life !== known.life || version > known.version + 1) {
-      if (known === undefined || life >= known.life) this.tell({ kind: "want", owner });
-      return;
-    }
-    if (version <= known.version) return;
-    known.version = version;
-    if (entry === null) known.entries.delete(name);
-    else known.entries.set(name, entry);
-    this.settle(name);
+    const entries = nodeId === this.nodeId ? this.log.entries : this.log.entriesOf(nodeId);
+    return [...(entries?.keys() ?? [])];
   }
 
   /** Takes a name of this node back if another node has it by right. */
   private settle(name: string): void {
-    const own = this.own.entries.get(name);
+    const own = this.log.entries.get(name);
     if (own === undefined) return;
     const winner = this.find(name)?.nodeId as string;
     if (winner === this.nodeId) return;
-    this.change(name, null);
+    this.log.delete(name);
     this.emit("conflict", { name, actorId: own.actorId, winner } satisfies NameConflict);
   }
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (value === null || typeof value !== "object") return false;
+  const { actorId, since } = value as Partial<Entry>;
+  return typeof actorId === "string" && Number.isFinite(since);
 }
 
 /** Whether one registration has the better right to a name: it is older, or its node's id is lower. */

@@ -78,6 +78,8 @@ export interface Transport {
   send(nodeId: string, message: any): Promise<void>;
   /** Sends to all subscribers of a topic on other nodes. */
   publish(topic: string, message: any): Promise<void>;
+  /** Sends to the subscribers of a topic on one node. Without this method such messages are published to all. */
+  publishTo?(nodeId: string, topic: string, message: any): Promise<void>;
   /** Receives what other nodes publish to a topic. */
   subscribe(topic: string, handler: MessageHandler): Promise<Subscription>;
   /** Sets the one handler of requests; the last one counts. */
