@@ -201,6 +201,7 @@ function createLocal(config: LocalConfig): System {
     limits,
   );
   void system.start();
+  void groups.connect();
   return new RunningSystem(nodeId, system, transport, cluster, registry, undefined, {
     waitForCluster: async (options) => {
       if (isClusterReady(cluster.getMembers(), options)) return;
@@ -208,6 +209,7 @@ function createLocal(config: LocalConfig): System {
     },
     end: async (options) => {
       await system.shutdown(options);
+      await groups.disconnect();
       await transport.disconnect();
       await registry.disconnect();
     },

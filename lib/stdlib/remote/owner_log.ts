@@ -40,7 +40,7 @@ type Entries<E> = Map<string, E>;
 
 /** What one node has. */
 interface Table<E> {
-  /** When the owner's life began, ms since the epoch by its clock. */
+  /** When the owner's life began, µs since the epoch by its clock. */
   life: number;
   /** Changes so far. */
   version: number;
@@ -83,7 +83,7 @@ export interface OwnerLogOptions<E> {
 
 /** See the module's header. */
 export class OwnerLog<E> {
-  private readonly own: Table<E> = { life: Date.now(), version: 0, entries: new Map() };
+  private readonly own: Table<E> = { life: microsSinceEpoch(), version: 0, entries: new Map() };
   private readonly others = new Map<string, Table<E>>();
   private readonly arriving = new Map<string, Arriving<E>>();
   /** Owners that were asked for their table and have not sent it. */
@@ -290,6 +290,11 @@ export class OwnerLog<E> {
     this.others.set(owner, table);
     this.options.replaced(owner, table.entries);
   }
+}
+
+/** Fine enough for two lives of one node that follow each other at once. */
+function microsSinceEpoch(): number {
+  return Math.floor((performance.timeOrigin + performance.now()) * 1_000);
 }
 
 /** Whether something has the shape of a message; entries are looked at one by one later. */
