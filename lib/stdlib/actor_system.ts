@@ -760,6 +760,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
   }
 
+  /** @internal */
+  neverStarted(cell: ActorCell): void {
+    this.processGroups?._gone(cell.index); // It may have joined in its `init`.
+  }
+
   private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
     const { parent } = cell;
     if (parent === null) return this.rootSupervision;

@@ -190,6 +190,11 @@ export class ProcessGroupManager {
     this.log.drop(node);
   }
 
+  /** @internal Tells all nodes how far this one is; done every now and then by itself. */
+  _exchange(): void {
+    this.log.exchange();
+  }
+
   /** @internal Other nodes with members of a group. */
   _nodesOf(group: string): string[] {
     return this.nodes.filter((node) => this.elsewhere.get(node)?.has(group));
