@@ -174,6 +174,35 @@ describe("a log", () => {
     expect(b.log.entriesOf("a")?.size).toBe(10_000);
   });
 
+  it("never mixes the parts of two tables", async () => {
+    const [a, b] = await pair();
+    const part = (version: number, part: number) => {
+      const entries = [[`v${version}`, part]];
+      return a.transport.publish("test", { kind: "table", owner: "c", life: 1, version, part, parts: 3, entries });
+    };
+    for (const [version, number] of [
+      [1, 0],
+      [1, 1],
+      [2, 1],
+      [2, 2],
+      [1, 2],
+    ] as const) {
+      await part(version, number);
+    }
+    await turns();
+    expect(seenBy(b, "c")).toEqual({ v1: 2 });
+    for (const [version, number] of [
+      [3, 0],
+      [3, 1],
+      [4, 1],
+      [4, 2],
+    ] as const) {
+      await part(version, number);
+    }
+    await turns();
+    expect(seenBy(b, "c")).toEqual({ v1: 2 });
+  });
+
   it("works over a transport that can only publish to all", async () => {
     const [a, b] = [make("a"), make("b")];
     for (const { transport } of [a, b]) Object.assign(transport, { publishTo: undefined });
