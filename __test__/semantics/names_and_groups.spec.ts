@@ -1,8 +1,8 @@
 /**
- * Names and groups: sentences N1 to N7 of docs/SEMANTICS.md.
+ * Names and groups: sentences N1 to N8 of docs/SEMANTICS.md.
  */
 
-import { createActor, NameAlreadyRegisteredError } from "libeam";
+import { createActor, createSystem, type DistributedSystem, NameAlreadyRegisteredError } from "libeam";
 import { afterEach, describe, expect, it } from "vitest";
 import { Worker } from "../support/actors.js";
 import { makeSystem } from "../support/system.js";
@@ -45,6 +45,35 @@ describe("a name", () => {
     expect(thrown(() => system.spawn(Worker, { name: "only", args: ["b", quiet] })).code).toBe(
       "NAME_ALREADY_REGISTERED",
     );
+  });
+});
+
+describe("a name that is registered at its home", () => {
+  const nodes: DistributedSystem[] = [];
+  afterEach(async () => {
+    await Promise.all(nodes.splice(0).map((node) => node.shutdown({ timeout: 200, drainMailboxes: false })));
+  });
+
+  it("N8: goes to one of those who ask, and the others are refused and go on", async () => {
+    const start = async (nodeId: string, seedNodes: string[]): Promise<DistributedSystem> => {
+      const cookie = "a cookie for names and their homes";
+      const options = { nodeId, seedNodes, cookie, port: 0, bindAddress: "127.0.0.1", gossip: "fast" } as const;
+      const node = await createSystem({ type: "distributed", ...options });
+      nodes.push(node);
+      return node;
+    };
+    const a = await start("a", []);
+    const b = await start("b", [a.cluster.getPeerState("a")?.gossipAddress as string]);
+    await Promise.all([a, b].map((node) => node.waitForCluster({ nodes: ["a", "b"] })));
+    for (let n = 0; n < 10; n++) {
+      const refs = [a, b].map((node) => node.spawn(Worker, { args: ["w", quiet] }));
+      const asked = [a, b].map((node, i) => node.registerName(`name-${n}`, refs[i], { consistency: "home" }));
+      const results = await Promise.allSettled(asked);
+      expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+      const refused = results.find(({ status }) => status === "rejected") as PromiseRejectedResult;
+      expect(refused.reason).toBeInstanceOf(NameAlreadyRegisteredError);
+      expect(await Promise.all(refs.map((ref) => ref.call("id")))).toEqual(refs.map(({ id }) => id.id));
+    }
   });
 });
 

@@ -11,10 +11,14 @@
 
 import { EventEmitter } from "node:events";
 import { TransportError } from "../errors.js";
-import type { ActorLocation, Registry, Transport } from "../kernel/collaborators.js";
+import type { ActorLocation, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
+import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
 import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
+import { type Grant, NameHomes } from "./name_homes.js";
 
 const TOPIC = "libeam.names";
+/** Life of a reservation that names none, in ms. */
+const RESERVATION_TTL_MS = 30_000;
 
 interface Entry {
   actorId: string;
@@ -34,6 +38,8 @@ export interface NameConflict {
 /** Keeps the names of all nodes. Emits `conflict` with a {@link NameConflict}. See the module's header. */
 export class RegistrySync extends EventEmitter {
   private readonly log: OwnerLog<Entry>;
+  /** @internal Who may take a name next. */
+  readonly _homes: NameHomes;
 
   constructor(
     private readonly nodeId: string,
@@ -52,16 +58,19 @@ export class RegistrySync extends EventEmitter {
         for (const name of entries.keys()) this.settle(name);
       },
     });
+    this._homes = new NameHomes({ nodeId, transport, cluster, find: (name) => this.find(name) });
   }
 
   /** Begins to listen, and tells the others what is here. */
-  connect(): Promise<void> {
-    return this.log.connect();
+  async connect(): Promise<void> {
+    await this.log.connect();
+    await this._homes.connect();
   }
 
   /** Stops listening and forgets what others have. */
-  disconnect(): Promise<void> {
-    return this.log.disconnect();
+  async disconnect(): Promise<void> {
+    await this._homes.disconnect();
+    await this.log.disconnect();
   }
 
   /** Takes a name for an actor of this node. A restarted actor keeps its place in time. */
@@ -115,8 +124,18 @@ function isBefore(entry: Entry, owner: string, other: Entry, otherOwner: string)
   return entry.since === other.since ? owner < otherOwner : entry.since < other.since;
 }
 
+/** A name that this node holds at its home. */
+interface Held extends Grant {
+  name: string;
+  /** By `performance.now()`; no later than the home's own time. */
+  expiresAtMs: number;
+}
+
 /** The registry of one node of a cluster. */
 export class DistributedRegistry implements Registry {
+  /** Reservations of this node that are neither confirmed nor released. */
+  private readonly held = new Map<string, Held>();
+
   constructor(
     private readonly nodeId: string,
     private readonly sync: RegistrySync,
@@ -138,6 +157,44 @@ export class DistributedRegistry implements Registry {
 
   async getNodeActors(nodeId: string): Promise<string[]> {
     return this.sync.namesOf(nodeId);
+  }
+
+  /**
+   * Holds a name at its home node for `ttlMs` (default 30 000 ms); null while another reservation holds it. `holder` is who
+   * has the name as far as the home knows.
+   *
+   * @throws InvalidArgumentError, InvalidOptionError, TransportError, and TimeoutError or NodeDownError if the home does not
+   * answer (all as rejections).
+   */
+  async reserveName(name: string, nodeId: string, ttlMs = RESERVATION_TTL_MS): Promise<NameReservation | null> {
+    assertName("actor name", name);
+    assertNonNegativeMs("ttlMs", ttlMs);
+    if (nodeId !== this.nodeId) throw new TransportError("A name is reserved by the node of its actor", nodeId);
+    const expiresAtMs = performance.now() + ttlMs;
+    const grant = await this.sync._homes.reserve(name, ttlMs);
+    if (grant === null) return null;
+    for (const [id, held] of this.held) if (performance.now() >= held.expiresAtMs) this.held.delete(id);
+    this.held.set(grant.reservationId, { ...grant, name, expiresAtMs });
+    return { reservationId: grant.reservationId, holder: grant.holder };
+  }
+
+  /** Registers a reserved name; false, and no change, if the reservation is gone or another node has the name. */
+  async confirmReservation(reservationId: string, actorId: string): Promise<boolean> {
+    const held = this.held.get(reservationId);
+    if (held === undefined) return false;
+    const holder = this.sync.find(held.name);
+    const free = performance.now() < held.expiresAtMs && (holder === null || holder.nodeId === this.nodeId);
+    if (free) this.sync.set(held.name, actorId);
+    // Behind the registration: the home has seen that before it grants the name again.
+    await this.releaseReservation(reservationId);
+    return free;
+  }
+
+  /** Gives a reservation back; unknown ids are ignored. */
+  async releaseReservation(reservationId: string): Promise<void> {
+    const held = this.held.get(reservationId);
+    this.held.delete(reservationId);
+    if (held !== undefined) this.sync._homes.release(held);
   }
 
   connect(): Promise<void> {

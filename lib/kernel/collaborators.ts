@@ -101,6 +101,8 @@ export interface ActorLocation {
 /** A name held for an actor that is about to arrive. */
 export interface NameReservation {
   reservationId: string;
+  /** Who has the name now, as far as the one who holds it knows; absent or null if nobody. */
+  holder?: ActorLocation | null;
 }
 
 /** Names of actors across the cluster. */

@@ -11,6 +11,7 @@ import {
   InvalidArgumentError,
   InvalidOptionError,
   LibeamError,
+  NameAlreadyRegisteredError,
   SystemShuttingDownError,
 } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
@@ -71,6 +72,7 @@ import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
+import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
 import { RemoteActors } from "./remote/remote_actors.js";
 import { isHidden } from "./remote/shadows.js";
 
@@ -164,6 +166,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly classes = new Map<string, ActorClass | ActorDefinition>();
   private readonly log: Logger;
   private readonly rootSupervision: Partial<SupervisionOptions>;
+  private readonly registered: RegisteredNames;
   /** Refs to members of groups on other nodes. */
   private readonly refsOfMembers = new WeakMap<GroupMember, ActorRef>();
   private running = false;
@@ -204,6 +207,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
+    this.registered = new RegisteredNames({
+      id: this.id,
+      registry,
+      spawnedAs: (name) => this.spawnedAs(name),
+      tellRegistry: (tell) => this.tellRegistry(tell),
+    });
     this.remote = new RemoteActors({
       id: this.id,
       transport,
@@ -425,6 +434,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       policy: POLICY_DROP_NEWEST,
     };
     if (options !== undefined) readSpawnOptions(options, request);
+    const { name } = request;
+    if (name !== undefined && this.registered.find(name) !== undefined) throw new NameAlreadyRegisteredError(name);
     const { maxSize = this.mailbox.maxSize, overflowStrategy = this.mailbox.overflowStrategy } = options?.mailbox ?? {};
     if (maxSize !== undefined && Number.isFinite(maxSize)) {
       request.capacity = Math.floor(maxSize);
@@ -475,7 +486,29 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return this._cellOf(new ActorId(location.nodeId, location.actorId, name)).ref;
   }
 
+  /**
+   * Gives an actor of this node a name, beside the one it was spawned with. It stays over restarts and ends with the actor.
+   *
+   * @param options `consistency`: "local" (default) goes by what this node knows; of two nodes that do so at the same time
+   * one loses the name, and its actor is stopped. "home" has the name's home node agree first: one node gets the name, the
+   * others are refused, as long as all see the same members.
+   * @throws NameAlreadyRegisteredError, ActorNotFoundError, InvalidArgumentError, InvalidOptionError, what the registry
+   * throws, and for "home" TimeoutError or NodeDownError (all as rejections); the actor has not got the name then.
+   */
+  async registerName(name: string, ref: ActorRef, options?: RegisterNameOptions): Promise<void> {
+    return this.registered.register(name, cellOf(ref), options);
+  }
+
+  /** Takes back a name that `registerName` gave on this node; false if there is none. */
+  unregisterName(name: string): boolean {
+    return this.registered.unregister(name);
+  }
+
   private cellByName(name: string): ActorCell | undefined {
+    return this.spawnedAs(name) ?? this.registered.find(name);
+  }
+
+  private spawnedAs(name: string): ActorCell | undefined {
     this.kernel.controlText(OP_WHEREIS, name);
     return this.kernel.cells[this.kernel.results[0]];
   }
@@ -741,6 +774,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** @internal */
   restarted(cell: ActorCell, oldId: string, attempt: number): void {
     if (cell.name !== undefined) this.announceName(cell);
+    this.registered.restarted(cell);
     this.processGroups?._restarted(cell.index, () => entryOf(cell.ref));
     if (!telemetry.active) return;
     const metadata = { actor_id: oldId, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
@@ -756,6 +790,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   gone(cell: ActorCell, _childrenStopped: number): void {
     const { name } = cell;
     this.remote.forget(cell);
+    this.registered.gone(cell);
     this.processGroups?._gone(cell.index);
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
   }

@@ -63,6 +63,7 @@ type MessageOf<E, Kind extends LogMessage<E>["kind"]> = Extract<LogMessage<E>, {
 
 /** Who tells that nodes come and go. */
 export interface Members {
+  getMembers?(): string[];
   on?(event: string, listener: (nodeId: string) => void): unknown;
   removeListener?(event: string, listener: (nodeId: string) => void): unknown;
 }
