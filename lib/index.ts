@@ -199,3 +199,4 @@ export {
 export type { StashedMessage } from "./stdlib/mailbox_control.js";
 export { PlacementEngine, type PlacementStrategy } from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";
+export type { RegisterNameOptions } from "./stdlib/registered_names.js";

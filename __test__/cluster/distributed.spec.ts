@@ -232,6 +232,27 @@ describe("nodes of a cluster", () => {
     expect(await older.call("add", 0)).toBe(1);
   });
 
+  it("give a name that is asked for at its home to one of three, and stop nobody", async () => {
+    const nodes = await cluster(["a", "b", "c"]);
+    const names = Array.from({ length: 30 }, (_, n) => `unique-${n}`);
+    const refs = nodes.map((node) => node.spawn(Counter, { args: [1] }));
+    const asked = names.flatMap((name) =>
+      nodes.map((node, i) =>
+        node.registerName(name, refs[i] as ActorRef, { consistency: "home" }).then(
+          () => name,
+          (error) => error.code as string,
+        ),
+      ),
+    );
+    const answers = await Promise.all(asked);
+    expect(answers.filter((answer) => answer !== "NAME_ALREADY_REGISTERED").sort()).toEqual([...names].sort());
+    for (const name of names) {
+      const seen = await Promise.all(nodes.map((node) => found(node, name)));
+      expect(new Set(seen.map(({ id }) => id.id)).size).toBe(1);
+    }
+    expect(await Promise.all(refs.map((ref) => ref.call("add", 0)))).toEqual([1, 1, 1]);
+  });
+
   it("do not let a node with another cookie in, and go on", async () => {
     const [a, b] = (await cluster(["a", "b"])) as [System, System];
     const stranger = await start("stranger", [gossipOf(a)], { cookie: "quite another cookie, same length" });

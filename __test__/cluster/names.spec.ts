@@ -3,8 +3,9 @@
  */
 
 import { EventEmitter } from "node:events";
-import { InMemoryTransport } from "libeam";
-import { describe, expect, it } from "vitest";
+import { InMemoryTransport, InvalidArgumentError, NodeDownError } from "libeam";
+import { describe, expect, it, vi } from "vitest";
+import { NameHomes } from "../../lib/cluster/name_homes.js";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "../../lib/cluster/names.js";
 import { Dice } from "../support/dice.js";
 import { rejection, turns } from "../support/time.js";
@@ -12,7 +13,7 @@ import { rejection, turns } from "../support/time.js";
 interface TestNode {
   id: string;
   transport: InMemoryTransport;
-  members: EventEmitter;
+  members: EventEmitter & { getMembers(): string[] };
   sync: RegistrySync;
   registry: DistributedRegistry;
   conflicts: NameConflict[];
@@ -20,7 +21,10 @@ interface TestNode {
 
 function makeNode(id: string): TestNode {
   const transport = new InMemoryTransport(id);
-  const members = new EventEmitter();
+  const ids = [id];
+  const members = Object.assign(new EventEmitter(), { getMembers: () => ids });
+  members.on("member_join", (node: string) => ids.push(node));
+  members.on("member_leave", (node: string) => ids.splice(ids.indexOf(node), 1));
   const sync = new RegistrySync(id, transport, members);
   const conflicts: NameConflict[] = [];
   sync.on("conflict", (conflict) => conflicts.push(conflict));
@@ -125,5 +129,134 @@ describe("one name on two nodes", () => {
     }
     const held = nodes.flatMap(({ sync, id }) => sync.namesOf(id));
     expect(new Set(held).size, `LIBEAM_SEED=${seed}: a name is held twice`).toBe(held.length);
+  });
+});
+
+describe("a name that is reserved at its home", () => {
+  const home = ({ sync }: TestNode, name: string) => sync._homes.homeOf(name);
+  /** A name whose home is a node. */
+  const nameAt = (node: TestNode) =>
+    Array.from({ length: 1_000 }, (_, n) => `name-${n}`).find((name) => home(node, name) === node.id) as string;
+
+  it("has one home for all, and homes are spread over the members", async () => {
+    const nodes = await cluster(["a", "b", "c"]);
+    const counts: Record<string, number> = { a: 0, b: 0, c: 0 };
+    for (let n = 0; n < 300; n++) {
+      const homes = new Set(nodes.map((node) => home(node, `name-${n}`)));
+      expect(homes.size).toBe(1);
+      counts[[...homes][0] as string]++;
+    }
+    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(50);
+  });
+
+  it("moves to another home only if its own leaves", async () => {
+    const [a] = (await cluster(["a", "b", "c"])) as [TestNode];
+    const names = Array.from({ length: 100 }, (_, n) => `name-${n}`);
+    const before = names.map((name) => home(a, name));
+    a.members.emit("member_leave", "b");
+    const moved = names.filter((name, n) => home(a, name) !== before[n]);
+    expect(moved).toEqual(names.filter((_, n) => before[n] === "b"));
+  });
+
+  it("is held for one at a time, until it is released, confirmed, or its time is over", async () => {
+    const [a, b, c] = (await cluster(["a", "b", "c"])) as [TestNode, TestNode, TestNode];
+    for (const name of [a, b, c].map(nameAt)) {
+      const first = await a.registry.reserveName(name, "a");
+      expect(first).toMatchObject({ holder: null });
+      expect(await b.registry.reserveName(name, "b")).toBeNull();
+      await a.registry.releaseReservation(first?.reservationId as string);
+      await turns();
+      const second = await b.registry.reserveName(name, "b");
+      expect(await b.registry.confirmReservation(second?.reservationId as string, "1")).toBe(true);
+      expect(await b.registry.confirmReservation(second?.reservationId as string, "1")).toBe(false);
+      expect(await c.registry.reserveName(name, "c", 0)).toMatchObject({ holder: { nodeId: "b", actorId: "1" } });
+      const late = await c.registry.reserveName(name, "c", 0);
+      expect(await c.registry.confirmReservation(late?.reservationId as string, "2")).toBe(false);
+      expect(await c.registry.lookup(name)).toEqual({ nodeId: "b", actorId: "1" });
+    }
+  });
+
+  it("is known at its home when it is granted next, even if who asks has not heard of it", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
+    const name = nameAt(a);
+    const { publish } = a.transport;
+    a.transport.publish = async () => {}; // What a publishes does not reach b.
+    await a.registry.register(name, "a", "1");
+    expect(await b.registry.lookup(name)).toBeNull();
+    expect(await b.registry.reserveName(name, "b")).toMatchObject({ holder: { nodeId: "a" } });
+    a.transport.publish = publish;
+  });
+
+  it("is not confirmed if another node has it", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
+    const reservation = await a.registry.reserveName("x", "a");
+    await b.registry.register("x", "b", "1");
+    await turns();
+    expect(await a.registry.confirmReservation(reservation?.reservationId as string, "2")).toBe(false);
+    expect([a.conflicts, b.conflicts]).toEqual([[], []]);
+  });
+
+  it("is refused when its home is lost or cannot be reached, and for bad input", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
+    const name = nameAt(b);
+    const send = vi.spyOn(a.transport, "publishTo").mockResolvedValue();
+    const waiting = a.registry.reserveName(name, "a");
+    a.members.emit("member_leave", "b");
+    expect(await rejection(waiting)).toBeInstanceOf(NodeDownError);
+    a.members.emit("member_join", "b");
+    send.mockRejectedValue(new Error("no way"));
+    expect((await rejection(a.registry.reserveName(name, "a"))).message).toBe("no way");
+    send.mockRestore();
+    expect(await rejection(a.registry.reserveName("", "a"))).toBeInstanceOf(InvalidArgumentError);
+    expect((await rejection(a.registry.reserveName("x", "a", -1))).code).toBe("INVALID_OPTION");
+    expect((await rejection(a.registry.reserveName("x", "b"))).code).toBe("TRANSPORT_ERROR");
+    expect(await a.registry.reserveName(name, "a")).not.toBeNull();
+  });
+
+  it("is given back when the answer comes too late", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
+    const name = nameAt(b);
+    const waiting = a.registry.reserveName(name, "a");
+    a.members.emit("member_leave", "b"); // A false alarm: b answers.
+    expect(await rejection(waiting)).toBeInstanceOf(NodeDownError);
+    await turns();
+    expect(await b.registry.reserveName(name, "b")).not.toBeNull();
+  });
+
+  it("goes to one of five nodes that race for a thousand names, and nobody loses what it got", async () => {
+    const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+    const dice = new Dice(seed);
+    const nodes = await cluster(["a", "b", "c", "d", "e"]);
+    const names = Array.from({ length: 1_000 }, (_, i) => `name-${i}`);
+    const take = async ({ registry, id }: TestNode, name: string): Promise<number> => {
+      const reservation = await registry.reserveName(name, id, 60_000);
+      if (reservation === null) return 0;
+      if (reservation.holder === null && (await registry.confirmReservation(reservation.reservationId, id))) return 1;
+      await registry.releaseReservation(reservation.reservationId);
+      return 0;
+    };
+    const tries = names.map(async (name) => {
+      let winners = 0;
+      for (let round = 0; round < 3; round++) {
+        const racing = nodes.filter(() => dice.chance(0.6));
+        const got = await Promise.all(racing.map((node) => take(node, name)));
+        winners += got.reduce((sum, n) => sum + n, 0);
+        await turns(1);
+      }
+      return winners;
+    });
+    const winners = await Promise.all(tries);
+    expect(Math.max(...winners), `LIBEAM_SEED=${seed}`).toBe(1);
+    expect(winners.filter((n) => n === 1).length, `LIBEAM_SEED=${seed}`).toBeGreaterThan(900);
+    await turns();
+    expect(nodes.flatMap(({ conflicts }) => conflicts)).toEqual([]);
+    const held = nodes.flatMap(({ sync, id }) => sync.namesOf(id));
+    expect(held.length).toBe(winners.filter((n) => n === 1).length);
+  });
+
+  it("is granted by the node itself while it is not connected", async () => {
+    const { transport } = makeNode("a");
+    const homes = new NameHomes({ nodeId: "a", transport, cluster: { getMembers: () => ["b"] }, find: () => null });
+    expect(homes.homeOf("x")).toBe("a");
   });
 });

@@ -13,6 +13,7 @@ import type { ActorRegistry, NamedRef } from "../stdlib/actor_registry.js";
 import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from "../stdlib/actor_system.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
+import type { RegisterNameOptions } from "../stdlib/registered_names.js";
 import type { Keyring } from "./cluster_keyring.js";
 import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";
@@ -61,6 +62,10 @@ export interface System extends Spawner, AsyncDisposable {
   /** Looks a named actor up; null if there is none. */
   getActorByName<N extends keyof ActorRegistry & string>(name: N): Promise<NamedRef<N> | null>;
   getActorByName(name: string): Promise<ActorRef | null>;
+  /** Gives an actor of this node another name, before which its home node agrees if `consistency` is "home". */
+  registerName(name: string, ref: ActorRef, options?: RegisterNameOptions): Promise<void>;
+  /** Takes such a name back; false if there is none. */
+  unregisterName(name: string): boolean;
   /** Stops an actor and everything below it. */
   stop(ref: ActorRef): Promise<void>;
   /** Adds an actor to a group. */
@@ -114,6 +119,14 @@ class RunningSystem implements System {
 
   getActorByName(name: string): Promise<any> {
     return this.system.getActorByName(name);
+  }
+
+  registerName(name: string, ref: ActorRef, options?: RegisterNameOptions): Promise<void> {
+    return this.system.registerName(name, ref, options);
+  }
+
+  unregisterName(name: string): boolean {
+    return this.system.unregisterName(name);
   }
 
   stop(ref: ActorRef): Promise<void> {
@@ -201,6 +214,7 @@ function createLocal(config: LocalConfig): System {
     limits,
   );
   void system.start();
+  void groups.connect();
   return new RunningSystem(nodeId, system, transport, cluster, registry, undefined, {
     waitForCluster: async (options) => {
       if (isClusterReady(cluster.getMembers(), options)) return;
@@ -208,6 +222,7 @@ function createLocal(config: LocalConfig): System {
     },
     end: async (options) => {
       await system.shutdown(options);
+      await groups.disconnect();
       await transport.disconnect();
       await registry.disconnect();
     },

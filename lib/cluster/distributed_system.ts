@@ -4,7 +4,7 @@
  * Ports: `port` for the transport, `port + 2` for gossip (`port + 1` is kept free), or `ports`; 0 is any free one, and the
  * real ones are in the node's own peer state.
  *
- * Start: the transport listens, gossip begins with its real address, names are exchanged with whoever joins. End: actors
+ * Start: the transport listens, gossip begins with its real address, names and groups are exchanged with whoever joins. End: actors
  * stop, the node says goodbye, gossip stops, the transport closes. If the start fails half-way, what has begun is ended.
  */
 
@@ -69,6 +69,7 @@ export interface Node {
   transport: ZeroMQTransport;
   cluster: DistributedCluster;
   registry: DistributedRegistry;
+  groups: ProcessGroupManager;
   /** Undefined without a cookie. */
   keyring: Keyring | undefined;
 }
@@ -106,8 +107,8 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
   const keyring = authenticator === undefined ? undefined : new ClusterKeyring(authenticator, gossip, transport);
   const node = wire(config, { nodeId, transport, cluster, keyring });
   try {
+    await Promise.all([node.registry.connect(), node.groups.connect()]); // Before anybody can join and tell.
     await cluster.start();
-    await node.registry.connect();
     await node.system.start();
     if (ready !== undefined) await cluster.waitForMembers(ready);
   } catch (error) {
@@ -117,7 +118,7 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
   return node;
 }
 
-function wire(config: DistributedConfig, parts: Omit<Node, "system" | "registry">): Node {
+function wire(config: DistributedConfig, parts: Omit<Node, "system" | "registry" | "groups">): Node {
   const { nodeId, transport, cluster } = parts;
   cluster.on("member_join", (peer: string) => {
     const address = cluster.getPeerState(peer)?.address;
@@ -145,16 +146,16 @@ function wire(config: DistributedConfig, parts: Omit<Node, "system" | "registry"
     void system.stop(system.getRef({ systemId: nodeId, id: actorId, name } as never));
   });
   cluster.on("superseded", () => void system.shutdown({ drainMailboxes: false }));
-  return { ...parts, system, registry };
+  return { ...parts, system, registry, groups };
 }
 
 /** Ends a node: actors first, then the goodbye, then the connections. */
 export async function stopNode(
-  { system, cluster, transport, registry }: Node,
+  { system, cluster, transport, registry, groups }: Node,
   options?: ShutdownOptions,
 ): Promise<void> {
   await system.shutdown(options);
-  await registry.disconnect();
+  await Promise.all([registry.disconnect(), groups.disconnect()]);
   await cluster.leave();
   await cluster.stop();
   await transport.disconnect();

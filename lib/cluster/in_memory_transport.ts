@@ -130,11 +130,12 @@ export class InMemoryTransport implements Transport {
   /** Hands a message to the subscribers that the peers have for a topic. */
   async publish(topic: string, message: any): Promise<void> {
     this.#assertOpen();
-    for (const peer of this.#peers.values()) {
-      queueMicrotask(() => {
-        for (const { handler } of [...(peer.#subscribers.get(topic) ?? [])]) peer.#deliver(handler, message);
-      });
-    }
+    for (const peer of this.#peers.values()) peer.#bring(topic, message);
+  }
+
+  /** Hands a message to the subscribers that one peer has for a topic. Rejects like `send`. */
+  async publishTo(nodeId: string, topic: string, message: any): Promise<void> {
+    this.#peer(nodeId).#bring(topic, message);
   }
 
   /** Receives what peers publish to a topic, until `unsubscribe`. */
@@ -149,6 +150,12 @@ export class InMemoryTransport implements Transport {
         if (subscribers.size === 0 && this.#subscribers.get(topic) === subscribers) this.#subscribers.delete(topic);
       },
     };
+  }
+
+  #bring(topic: string, message: any): void {
+    queueMicrotask(() => {
+      for (const { handler } of [...(this.#subscribers.get(topic) ?? [])]) this.#deliver(handler, message);
+    });
   }
 
   #assertOpen(): void {

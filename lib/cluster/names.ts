@@ -1,43 +1,30 @@
 /**
  * Names of actors across the nodes of a cluster.
  *
- * Each node owns a table of its names, which only it changes; every change has the next version. The others hold a copy
- * per owner. A change is applied if it is the next one; otherwise the owner is asked for its whole table. A table is
- * accepted only if it is newer than the copy, so a late one brings nothing back and removal needs no tombstones. The table
- * of a node that leaves the cluster is dropped at once; in its next life it begins anew, because the life is part of the
- * version.
+ * The names of a node are its table in an owner log (stdlib/remote/owner_log.ts), which keeps a copy of it on every other
+ * node; lookups are answered from the copies.
  *
  * Two nodes may take one name at the same time (a race, or a partition). Every node picks the same winner from the same
  * tables: the oldest registration, then the lower node id. The loser's own node takes its entry back and tells
  * (`conflict`).
- *
- * Messages travel as publications of the transport, in order per node. Lookups are answered from the copies.
  */
 
 import { EventEmitter } from "node:events";
 import { TransportError } from "../errors.js";
-import type { ActorLocation, Registry, Subscription, Transport } from "../kernel/collaborators.js";
+import type { ActorLocation, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
+import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
+import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
+import { type Grant, NameHomes } from "./name_homes.js";
 
 const TOPIC = "libeam.names";
+/** Life of a reservation that names none, in ms. */
+const RESERVATION_TTL_MS = 30_000;
 
 interface Entry {
   actorId: string;
   /** When it was registered, ms since the epoch by its owner's clock. */
   since: number;
 }
-
-/** The names of one node. */
-interface Table {
-  /** The life of the owner. */
-  life: number;
-  version: number;
-  entries: Map<string, Entry>;
-}
-
-type NamesMessage =
-  | { kind: "change"; owner: string; life: number; version: number; name: string; entry: Entry | null }
-  | { kind: "table"; owner: string; life: number; version: number; entries: [string, Entry][] }
-  | { kind: "want"; owner: string };
 
 /** A name that this node has lost to another one. */
 export interface NameConflict {
@@ -48,64 +35,60 @@ export interface NameConflict {
   winner: string;
 }
 
-/** Who is told that nodes come and go. */
-interface Members {
-  on(event: string, listener: (nodeId: string) => void): unknown;
-  removeListener(event: string, listener: (nodeId: string) => void): unknown;
-}
-
-/** Keeps the tables of all nodes the same. Emits `conflict` with a {@link NameConflict}. See the module's header. */
+/** Keeps the names of all nodes. Emits `conflict` with a {@link NameConflict}. See the module's header. */
 export class RegistrySync extends EventEmitter {
-  private readonly own: Table = { life: Date.now(), version: 0, entries: new Map() };
-  private readonly others = new Map<string, Table>();
-  private subscription: Subscription | undefined;
-  private readonly onJoin = (): void => this.tell(this.wholeTable());
-  private readonly onLeave = (nodeId: string): void => {
-    this.others.delete(nodeId);
-  };
+  private readonly log: OwnerLog<Entry>;
+  /** @internal Who may take a name next. */
+  readonly _homes: NameHomes;
 
   constructor(
     private readonly nodeId: string,
-    private readonly transport: Transport,
-    private readonly cluster: Members,
+    transport: Transport,
+    cluster: Members,
   ) {
     super();
+    this.log = new OwnerLog<Entry>({
+      topic: TOPIC,
+      nodeId,
+      transport,
+      cluster,
+      isEntry,
+      changed: (_owner, name) => this.settle(name),
+      replaced: (_owner, entries) => {
+        for (const name of entries.keys()) this.settle(name);
+      },
+    });
+    this._homes = new NameHomes({ nodeId, transport, cluster, find: (name) => this.find(name) });
   }
 
   /** Begins to listen, and tells the others what is here. */
   async connect(): Promise<void> {
-    if (this.subscription !== undefined) return;
-    this.subscription = await this.transport.subscribe(TOPIC, (message) => this.receive(message));
-    this.cluster.on("member_join", this.onJoin);
-    this.cluster.on("member_leave", this.onLeave);
-    this.tell(this.wholeTable());
+    await this.log.connect();
+    await this._homes.connect();
   }
 
   /** Stops listening and forgets what others have. */
   async disconnect(): Promise<void> {
-    this.cluster.removeListener("member_join", this.onJoin);
-    this.cluster.removeListener("member_leave", this.onLeave);
-    await this.subscription?.unsubscribe();
-    this.subscription = undefined;
-    this.others.clear();
+    await this._homes.disconnect();
+    await this.log.disconnect();
   }
 
   /** Takes a name for an actor of this node. A restarted actor keeps its place in time. */
   set(name: string, actorId: string): void {
-    const since = this.own.entries.get(name)?.since ?? Date.now();
-    this.change(name, { actorId, since });
+    const since = this.log.entries.get(name)?.since ?? Date.now();
+    this.log.set(name, { actorId, since });
     this.settle(name);
   }
 
   /** Gives a name of this node back. */
   delete(name: string): void {
-    if (this.own.entries.has(name)) this.change(name, null);
+    this.log.delete(name);
   }
 
   /** Who has a name. */
   find(name: string): ActorLocation | null {
-    let [best, node]: [Entry | undefined, string] = [this.own.entries.get(name), this.nodeId];
-    for (const [owner, { entries }] of this.others) {
+    let [best, node]: [Entry | undefined, string] = [this.log.entries.get(name), this.nodeId];
+    for (const [owner, entries] of this.log.copies()) {
       const entry = entries.get(name);
       if (entry !== undefined && (best === undefined || isBefore(entry, owner, best, node)))
         [best, node] = [entry, owner];
@@ -115,69 +98,25 @@ export class RegistrySync extends EventEmitter {
 
   /** Names of a node. */
   namesOf(nodeId: string): string[] {
-    const table = nodeId === this.nodeId ? this.own : this.others.get(nodeId);
-    return [...(table?.entries.keys() ?? [])];
-  }
-
-  private change(name: string, entry: Entry | null): void {
-    if (entry === null) this.own.entries.delete(name);
-    else this.own.entries.set(name, entry);
-    const { life } = this.own;
-    this.tell({ kind: "change", owner: this.nodeId, life, version: ++this.own.version, name, entry });
-  }
-
-  private wholeTable(): NamesMessage {
-    const { life, version, entries } = this.own;
-    return { kind: "table", owner: this.nodeId, life, version, entries: [...entries] };
-  }
-
-  private tell(message: NamesMessage): void {
-    // What is lost is noticed by its version, and asked for.
-    this.transport.publish(TOPIC, message).catch(() => {});
-  }
-
-  private receive(message: NamesMessage): void {
-    switch (message?.kind) {
-      case "want":
-        if (message.owner === this.nodeId) this.tell(this.wholeTable());
-        return;
-      case "table":
-        this.takeTable(message);
-        return;
-      case "change":
-        this.takeChange(message);
-    }
-  }
-
-  private takeTable({ owner, life, version, entries }: NamesMessage & { kind: "table" }): void {
-    const known = this.others.get(owner);
-    if (known !== undefined && (life < known.life || (life === known.life && version < known.version))) return;
-    this.others.set(owner, { life, version, entries: new Map(entries) });
-    for (const [name] of entries) this.settle(name);
-  }
-
-  private takeChange({ owner, life, version, name, entry }: NamesMessage & { kind: "change" }): void {
-    const known = this.others.get(owner);
-    if (known === undefined || life !== known.life || version > known.version + 1) {
-      if (known === undefined || life >= known.life) this.tell({ kind: "want", owner });
-      return;
-    }
-    if (version <= known.version) return;
-    known.version = version;
-    if (entry === null) known.entries.delete(name);
-    else known.entries.set(name, entry);
-    this.settle(name);
+    const entries = nodeId === this.nodeId ? this.log.entries : this.log.entriesOf(nodeId);
+    return [...(entries?.keys() ?? [])];
   }
 
   /** Takes a name of this node back if another node has it by right. */
   private settle(name: string): void {
-    const own = this.own.entries.get(name);
+    const own = this.log.entries.get(name);
     if (own === undefined) return;
     const winner = this.find(name)?.nodeId as string;
     if (winner === this.nodeId) return;
-    this.change(name, null);
+    this.log.delete(name);
     this.emit("conflict", { name, actorId: own.actorId, winner } satisfies NameConflict);
   }
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (value === null || typeof value !== "object") return false;
+  const { actorId, since } = value as Partial<Entry>;
+  return typeof actorId === "string" && Number.isFinite(since);
 }
 
 /** Whether one registration has the better right to a name: it is older, or its node's id is lower. */
@@ -185,8 +124,18 @@ function isBefore(entry: Entry, owner: string, other: Entry, otherOwner: string)
   return entry.since === other.since ? owner < otherOwner : entry.since < other.since;
 }
 
+/** A name that this node holds at its home. */
+interface Held extends Grant {
+  name: string;
+  /** By `performance.now()`; no later than the home's own time. */
+  expiresAtMs: number;
+}
+
 /** The registry of one node of a cluster. */
 export class DistributedRegistry implements Registry {
+  /** Reservations of this node that are neither confirmed nor released. */
+  private readonly held = new Map<string, Held>();
+
   constructor(
     private readonly nodeId: string,
     private readonly sync: RegistrySync,
@@ -208,6 +157,44 @@ export class DistributedRegistry implements Registry {
 
   async getNodeActors(nodeId: string): Promise<string[]> {
     return this.sync.namesOf(nodeId);
+  }
+
+  /**
+   * Holds a name at its home node for `ttlMs` (default 30 000 ms); null while another reservation holds it. `holder` is who
+   * has the name as far as the home knows.
+   *
+   * @throws InvalidArgumentError, InvalidOptionError, TransportError, and TimeoutError or NodeDownError if the home does not
+   * answer (all as rejections).
+   */
+  async reserveName(name: string, nodeId: string, ttlMs = RESERVATION_TTL_MS): Promise<NameReservation | null> {
+    assertName("actor name", name);
+    assertNonNegativeMs("ttlMs", ttlMs);
+    if (nodeId !== this.nodeId) throw new TransportError("A name is reserved by the node of its actor", nodeId);
+    const expiresAtMs = performance.now() + ttlMs;
+    const grant = await this.sync._homes.reserve(name, ttlMs);
+    if (grant === null) return null;
+    for (const [id, held] of this.held) if (performance.now() >= held.expiresAtMs) this.held.delete(id);
+    this.held.set(grant.reservationId, { ...grant, name, expiresAtMs });
+    return { reservationId: grant.reservationId, holder: grant.holder };
+  }
+
+  /** Registers a reserved name; false, and no change, if the reservation is gone or another node has the name. */
+  async confirmReservation(reservationId: string, actorId: string): Promise<boolean> {
+    const held = this.held.get(reservationId);
+    if (held === undefined) return false;
+    const holder = this.sync.find(held.name);
+    const free = performance.now() < held.expiresAtMs && (holder === null || holder.nodeId === this.nodeId);
+    if (free) this.sync.set(held.name, actorId);
+    // Behind the registration: the home has seen that before it grants the name again.
+    await this.releaseReservation(reservationId);
+    return free;
+  }
+
+  /** Gives a reservation back; unknown ids are ignored. */
+  async releaseReservation(reservationId: string): Promise<void> {
+    const held = this.held.get(reservationId);
+    this.held.delete(reservationId);
+    if (held !== undefined) this.sync._homes.release(held);
   }
 
   connect(): Promise<void> {

@@ -229,6 +229,11 @@ export class ZeroMQTransport implements Transport {
     for (const node of this.peers.keys()) this.outboxes?.add(node, PUBLICATION, 0, payload);
   }
 
+  /** Sends to the subscribers of a topic on one node. @throws TransportError, PeerNotFoundError */
+  async publishTo(nodeId: string, topic: string, message: any): Promise<void> {
+    this.push(nodeId, PUBLICATION, 0, [topic, message]);
+  }
+
   /** Receives what other nodes publish to a topic. */
   async subscribe(topic: string, handler: MessageHandler): Promise<Subscription> {
     const handlers = this.subscribers.get(topic) ?? new Set();

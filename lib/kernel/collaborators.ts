@@ -80,6 +80,8 @@ export interface Transport {
   post?(nodeId: string, message: any): void;
   /** Sends to all subscribers of a topic on other nodes. */
   publish(topic: string, message: any): Promise<void>;
+  /** Sends to the subscribers of a topic on one node. Without this method such messages are published to all. */
+  publishTo?(nodeId: string, topic: string, message: any): Promise<void>;
   /** Receives what other nodes publish to a topic. */
   subscribe(topic: string, handler: MessageHandler): Promise<Subscription>;
   /** Sets the one handler of requests; the last one counts. */
@@ -101,6 +103,8 @@ export interface ActorLocation {
 /** A name held for an actor that is about to arrive. */
 export interface NameReservation {
   reservationId: string;
+  /** Who has the name now, as far as the one who holds it knows; absent or null if nobody. */
+  holder?: ActorLocation | null;
 }
 
 /** Names of actors across the cluster. */

@@ -63,6 +63,8 @@ export interface KernelHooks {
   cellOf(id: ActorId): ActorCell;
   /** An actor is gone. */
   gone(cell: ActorCell, childrenStopped: number): void;
+  /** The first start of an actor failed at once; it was never there. */
+  neverStarted(cell: ActorCell): void;
 }
 
 /** See the module's header. */

@@ -118,6 +118,7 @@ function firstInit(cell: ActorCell): unknown {
     // Nobody has seen the actor: it leaves now, whatever the core still has to clear up.
     kernel.cells[cell.index] = undefined;
     cell.bury();
+    kernel.hooks.neverStarted(cell);
     throw error;
   }
 }

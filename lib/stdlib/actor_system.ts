@@ -11,6 +11,7 @@ import {
   InvalidArgumentError,
   InvalidOptionError,
   LibeamError,
+  NameAlreadyRegisteredError,
   SystemShuttingDownError,
 } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
@@ -71,6 +72,7 @@ import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
+import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
 import { RemoteActors } from "./remote/remote_actors.js";
 import { isHidden } from "./remote/shadows.js";
 
@@ -164,6 +166,9 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly classes = new Map<string, ActorClass | ActorDefinition>();
   private readonly log: Logger;
   private readonly rootSupervision: Partial<SupervisionOptions>;
+  private readonly registered: RegisteredNames;
+  /** Refs to members of groups on other nodes. */
+  private readonly refsOfMembers = new WeakMap<GroupMember, ActorRef>();
   private running = false;
   private stopping = false;
   private draining = false;
@@ -202,6 +207,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
+    this.registered = new RegisteredNames({
+      id: this.id,
+      registry,
+      spawnedAs: (name) => this.spawnedAs(name),
+      tellRegistry: (tell) => this.tellRegistry(tell),
+    });
     this.remote = new RemoteActors({
       id: this.id,
       transport,
@@ -210,12 +221,18 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       spawnRegistered: (className, options) => this.spawnRegistered(className, options),
       cellById: (id) => this.cellById(id),
       cellByName: (name) => this.cellByName(name),
+      groups: {
+        join: (group, cell) => this.joinHere(group, cell),
+        leave: (group, cell) => this.leaveHere(group, cell),
+        broadcast: (group, message) => this.broadcastHere(group, message),
+      },
     });
     cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
     processGroups?._attach({
-      join: (group, member) => this.joinMember(group, member),
-      leave: (group, actorId) => this.groupOp(OP_GROUP_LEAVE, group, this.cellById(actorId)),
-      members: (group) => this.getGroup(group).map(describeMember),
+      join: (group, { nodeId, actorId, name }) =>
+        this.joinGroup(group, this.getRef(new ActorId(nodeId, actorId, name))),
+      leave: (group, actorId) => this.leaveHere(group, this.cellById(actorId)),
+      members: (group) => this.cellsOfGroup(group).map(({ ref }) => describeMember(ref)),
     });
   }
 
@@ -231,6 +248,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** A node is gone: calls to it reject, watches on its actors give DOWN `killed`, links to them break. */
   handleNodeFailure(nodeId: string): void {
     this.remote.nodeLost(nodeId);
+    this.processGroups?._nodeLost(nodeId);
   }
 
   /** Whether the system runs and is not shutting down. */
@@ -416,6 +434,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       policy: POLICY_DROP_NEWEST,
     };
     if (options !== undefined) readSpawnOptions(options, request);
+    const { name } = request;
+    if (name !== undefined && this.registered.find(name) !== undefined) throw new NameAlreadyRegisteredError(name);
     const { maxSize = this.mailbox.maxSize, overflowStrategy = this.mailbox.overflowStrategy } = options?.mailbox ?? {};
     if (maxSize !== undefined && Number.isFinite(maxSize)) {
       request.capacity = Math.floor(maxSize);
@@ -466,7 +486,29 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return this._cellOf(new ActorId(location.nodeId, location.actorId, name)).ref;
   }
 
+  /**
+   * Gives an actor of this node a name, beside the one it was spawned with. It stays over restarts and ends with the actor.
+   *
+   * @param options `consistency`: "local" (default) goes by what this node knows; of two nodes that do so at the same time
+   * one loses the name, and its actor is stopped. "home" has the name's home node agree first: one node gets the name, the
+   * others are refused, as long as all see the same members.
+   * @throws NameAlreadyRegisteredError, ActorNotFoundError, InvalidArgumentError, InvalidOptionError, what the registry
+   * throws, and for "home" TimeoutError or NodeDownError (all as rejections); the actor has not got the name then.
+   */
+  async registerName(name: string, ref: ActorRef, options?: RegisterNameOptions): Promise<void> {
+    return this.registered.register(name, cellOf(ref), options);
+  }
+
+  /** Takes back a name that `registerName` gave on this node; false if there is none. */
+  unregisterName(name: string): boolean {
+    return this.registered.unregister(name);
+  }
+
   private cellByName(name: string): ActorCell | undefined {
+    return this.spawnedAs(name) ?? this.registered.find(name);
+  }
+
+  private spawnedAs(name: string): ActorCell | undefined {
     this.kernel.controlText(OP_WHEREIS, name);
     return this.kernel.cells[this.kernel.results[0]];
   }
@@ -627,42 +669,80 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   // Groups.
 
-  /** Adds an actor to a group; joining twice is joining once. */
+  /**
+   * Adds an actor to a group; joining twice is joining once. The node of an actor does it, and then tells the others.
+   *
+   * @throws InvalidArgumentError; LibeamError (ENTRY_LIMIT) if this node has 1,048,576 memberships.
+   */
   joinGroup(group: string, ref: ActorRef): void {
-    this.groupOp(OP_GROUP_JOIN, group, cellOf(ref));
+    if (this.isElsewhere(ref)) this.remote.changeGroup("join", group, ref.id);
+    else this.joinHere(group, cellOf(ref));
   }
 
-  /** Removes an actor from a group. */
+  /** Removes an actor from a group; the node of the actor does it. @throws InvalidArgumentError */
   leaveGroup(group: string, ref: ActorRef): void {
-    this.groupOp(OP_GROUP_LEAVE, group, cellOf(ref));
+    if (this.isElsewhere(ref)) this.remote.changeGroup("leave", group, ref.id);
+    else this.leaveHere(group, cellOf(ref));
   }
 
-  /** The members of a group in joining order. */
+  /**
+   * The members of a group: those of this node in joining order, then those of the other nodes by node id, each in joining
+   * order there. What other nodes do is seen here a little later.
+   */
   getGroup(group: string): ActorRef[] {
-    if (this.processGroups === undefined) return [];
-    assertName("group", group);
-    const refs: ActorRef[] = [];
-    for (const index of this.kernel.list(OP_GROUP_MEMBERS, group)) {
-      const cell = this.kernel.cells[index];
-      if (cell !== undefined) refs.push(cell.ref);
-    }
+    const refs = this.cellsOfGroup(group).map(({ ref }) => ref);
+    for (const member of this.processGroups?._membersElsewhere(group) ?? []) refs.push(this.refOf(member));
     return refs;
   }
 
-  /** Casts a message to every member of a group. */
+  /** Casts a message to every member of a group, with one message to each other node that has members. */
   broadcast(group: string, message: any): void {
-    for (const ref of this.getGroup(group)) ref.cast(message);
+    this.broadcastHere(group, message);
+    for (const node of this.processGroups?._nodesOf(group) ?? []) this.remote.broadcast(node, group, message);
   }
 
-  private joinMember(group: string, member: GroupMember): void {
-    if (member.nodeId === this.id) this.groupOp(OP_GROUP_JOIN, group, this.cellById(member.actorId));
+  private isElsewhere(ref: ActorRef): boolean {
+    const cell = cellOf(ref);
+    return this.processGroups !== undefined && (cell.kernel !== this.kernel || cell.remote !== undefined);
   }
 
-  private groupOp(op: number, group: string, cell: ActorCell | undefined): void {
+  private joinHere(group: string, cell: ActorCell): void {
+    if (this.processGroups === undefined || cell.dead || cell.kernel !== this.kernel) return;
+    assertName("group", group);
+    this.processGroups._join(group, cell.index, () => entryOf(cell.ref));
+    this.groupOp(OP_GROUP_JOIN, group, cell);
+  }
+
+  private leaveHere(group: string, cell: ActorCell | undefined): void {
     if (this.processGroups === undefined || cell === undefined || cell.dead || cell.kernel !== this.kernel) return;
     assertName("group", group);
+    this.processGroups._leave(group, cell.index);
+    this.groupOp(OP_GROUP_LEAVE, group, cell);
+  }
+
+  private groupOp(op: number, group: string, cell: ActorCell): void {
     this.kernel.args[0] = cell.index;
     this.kernel.controlText(op, group);
+  }
+
+  private cellsOfGroup(group: string): ActorCell[] {
+    if (this.processGroups === undefined) return [];
+    assertName("group", group);
+    const cells = [...this.kernel.list(OP_GROUP_MEMBERS, group)].map((index) => this.kernel.cells[index]);
+    return cells.filter((cell) => cell !== undefined);
+  }
+
+  private broadcastHere(group: string, message: any): void {
+    for (const { ref } of this.cellsOfGroup(group)) ref.cast(message);
+  }
+
+  private refOf(member: GroupMember): ActorRef {
+    let ref = this.refsOfMembers.get(member);
+    if (ref === undefined) {
+      ref = this._cellOf(new ActorId(member.nodeId, member.actorId, member.name)).ref;
+      this.refsOfMembers.set(member, ref);
+    }
+    return ref;
   }
 
   // What the kernel tells.
@@ -694,6 +774,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** @internal */
   restarted(cell: ActorCell, oldId: string, attempt: number): void {
     if (cell.name !== undefined) this.announceName(cell);
+    this.registered.restarted(cell);
+    this.processGroups?._restarted(cell.index, () => entryOf(cell.ref));
     if (!telemetry.active) return;
     const metadata = { actor_id: oldId, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
     telemetry.execute(TelemetryEvents.supervisor.restart, {}, metadata);
@@ -708,7 +790,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   gone(cell: ActorCell, _childrenStopped: number): void {
     const { name } = cell;
     this.remote.forget(cell);
+    this.registered.gone(cell);
+    this.processGroups?._gone(cell.index);
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
+  }
+
+  /** @internal */
+  neverStarted(cell: ActorCell): void {
+    this.processGroups?._gone(cell.index); // It may have joined in its `init`.
   }
 
   private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
@@ -766,8 +855,11 @@ function readSpawnOptions(
 }
 
 function describeMember(ref: ActorRef): GroupMember {
-  const { systemId, id, name } = ref.id;
-  return { nodeId: systemId, actorId: id, ...(name === undefined ? {} : { name }) };
+  return { nodeId: ref.id.systemId, ...entryOf(ref) };
+}
+
+function entryOf({ id: { id, name } }: ActorRef): { actorId: string; name?: string } {
+  return { actorId: id, ...(name === undefined ? {} : { name }) };
 }
 
 function pause(ms: number): Promise<void> {

@@ -17,13 +17,14 @@ const Worker = createActor("Worker", (_ctx, self) => {
       return count;
     })
     .onCall("where", () => system.nodeId)
+    .onCall("members", () => system.getGroup("workers").map(({ id }) => id.systemId))
     .onCall("stuck", () => new Promise<void>(() => {}))
     .onCast("count", () => {
       count++;
     });
 });
 system.register(Worker);
-system.spawn(Worker, { name: `worker@${system.nodeId}` });
+system.joinGroup("workers", system.spawn(Worker, { name: `worker@${system.nodeId}` }));
 
 process.on("disconnect", () => void system.shutdown({ timeout: 500 }));
 process.on("message", () => {

@@ -17,6 +17,8 @@
  * # Further messages (not answered)
  * - `exit`: what its name says.
  * - `down`: a watched actor has ended. A node watches an actor once, from its first watcher on, until the end.
+ * - `join`, `leave`: changes a group for an actor of the receiver.
+ * - `broadcast`: a cast to all members that a group has at the receiver.
  * - `link`: makes an end for a link here; `unlink` undoes it; `severed`: the actor at the other side has ended, or its
  *   end of the link was taken down.
  *
@@ -42,6 +44,8 @@ export type RemoteRequest =
 /** See the module's header. */
 export type RemoteMessage =
   | { kind: "exit"; to: Address; from?: Address; reason: unknown }
+  | { kind: "join" | "leave"; group: string; to: Address }
+  | { kind: "broadcast"; group: string; value: any }
   | { kind: "down"; of: string; reason: TerminationReason }
   | { kind: "link"; link: string; to: Address }
   | { kind: "unlink"; link: string }

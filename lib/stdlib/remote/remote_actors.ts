@@ -23,6 +23,7 @@ import { createLogger, type Logger } from "../../kernel/logger.js";
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit, link } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
+import { assertName } from "../../kernel/validate.js";
 import type { SpawnOptions } from "../actor_system.js";
 import { RemoteCalls } from "./calls.js";
 import {
@@ -51,6 +52,12 @@ export interface RemoteHost {
   spawnRegistered(className: string, options: SpawnOptions): ActorCell;
   cellById(id: string): ActorCell | undefined;
   cellByName(name: string): ActorCell | undefined;
+  /** Groups of this node. */
+  readonly groups: {
+    join(group: string, cell: ActorCell): void;
+    leave(group: string, cell: ActorCell): void;
+    broadcast(group: string, message: any): void;
+  };
 }
 
 /** How long another node may take to confirm a watch, a spawn or a stop, in milliseconds. */
@@ -104,6 +111,19 @@ export class RemoteActors {
   /** @internal */
   cast(id: ActorId, method: string | undefined, value: any): void {
     this.calls.cast(id, method, value);
+  }
+
+  /** Has the node of an actor change a group. */
+  changeGroup(change: "join" | "leave", group: string, id: ActorId): void {
+    assertName("group", group);
+    this.send(id.systemId, { kind: change, group, to: addressOf(id) });
+  }
+
+  /** Casts to the members that a group has on another node. */
+  broadcast(node: string, group: string, value: any): void {
+    this.send(node, { kind: "broadcast", group, value }, () => {
+      this.host.kernel.deadLetter(undefined, "cast", "not_sent");
+    });
   }
 
   /** @internal */
@@ -340,6 +360,15 @@ export class RemoteActors {
         if (cell !== undefined) exit(this.senderOf(from, body.from), cell, body.reason);
         return;
       }
+      case "join":
+      case "leave": {
+        const cell = this.find(body.to.id, body.to.name);
+        if (cell !== undefined) this.host.groups[body.kind](body.group, cell);
+        return;
+      }
+      case "broadcast":
+        this.host.groups.broadcast(body.group, body.value);
+        return;
       case "down":
         this.endShadow(keyOf(from, body.of), body.reason);
         return;
