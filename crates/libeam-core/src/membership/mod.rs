@@ -266,7 +266,7 @@ impl Membership {
             return false;
         }
         self.own.meta = meta;
-        self.own.incarnation += 1;
+        self.own.incarnation = self.own.incarnation.saturating_add(1);
         self.announce(now_us);
         true
     }
