@@ -46,6 +46,52 @@ describe("values", () => {
     expect(read.list[0]).toBe(read.a);
   });
 
+  it("keep negative zero, wherever it is", () => {
+    const shared = { zero: -0 };
+    const error = new LibeamError("below", "BELOW_ZERO", { at: -0 }, { cause: [-0] });
+    const value: any = {
+      own: -0,
+      list: [0, -0],
+      map: new Map([["k", { v: -0 }]]),
+      set: new Set([[-0]]),
+      floats: new Float64Array([-0]),
+      again: [shared, shared],
+      error,
+      named: Object.assign(new Error("x"), { name: "Named", code: -0 }),
+      date: new Date(5),
+      pattern: /-0/g,
+      bytes: Buffer.from("x"),
+      ["__proto__"]: -0,
+    };
+    value.self = value;
+    const read = roundTrip(value);
+    expect([read.own, read.list, read.floats[0]]).toEqual([-0, [0, -0], -0]);
+    expect(read.map).toEqual(value.map);
+    expect([...read.set]).toEqual([[-0]]);
+    expect(read.again).toEqual([{ zero: -0 }, { zero: -0 }]);
+    expect(read.again[0]).toBe(read.again[1]);
+    expect(read.self).toBe(read);
+    expect([read.error.context, read.error.cause, read.error.stack]).toEqual([{ at: -0 }, [-0], error.stack]);
+    expect(read.error).toBeInstanceOf(LibeamError);
+    expect([read.named.name, read.named.code]).toEqual(["Named", -0]);
+    expect([read.date, read.pattern, read.bytes]).toEqual([value.date, value.pattern, value.bytes]);
+    expect(Object.is(roundTrip(-0), -0)).toBe(true);
+    expect(Object.is(value.list[1], -0), "the sender keeps its own").toBe(true);
+  });
+
+  it("are searched for negative zeros in time that grows with their size, cycles or not", () => {
+    let node: any = {};
+    const first = node;
+    for (let depth = 0; depth < 500; depth++) node = { a: node, b: node, c: [node, node] };
+    first.end = node;
+    first.zero = -0;
+    const read = roundTrip(node);
+    expect(read.a).toBe(read.b);
+    let [deepest, depth] = [read, 0];
+    for (; deepest.zero === undefined; depth++) deepest = deepest.a;
+    expect([depth, deepest.zero, deepest.end === read]).toEqual([500, -0, true]);
+  });
+
   it("do not confuse fields with prototypes", () => {
     const read = roundTrip(JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1}'));
     expect(({} as any).polluted).toBeUndefined();

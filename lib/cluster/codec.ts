@@ -1,21 +1,22 @@
 /**
  * Values as bytes and back, for messages between nodes (MessagePack, by msgpackr).
  *
- * Keeps what structured clone keeps: Map, Set, Date, BigInt, undefined, NaN, typed arrays, Buffer, RegExp, cycles and
- * repeated references. Beyond that: errors with name, message, stack, code, context and cause (errors of libeam and of the
+ * Keeps what structured clone keeps: Map, Set, Date, BigInt, undefined, NaN, −0, typed arrays, Buffer, RegExp, cycles
+ * and repeated references. Beyond that: errors with name, message, stack, code, context and cause (errors of libeam and of the
  * language come back as what they were, others as Error with their name), and refs to actors, which work where they
- * arrive. Functions and symbols cannot be sent: encoding throws. Negative zero arrives as zero.
+ * arrive. Functions and symbols cannot be sent: encoding throws.
  *
  * Decoding runs no code of the message's. Bytes that make no sense throw TransportError; what an authenticated node may
  * send is bounded by the frame that brought it.
  *
- * Extensions are per process in msgpackr: EXT_ERROR and EXT_REF are taken for every user of it.
+ * Extensions are per process in msgpackr: those of this file and of negative_zero.ts are taken for every user of it.
  */
 
 import { addExtension, Packr } from "msgpackr/pack";
 import { errorClassOf, TransportError } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef } from "../kernel/actor_ref.js";
+import { withNegativeZeros } from "./negative_zero.js";
 
 const EXT_ERROR = 71;
 const EXT_REF = 72;
@@ -106,7 +107,7 @@ export class Codec {
   /** A value as bytes. @throws TransportError if it cannot be sent */
   encode(value: unknown): Uint8Array {
     try {
-      return this.packr.pack(value);
+      return this.packr.pack(withNegativeZeros(value));
     } catch (error) {
       throw new TransportError(
         `A message cannot be sent to another node: ${(error as Error).message}`,

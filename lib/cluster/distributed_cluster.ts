@@ -80,6 +80,11 @@ export class DistributedCluster extends EventEmitter implements Cluster, HealthC
     return this.gossip.getPeerMetadata(nodeId, key);
   }
 
+  /** Packets of gossip that were not let in: made by strangers, recorded, or sealed with a cookie that is not accepted. */
+  get rejectedPackets(): number {
+    return this.gossip.rejectedPackets;
+  }
+
   /** Degraded while this node leaves. */
   getHealth(): ComponentHealth {
     const peers = this.getMembers();

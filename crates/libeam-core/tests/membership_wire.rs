@@ -115,23 +115,71 @@ proptest! {
     }
 }
 
+/// Requests of a node that meets a seed: the one that names no life, and the one with its table. `b` answers both.
+fn meet(a: &mut Membership, b: &mut Membership) -> (Vec<u8>, Vec<u8>) {
+    let mut answer = |a: &mut Membership| match a.poll_output() {
+        Some(Output::Request { token, bytes, .. }) => {
+            let response = b.handle_request(0, a.own().addr, &bytes).expect("it is let in");
+            a.handle_response(0, token, Ok(&response));
+            bytes
+        }
+        other => panic!("expected a request, got {other:?}"),
+    };
+    a.join(&[SocketAddr::from(([127, 0, 0, 1], 2))], 0);
+    (answer(a), answer(a))
+}
+
+fn life(epoch: u64, key: &Key) -> Membership {
+    let addr = SocketAddr::from(([127, 0, 0, 1], 2));
+    let identity = Identity { id: NodeId::from("b"), epoch, addr, meta: Arc::from(&b""[..]) };
+    Membership::new(MembershipConfig::lan(), identity, Keyring::of(key.clone()), 0, 1)
+}
+
+fn knows(node: &Membership, id: &str) -> bool {
+    node.table().get(id).is_some_and(|member| member.record.status == Status::Alive)
+}
+
 #[test]
 fn a_recording_is_useless() {
     let key = Key::new(1, b"secret");
-    let (mut a, mut b) = (node("a", 1, Keyring::of(key.clone())), node("b", 2, Keyring::of(key.clone())));
-    a.join(&[b.own().addr], 0);
-    let join = request_of(&mut a);
-    assert!(b.handle_request(0, a.own().addr, &join).is_ok());
-    assert_eq!(b.handle_request(0, a.own().addr, &join), Err(Reject::Replayed));
+    let (mut a, mut b) = (node("a", 1, Keyring::of(key.clone())), life(7, &key));
+    let (hello, table) = meet(&mut a, &mut b);
+    assert!(knows(&a, "b") && knows(&b, "a"));
+    let (from, own) = (a.own().addr, a.own().clone());
+    assert_eq!(b.handle_request(0, from, &table), Err(Reject::Replayed));
     let mut sealing = Envelope::new(Keyring::of(key.clone()), 10);
-    sealing.seal(("a", 7), 7, |_| {});
-    let for_this_life = sealing.seal(("a", 7), 7, |_| {});
-    assert_eq!(b.handle_datagram(1, a.own().addr, &for_this_life), Ok(()));
-    assert_eq!(b.handle_datagram(1, a.own().addr, &for_this_life), Err(Reject::Replayed));
-    let addr = b.own().addr;
-    let identity = Identity { id: NodeId::from("b"), epoch: 8, addr, meta: Arc::from(&b""[..]) };
-    let mut next_life = Membership::new(MembershipConfig::lan(), identity, Keyring::of(key), 0, 1);
-    assert_eq!(next_life.handle_datagram(1, a.own().addr, &for_this_life), Err(Reject::OtherLife));
+    (0..9).for_each(|_| drop(sealing.seal(("a", 7), 7, |_| {})));
+    let datagram = sealing.seal(("a", 7), 7, |out| Message::State(own.clone()).encode(out));
+    assert_eq!(b.handle_datagram(1, from, &datagram), Ok(()));
+    assert_eq!(b.handle_datagram(1, from, &datagram), Err(Reject::Replayed));
+    // Nobody whom the next life has not heard of gets in with what they said to this one.
+    let mut next = life(8, &key);
+    assert_eq!(next.handle_request(1, from, &table), Err(Reject::OtherLife));
+    assert_eq!(next.handle_datagram(1, from, &datagram), Err(Reject::OtherLife));
+    for _ in 0..3 {
+        assert!(next.handle_request(1, from, &hello).is_ok(), "it says who is here, and that is all");
+    }
+    assert!(next.table().is_empty());
+    assert!(next.poll_event().is_none() && next.poll_output().is_none());
+}
+
+#[test]
+fn a_node_whose_clock_was_set_back_moves_past_its_future() {
+    let key = Key::new(1, b"secret");
+    let (mut a, mut later) = (node("a", 1, Keyring::of(key.clone())), life(9, &key));
+    meet(&mut a, &mut later);
+    assert!(knows(&a, "b"));
+    let mut earlier = life(5, &key);
+    earlier.join(&[a.own().addr], 0);
+    let mut asked = 0;
+    while let Some(output) = earlier.poll_output() {
+        let Output::Request { token, bytes, .. } = output else { continue };
+        let response = a.handle_request(0, earlier.own().addr, &bytes).expect("it is let in");
+        earlier.handle_response(0, token, Ok(&response));
+        asked += 1;
+    }
+    assert_eq!((asked, earlier.own().epoch), (2, 10));
+    assert_eq!(a.table().get("b").map(|member| member.record.epoch), Some(10));
 }
 
 #[test]

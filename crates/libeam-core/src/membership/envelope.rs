@@ -8,7 +8,7 @@
 //! checked before anything is read. A packet names the life that it is for, so a recording is
 //! useless to the next life, and a window of 128 sequence numbers per source rejects copies (RFC
 //! 4303, section 3.4.3). Packets of an earlier life of the source are rejected. Only over a stream
-//! may the target be unknown (0): whoever joins knows no epochs yet.
+//! may the target be unknown (0): whoever joins knows no epochs yet, and changes nothing with such a packet.
 //!
 //! Two keys and more can be accepted at once, so keys are changed without losing a packet. Without a
 //! key packets carry no tag, and anybody can take part: that is for trusted networks.
@@ -257,6 +257,12 @@ impl Envelope {
         }
         seen.window |= 1 << behind;
         Ok(())
+    }
+
+    /// Sources that are remembered.
+    #[must_use]
+    pub fn sources_len(&self) -> usize {
+        self.seen.len()
     }
 
     /// Forgets sources that are not members any more.

@@ -266,7 +266,7 @@ impl Membership {
             return false;
         }
         self.own.meta = meta;
-        self.own.incarnation += 1;
+        self.own.incarnation = self.own.incarnation.saturating_add(1);
         self.announce(now_us);
         true
     }
@@ -291,7 +291,7 @@ impl Membership {
     /// # Errors
     /// The reason for which it was dropped. Nothing has changed then.
     pub fn handle_datagram(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Reject> {
-        let opened = match self.admit(bytes, self.own.epoch) {
+        let opened = match self.admit(bytes) {
             Ok(opened) => opened,
             Err(reject) => {
                 self.rejected += 1;
@@ -343,10 +343,10 @@ impl Membership {
         }
     }
 
-    /// Opens a packet for a life of this node; 0 lets every target in that is 0.
-    fn admit<'a>(&mut self, bytes: &'a [u8], target: u64) -> Result<Opened<'a>, Reject> {
+    /// Opens a packet for this life of this node.
+    fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Opened<'a>, Reject> {
         let opened = self.envelope.open(bytes)?;
-        if opened.target != self.own.epoch && !(target == 0 && opened.target == 0) {
+        if opened.target != self.own.epoch {
             return Err(Reject::OtherLife);
         }
         if self.table.get(&opened.source).is_some_and(|known| known.record.epoch > opened.epoch) {
@@ -470,7 +470,10 @@ impl Membership {
         let oldest = now_us.saturating_sub(self.config.forget_after_us);
         self.table.retain(|member| member.since_us > oldest);
         let table = &self.table;
-        self.envelope.retain(|source| table.get(source).is_some());
+        // Recordings of nodes that are forgotten are refused for as long as there is room to remember them.
+        if self.envelope.sources_len() > self.config.members_max / 2 {
+            self.envelope.retain(|source| table.get(source).is_some());
+        }
         self.timers.insert((now_us + self.config.forget_after_us / 24, Timer::Forget));
     }
 }

@@ -121,7 +121,7 @@ impl Membership {
     /// second process otherwise.
     fn meet_later_life(&mut self, now_us: u64, record: &Record) {
         if !self.joined {
-            self.own.epoch = record.epoch + 1;
+            self.own.epoch = record.epoch.saturating_add(1);
             self.announce(now_us);
         } else if !self.superseded {
             self.superseded = true;
@@ -134,7 +134,7 @@ impl Membership {
         if self.own.status == Status::Left || incarnation < self.own.incarnation {
             return;
         }
-        self.own.incarnation = incarnation + 1;
+        self.own.incarnation = incarnation.saturating_add(1);
         self.feel(1);
         self.announce(now_us);
     }

@@ -2,8 +2,18 @@
 //!
 //! A request carries the asker's table, the response the other one's. Tables may be as large as a
 //! frame; they are authenticated like every packet.
+//!
+//! Whoever joins knows no epochs, so its first request names no life (target 0). Nothing tells such a packet
+//! from a recording of it, so it changes nothing: it is answered with who is here, and the asker asks again
+//! with that life as the target.
+//! ```text
+//! joiner  Sync {target 0}     ─▶  seed     nothing is learnt
+//!         ◀─ State(seed), State(a later life of the joiner, if one is known)
+//! joiner  Sync {target seed}, table  ─▶    tables are exchanged
+//!         ◀─ table
+//! ```
 
-use super::envelope::Reject;
+use super::envelope::{Opened, Reject};
 use super::member::{NodeId, Record, Status};
 use super::message::{Encode, Message, Messages};
 use super::table::Member;
@@ -17,12 +27,14 @@ pub(super) enum Purpose {
     Probe { sequence: u32, id: NodeId },
     /// The last ping of a suspect.
     LastChance { id: NodeId },
-    /// A seed.
-    Join,
+    /// Who is there? A seed, or a member that may be back in another life.
+    Meet { at: SocketAddr },
     /// A member.
     Sync,
 }
 
+/// The target of a packet from somebody who does not know which life is there.
+const ANY_LIFE: u64 = 0;
 /// Times in a row that views must differ.
 const MISMATCHES: u8 = 2;
 
@@ -40,7 +52,7 @@ impl Membership {
             return;
         }
         let seed = self.seeds[self.random.below(self.seeds.len())];
-        self.request_sync(seed, 0, Purpose::Join);
+        self.meet(seed);
         let spread = self.random.draw() % (self.config.seed_retry_us / 2 + 1);
         self.timers.insert((now_us + self.config.seed_retry_us / 2 + spread, Timer::Seeds));
     }
@@ -52,7 +64,7 @@ impl Membership {
             return;
         }
         for dead in self.table.sample(&mut self.random, 1, |member| member.record.status == Status::Dead) {
-            self.request_sync(dead.addr, 0, Purpose::Sync);
+            self.meet(dead.addr);
         }
         let known = |seed: &SocketAddr| {
             self.table.iter().any(|Member { record, .. }| record.status.is_live() && record.addr == *seed)
@@ -60,7 +72,7 @@ impl Membership {
         let strangers: Vec<SocketAddr> = self.seeds.iter().copied().filter(|seed| !known(seed)).collect();
         if !strangers.is_empty() {
             let seed = strangers[self.random.below(strangers.len())];
-            self.request_sync(seed, 0, Purpose::Join);
+            self.meet(seed);
         }
     }
 
@@ -72,7 +84,7 @@ impl Membership {
             // A stranger that knows this life: it will be in somebody's table.
             if now_us >= self.next_sync_us {
                 self.next_sync_us = now_us + self.config.probe_interval_us;
-                self.request_sync(sender.addr, sender.epoch, Purpose::Sync);
+                self.request_sync(sender.addr, sender.epoch);
             }
             return;
         };
@@ -85,7 +97,7 @@ impl Membership {
         if member.mismatches >= MISMATCHES && now_us >= self.next_sync_us {
             member.mismatches = 0;
             self.next_sync_us = now_us + self.config.probe_interval_us;
-            self.request_sync(to, sender.epoch, Purpose::Sync);
+            self.request_sync(to, sender.epoch);
         }
     }
 
@@ -97,9 +109,16 @@ impl Membership {
         self.request(member.addr, bytes, purpose);
     }
 
-    fn request_sync(&mut self, to: SocketAddr, epoch: u64, purpose: Purpose) {
+    /// Asks who is there; tables are exchanged when that is known.
+    fn meet(&mut self, at: SocketAddr) {
+        let own = (self.own.id.clone(), self.own.epoch);
+        let bytes = self.envelope.seal((&own.0, own.1), ANY_LIFE, |out| Message::Sync.encode(out));
+        self.request(at, bytes, Purpose::Meet { at });
+    }
+
+    fn request_sync(&mut self, to: SocketAddr, epoch: u64) {
         let bytes = self.sealed_table(epoch, &[Message::Sync]);
-        self.request(to, bytes, purpose);
+        self.request(to, bytes, Purpose::Sync);
     }
 
     fn request(&mut self, to: SocketAddr, bytes: Vec<u8>, purpose: Purpose) {
@@ -122,7 +141,11 @@ impl Membership {
     /// # Errors
     /// The reason for which it was dropped.
     pub fn handle_request(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>, Reject> {
-        let opened = self.admit(bytes, 0).inspect_err(|_| self.rejected += 1)?;
+        let opened = self.envelope.open(bytes).inspect_err(|_| self.rejected += 1)?;
+        if opened.target == ANY_LIFE {
+            return self.introduce(&opened).inspect_err(|_| self.rejected += 1);
+        }
+        let opened = self.admit(bytes).inspect_err(|_| self.rejected += 1)?;
         let (source, epoch, body) = (opened.source, opened.epoch, opened.body);
         // The other end's port is not where its datagrams arrive; its table says where.
         let sender = table_sender(source, epoch, body, from);
@@ -144,6 +167,20 @@ impl Membership {
         }
     }
 
+    /// Says who is here to somebody who does not know, and who may be a recording: nothing changes.
+    fn introduce(&mut self, opened: &Opened<'_>) -> Result<Vec<u8>, Reject> {
+        if Messages::new(opened.body).next() != Some(Message::Sync) {
+            return Err(Reject::Malformed);
+        }
+        let later = self.table.get(&opened.source).filter(|known| known.record.epoch > opened.epoch);
+        let later = later.map(|known| Message::State(known.record.clone()));
+        let own = self.own.clone();
+        Ok(self.envelope.seal((&own.id, own.epoch), opened.epoch, |out| {
+            Message::State(own.clone()).encode(out);
+            later.iter().for_each(|message| message.encode(out));
+        }))
+    }
+
     /// A request has been answered, or not.
     pub fn handle_response(&mut self, now_us: u64, token: u64, response: Result<&[u8], RequestError>) {
         let Some(purpose) = self.requests.remove(&token) else { return };
@@ -151,7 +188,7 @@ impl Membership {
             Ok(bytes) => bytes,
             Err(error) => return self.request_failed(now_us, &purpose, error),
         };
-        let Ok(opened) = self.admit(bytes, self.own.epoch).inspect_err(|_| self.rejected += 1) else { return };
+        let Ok(opened) = self.admit(bytes).inspect_err(|_| self.rejected += 1) else { return };
         let (source, epoch, body) = (opened.source, opened.epoch, opened.body);
         match purpose {
             Purpose::Probe { sequence, id } if id == source => {
@@ -162,13 +199,19 @@ impl Membership {
                 self.hear(&Sender { id, epoch, addr: self.own.addr }, now_us);
             }
             Purpose::Probe { .. } | Purpose::LastChance { .. } => {}
-            Purpose::Join | Purpose::Sync => {
-                let sender = table_sender(source, epoch, body, self.own.addr);
-                self.learn_table(now_us, &sender, Messages::new(body));
-                self.hear(&sender, now_us);
-                self.joined = true;
+            Purpose::Meet { at } => {
+                self.learn_reply(now_us, source, epoch, body);
+                self.request_sync(at, epoch);
             }
+            Purpose::Sync => self.learn_reply(now_us, source, epoch, body),
         }
+    }
+
+    fn learn_reply(&mut self, now_us: u64, source: NodeId, epoch: u64, body: &[u8]) {
+        let sender = table_sender(source, epoch, body, self.own.addr);
+        self.learn_table(now_us, &sender, Messages::new(body));
+        self.hear(&sender, now_us);
+        self.joined = true;
     }
 
     fn request_failed(&mut self, now_us: u64, purpose: &Purpose, error: RequestError) {

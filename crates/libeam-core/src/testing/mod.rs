@@ -5,7 +5,8 @@
 //! It does what `lib/kernel/*.ts` does and panics where that would corrupt something: a slot freed
 //! twice or used after, a message out of order, two handlers of one actor at once, a signal that
 //! comes twice. [`script`] turns bytes into sequences of operations on it, and [`check`] holds the
-//! invariants that have to be true between any two of them.
+//! invariants that have to be true between any two of them. [`wire`] and [`wire_membership`] say what must
+//! hold whatever bytes the network brings.
 //!
 //! Panics are the verdict here: nothing in this module is meant for anything but tests.
 
@@ -23,6 +24,8 @@ pub mod script;
 mod sending;
 mod signals;
 mod slots;
+pub mod wire;
+pub mod wire_membership;
 
 pub use behaviour::{Deed, Ending, Handler, Spawn};
 pub use cell::{Answer, CallId, Cell, Key, LinkId, Record, Ref, TimerId, WatchId, What};

@@ -9,8 +9,9 @@
 //! response, each a 32-bit little-endian length and that many bytes. After a pause the UDP socket is
 //! read until it is empty before timers run, as the machine asks.
 //!
-//! Limits. [`FRAME_BYTES_MAX`] bytes per request or response, [`STREAMS_MAX`] streams served at once
-//! (further ones are closed at once), [`STREAM_TIMEOUT`] for all of a stream, [`EVENTS_MAX`] events that
+//! Limits. [`FRAME_BYTES_MAX`] bytes per request or response, [`REQUEST_BYTES_MAX`] for all requests that are being
+//! read, [`STREAMS_MAX`] streams served at once (of further ones the oldest of whoever has most is closed),
+//! [`STREAM_TIMEOUT`] for all of a stream, [`EVENTS_MAX`] events that
 //! nobody has fetched; past that the oldest are dropped and the owner is told to look at the table.
 //!
 //! Failure. Errors of single packets and streams are answers ("refused", "unreachable"), never errors
@@ -37,6 +38,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Bytes of a request or a response at most.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// Bytes of all requests that are being read: strangers cannot be told from members before the end.
+pub const REQUEST_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 /// Streams served at once.
 pub const STREAMS_MAX: usize = 64;
 /// Time for all of a stream.

@@ -5,7 +5,7 @@
 
 use super::inbox::only_part;
 use super::sockets::{endpoint, io_error, router};
-use super::{GREETING_TIMEOUT, LinkEvent, STRANGERS_MAX, Shared};
+use super::{GREETING_TIMEOUT, HANDSHAKES_MAX, LinkEvent, STRANGERS_MAX, Shared};
 use libeam_core::membership::member::NodeId;
 use libeam_core::session::batch;
 use libeam_core::session::hello::{Greeting, Hello, Refusal};
@@ -132,7 +132,11 @@ struct Desk {
     sessions: HashMap<u64, Session>,
     /// Connections that have not greeted, or not well, and since when.
     strangers: HashMap<u64, Instant>,
+    /// Connections that have not shown a key, where keys are needed.
+    knocking: HashMap<u64, SocketAddr>,
     refused: HashSet<IpAddr>,
+    /// Addresses of connections that ended without a word: that may be a stranger, a probe of the port, or bad luck.
+    broken_off: HashSet<IpAddr>,
 }
 
 impl Desk {
@@ -145,7 +149,9 @@ impl Desk {
             monitor,
             sessions: HashMap::new(),
             strangers: HashMap::new(),
+            knocking: HashMap::new(),
             refused: HashSet::new(),
+            broken_off: HashSet::new(),
         }
     }
 
@@ -263,9 +269,20 @@ impl Desk {
     }
 
     fn note(&mut self, event: MonitorEvent) {
-        if let MonitorEvent::HandshakeFailed { peer_ident, reason, .. } = event {
-            let addr = if let PeerIdent::Socket(addr) = peer_ident { Some(addr) } else { None };
-            self.tell_refused(addr, &reason);
+        match event {
+            MonitorEvent::Accepted { peer_ident: PeerIdent::Socket(addr), connection_id, .. }
+                if self.knocking.len() < HANDSHAKES_MAX && self.shared.keys.read().is_some() =>
+            {
+                self.knocking.insert(connection_id, addr);
+            }
+            MonitorEvent::HandshakeSucceeded { peer, .. } => {
+                self.knocking.remove(&peer.connection_id);
+            }
+            MonitorEvent::HandshakeFailed { peer_ident: PeerIdent::Socket(addr), reason, .. } => {
+                self.knocking.retain(|_, known| *known != addr);
+                self.tell_refused(Some(addr), &reason);
+            }
+            _ => {}
         }
     }
 
@@ -276,10 +293,27 @@ impl Desk {
         }
     }
 
+    /// Tells of connections that have ended without having shown a key.
+    fn tell_broken_off(&mut self, live: &HashSet<u64>) {
+        let ended: Vec<SocketAddr> =
+            self.knocking.extract_if(|id, _| !live.contains(id)).map(|(_, addr)| addr).collect();
+        for addr in ended {
+            let ip = addr.ip();
+            if !self.refused.contains(&ip) && self.broken_off.len() < REFUSED_MAX && self.broken_off.insert(ip) {
+                let reason = "it broke off before it had shown a key".to_owned();
+                self.shared.inbox.tell(LinkEvent::Refused { who: addr.to_string(), reason });
+            }
+        }
+    }
+
     /// Forgets connections that have ended, and ends those that should have greeted. Says how many there are, if the socket does.
     async fn sweep(&mut self, full: bool) -> Option<usize> {
         let Ok(Ok(connections)) = timeout(SWEEP, self.router.connections()).await else { return None };
         let live: HashSet<u64> = connections.iter().map(|status| status.connection_id).collect();
+        while let Ok(event) = self.monitor.try_recv() {
+            self.note(event);
+        }
+        self.tell_broken_off(&live);
         let roster = &self.shared.roster;
         self.sessions.retain(|connection, session| {
             // What has been received of it may still wait to be read.

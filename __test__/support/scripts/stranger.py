@@ -1,0 +1,69 @@
+"""A ZeroMQ client that is none of ours: libzmq, by pyzmq.
+
+Its argument is JSON: address, from, mechanism ("null", "plain" or "curve"), serverKey, publicKey, secretKey (Z85; a
+pair of its own unless given) and frames (hex). It connects once, sends the frames, and prints as JSON how its
+handshakes ended and what it was sent, when the other end has answered a frame or has closed the connection.
+"""
+
+import json
+import sys
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+PATIENCE_MS = 20_000
+# What ends the visit, whichever version of libzmq names it.
+ENDS = {
+    "HANDSHAKE_FAILED_NO_DETAIL",
+    "HANDSHAKE_FAILED_PROTOCOL",
+    "HANDSHAKE_FAILED_AUTH",
+    "DISCONNECTED",
+    "CLOSED",
+    "CONNECT_RETRIED",
+}
+WORTH_TELLING = ENDS | {"HANDSHAKE_SUCCEEDED"}
+
+
+def dealer(context, how):
+    socket = context.socket(zmq.DEALER)
+    socket.linger = 0
+    socket.reconnect_ivl = -1
+    if how["mechanism"] == "plain":
+        socket.plain_username = b"stranger"
+        socket.plain_password = b"let me in"
+    if how["mechanism"] == "curve":
+        public, secret = zmq.curve_keypair()
+        socket.curve_publickey = how.get("publicKey", public.decode()).encode()
+        socket.curve_secretkey = how.get("secretKey", secret.decode()).encode()
+        socket.curve_serverkey = how.get("serverKey", zmq.curve_keypair()[0].decode()).encode()
+    return socket
+
+
+def visit(socket, how):
+    events, received = [], []
+    monitor = socket.get_monitor_socket()
+    source = how["from"]
+    socket.connect(f"tcp://{source}:0;{how['address']}")
+    for frame in how["frames"]:
+        socket.send(bytes.fromhex(frame), zmq.NOBLOCK)
+    poller = zmq.Poller()
+    poller.register(monitor, zmq.POLLIN)
+    poller.register(socket, zmq.POLLIN)
+    while not received and not ENDS.intersection(events):
+        ready = dict(poller.poll(PATIENCE_MS))
+        if not ready:
+            events.append("NOTHING")
+            break
+        if socket in ready:
+            received.append(socket.recv().hex())
+        elif monitor in ready:
+            name = zmq.Event(recv_monitor_message(monitor)["event"]).name
+            if name in WORTH_TELLING:
+                events.append(name)
+    return {"events": events, "received": received}
+
+
+if __name__ == "__main__":
+    how = json.loads(sys.argv[1])
+    context = zmq.Context()
+    print(json.dumps(visit(dealer(context, how), how)))

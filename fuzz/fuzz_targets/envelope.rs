@@ -1,0 +1,8 @@
+//! See `libeam_core::testing::wire::envelope`.
+
+#![no_main]
+
+use libeam_core::testing::wire;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| wire::envelope(bytes));

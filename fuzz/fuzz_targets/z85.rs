@@ -1,0 +1,8 @@
+//! See `libeam_core::testing::wire::z85`.
+
+#![no_main]
+
+use libeam_core::testing::wire;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| wire::z85(bytes));
