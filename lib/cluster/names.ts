@@ -18,6 +18,8 @@ import { EventEmitter } from "node:events";
 import { TransportError } from "../errors.js";
 import type { ActorLocation, Registry, Subscription, Transport } from "../kernel/collaborators.js";
 
+import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
+
 const TOPIC = "libeam.names";
 
 interface Entry {
@@ -176,6 +178,10 @@ export class RegistrySync extends EventEmitter {
     const winner = this.find(name)?.nodeId as string;
     if (winner === this.nodeId) return;
     this.change(name, null);
+    if (telemetry.active) {
+      const facts = { node_id: this.nodeId, name, actor_id: own.actorId, winner };
+      telemetry.execute(TelemetryEvents.cluster.nameConflict, {}, facts);
+    }
     this.emit("conflict", { name, actorId: own.actorId, winner } satisfies NameConflict);
   }
 }

@@ -15,8 +15,10 @@ import { isIP } from "node:net";
 import { InvalidOptionError, PeerNotFoundError, TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
-import { type NativeLink, startLink } from "../kernel/native.js";
+import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
+import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { Codec, type MakeRef } from "./codec.js";
 import type { CurveKeyPair } from "./key_material.js";
 
@@ -59,10 +61,12 @@ interface Waiting {
 }
 
 /** See the module's header. */
-export class ZeroMQTransport implements Transport {
+export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly log: Logger;
   private readonly codec = new Codec();
   private readonly peers = new Map<string, string>();
+  /** Nodes that can be sent to now. */
+  private readonly connected = new Set<string>();
   private readonly waiting = new Map<number, Waiting>();
   /** Frames for nodes that have spoken and whose address is not known yet. */
   private readonly early = new Map<string, Uint8Array[]>();
@@ -95,6 +99,25 @@ export class ZeroMQTransport implements Transport {
   /** `ip:port` at which this node listens; undefined before `connect`. */
   get address(): string | undefined {
     return this.link?.address;
+  }
+
+  /**
+   * Unhealthy if it does not listen, degraded while a known node cannot be sent to. Details: `address`, `encrypted`,
+   * `connected` and `disconnected` (ids).
+   */
+  getHealth(): ComponentHealth {
+    const connected = [...this.connected];
+    const disconnected = [...this.peers.keys()].filter((node) => !this.connected.has(node));
+    const details = { address: this.address, encrypted: this.keys !== undefined, connected, disconnected };
+    const health = (status: ComponentHealth["status"], message: string) => ({
+      name: "Transport",
+      status,
+      message,
+      details,
+    });
+    if (this.link === undefined) return health("unhealthy", "Transport is not listening");
+    if (disconnected.length > 0) return health("degraded", `No connection to ${disconnected.length} peer(s)`);
+    return health("healthy", `Connected to ${connected.length} peer(s)`);
   }
 
   /** @internal Refs in messages become refs of this system. */
@@ -139,6 +162,7 @@ export class ZeroMQTransport implements Transport {
     this.link?.stop();
     this.link = undefined;
     this.early.clear();
+    this.connected.clear();
     for (const { reject, node } of this.waiting.values()) reject(new TransportError("Transport disconnected", node));
     this.waiting.clear();
   }
@@ -160,6 +184,7 @@ export class ZeroMQTransport implements Transport {
   removePeer(node: string): void {
     this.early.delete(node);
     if (!this.peers.delete(node)) return;
+    if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
     this.link?.disconnect(node);
     this.lost(node);
   }
@@ -202,7 +227,10 @@ export class ZeroMQTransport implements Transport {
   async publish(topic: string, message: any): Promise<void> {
     if (this.peers.size === 0) return;
     const frame = this.codec.encode([PUBLICATION, 0, [topic, message]]);
-    for (const node of this.peers.keys()) this.link?.send(node, frame);
+    for (const node of this.peers.keys()) {
+      const outcome = this.link?.send(node, frame) ?? NO_PEER;
+      if (outcome !== QUEUED) this.dropped(node, frame, outcome);
+    }
   }
 
   /** Receives what other nodes publish to a topic. */
@@ -229,6 +257,7 @@ export class ZeroMQTransport implements Transport {
     const early = this.early.get(node);
     if (early === undefined) throw new PeerNotFoundError(node);
     if (early.length >= EARLY_FRAMES_MAX) {
+      this.dropped(node, frame, FULL);
       throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
     }
     early.push(frame);
@@ -237,20 +266,41 @@ export class ZeroMQTransport implements Transport {
   private sendFrame(node: string, frame: Uint8Array): void {
     const outcome = this.link?.send(node, frame) ?? NO_PEER;
     if (outcome === QUEUED) return;
+    this.dropped(node, frame, outcome);
     if (outcome === NO_PEER) throw new PeerNotFoundError(node);
     const why =
       outcome === FULL ? "too much waits for it already" : "the message is longer than a frame may be (16 MiB)";
     throw new TransportError(`A message to node ${node} was not sent: ${why}`, node);
   }
 
+  private dropped(node: string, frame: Uint8Array, outcome: number): void {
+    const reason = outcome === FULL ? "queue_full" : outcome === NO_PEER ? "no_peer" : "too_big";
+    this.observe(TelemetryEvents.transport.drop, node, { reason }, { bytes: frame.length });
+  }
+
+  private observe(event: EventName, peer_id: string, facts: object = {}, numbers: Record<string, number> = {}): void {
+    if (!telemetry.active) return;
+    telemetry.execute(event, numbers, { node_id: this.options.nodeId, peer_id, ...facts });
+  }
+
+  private connection(kind: NativeLinkEvent["kind"], node: string, reason: string): void {
+    if (kind === "up") {
+      this.connected.add(node);
+      this.observe(TelemetryEvents.transport.connect, node);
+    } else if (kind === "down") {
+      if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
+      this.lost(node);
+    } else {
+      this.log.warn(`A connection was refused: ${reason}`, { peer: node });
+      this.observe(TelemetryEvents.transport.refuse, node, { reason });
+    }
+  }
+
   private readNews(): void {
     if (this.link === undefined) return;
     const { messages, events } = this.link.takeNews();
     for (const { from, data } of messages) this.received(from, data);
-    for (const { kind, node, reason } of events) {
-      if (kind === "down") this.lost(node);
-      if (kind === "refused") this.log.warn(`A connection was refused: ${reason ?? "unknown"}`, { peer: node });
-    }
+    for (const { kind, node, reason = "unknown" } of events) this.connection(kind, node, reason);
   }
 
   private lost(node: string): void {

@@ -25,6 +25,7 @@ import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit, link } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import type { SpawnOptions } from "../actor_system.js";
+import { type HeartbeatPong, isHeartbeatPing, pongOf } from "../heartbeat.js";
 import {
   type Address,
   type Envelope,
@@ -292,7 +293,8 @@ export class RemoteActors {
 
   // What other nodes do to the actors of this one.
 
-  private async answer(message: unknown): Promise<Reply> {
+  private async answer(message: unknown): Promise<Reply | HeartbeatPong> {
+    if (isHeartbeatPing(message)) return pongOf(message, this.host.id);
     if (!isEnvelope(message))
       throw new TransportError(`This node serves actors only (got ${typeof message})`, this.host.id);
     const { from, body } = message as Envelope<RemoteRequest>;
