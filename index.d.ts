@@ -40,6 +40,26 @@ export interface NativeKernel {
   dispose(): void;
 }
 
+/** What counts as overdue, in milliseconds. */
+export interface NativeLoopOptions {
+  /** A loop that does not answer for this long is busy. */
+  busyMs: number;
+  /** A loop that does not answer for this long hangs. */
+  hungMs: number;
+  /** From an answer to the next question. */
+  intervalMs: number;
+}
+
+/** Asks the loop of its isolate whether it turns, until `stop`. Does not keep the process up. */
+export interface NativeLoopWatch {
+  /** One word: 0 while the loop answers in time. */
+  word(): Uint32Array;
+  /** The loop answers; tells of the block that ends with it. */
+  answer(): { blockedMs: number; worst: "busy" | "hung" } | null;
+  /** Ends the questions. */
+  stop(): void;
+}
+
 /** How a node takes part in a cluster. */
 export interface NativeGossipOptions {
   /** Names the node. */
@@ -87,6 +107,8 @@ export interface NativeMember {
   address: string;
   /** What it says about itself. */
   meta: Uint8Array;
+  /** How its event loop does. */
+  eventLoop: "ok" | "busy" | "hung";
 }
 
 /** Something has happened to a member. */
@@ -107,6 +129,8 @@ export interface NativeGossip {
   rejected(): number;
   /** Changes what this node says about itself. */
   setMeta(meta: Uint8Array): void;
+  /** Has the others told how an event loop does, as long as it is watched. */
+  followLoop(watch: NativeLoopWatch): void;
   /** Says goodbye; `gone` in the news tells when that is done. */
   leave(): void;
   /** Tells that a member's connection was refused, or that it has just sent something. */
@@ -201,6 +225,8 @@ export interface NativeBinding {
   startGossip(options: NativeGossipOptions, onNews: () => void): NativeGossip;
   /** Binds a node's listening socket and starts. `onNews` is called when there is something to fetch. */
   startLink(options: NativeLinkOptions, onNews: () => void): NativeLink;
+  /** Starts to ask the event loop whether it turns. `onAsk` has to call `answer`. */
+  startLoopWatch(options: NativeLoopOptions, onAsk: () => void): NativeLoopWatch;
   /** Makes a kernel. `onBell` is called when something from another thread waits for `enter`. */
   createKernel(options: NativeKernelOptions, onBell: () => void): NativeKernel;
   /** Every number that both sides must agree on, by name. */

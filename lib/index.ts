@@ -71,6 +71,7 @@ export type {
   ActorLocation,
   Cluster,
   ClusterPeer,
+  LoopState,
   MessageHandler,
   NameReservation,
   PeerState,
@@ -80,6 +81,7 @@ export type {
   Subscription,
   Transport,
 } from "./kernel/collaborators.js";
+export type { LoopBlock, LoopHolder } from "./kernel/event_loop.js";
 export {
   type DownMessage,
   type ExitMessage,
@@ -196,6 +198,14 @@ export {
   type HealthReport,
   type HealthStatus,
 } from "./stdlib/health.js";
+export {
+  DEFAULT_HEARTBEAT_CONFIG,
+  type HeartbeatConfig,
+  HeartbeatManager,
+  type HeartbeatPeerState,
+  type HeartbeatPing,
+  type HeartbeatPong,
+} from "./stdlib/heartbeat.js";
 export type { StashedMessage } from "./stdlib/mailbox_control.js";
 export { PlacementEngine, type PlacementStrategy } from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";

@@ -1,11 +1,12 @@
 //! A node's membership as JavaScript sees it: a class whose methods pass on, and a bell for news.
 
 use crate::bell::WakeUp;
+use crate::loop_watch::{NativeLoopWatch, name_of};
 use libeam_core::membership::Hint;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Record, Status};
-use libeam_net::gossip::{Gossip, GossipOptions};
+use libeam_net::gossip::{Gossip, GossipOptions, read_said};
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi::{Env, Error, JsValue, Result, Status as NapiStatus, Unknown};
 use napi_derive::napi;
@@ -67,6 +68,8 @@ pub struct NativeMember {
     pub address: String,
     /// What it says about itself.
     pub meta: Buffer,
+    /// How its event loop does: `ok`, `busy` or `hung`.
+    pub event_loop: String,
 }
 
 /// Something has happened to a member.
@@ -142,13 +145,15 @@ fn member_of(record: &Record) -> NativeMember {
         Status::Dead => "dead",
         Status::Left => "left",
     };
+    let (event_loop, meta) = read_said(&record.meta);
     NativeMember {
         id: record.id.to_string(),
         epoch: record.epoch as f64,
         incarnation: record.incarnation,
         status: status.to_owned(),
         address: record.addr.to_string(),
-        meta: Buffer::from(record.meta.to_vec()),
+        meta: Buffer::from(meta.to_vec()),
+        event_loop: name_of(event_loop).to_owned(),
     }
 }
 
@@ -235,6 +240,14 @@ impl NativeGossip {
     pub fn set_meta(&self, meta: Uint8Array) {
         if let Some(gossip) = &self.gossip {
             gossip.set_meta(Arc::from(&*meta));
+        }
+    }
+
+    /// Has the others told how an event loop does, as long as it is watched.
+    #[napi(catch_unwind)]
+    pub fn follow_loop(&self, watch: &NativeLoopWatch) {
+        if let Some(gossip) = &self.gossip {
+            watch.tell(gossip);
         }
     }
 

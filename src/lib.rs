@@ -11,6 +11,7 @@ mod callbacks;
 mod gossip;
 mod kernel;
 mod link;
+mod loop_watch;
 mod raw;
 mod security;
 

@@ -1,12 +1,15 @@
 /**
  * DistributedCluster: the membership of an actor system, by gossip.
  *
- * It re-emits `member_join` and `member_leave` with the id of the node, and `member_update` with its state.
+ * It re-emits `member_join` and `member_leave` with the id of the node, and `member_update` with its state. `node_failed`
+ * with the id comes before the `member_leave` of a node that has not said goodbye. A node whose event loop is blocked is a
+ * member; its state says so.
  */
 
 import { EventEmitter } from "node:events";
 import { InvalidArgumentError, TimeoutError } from "../errors.js";
 import type { Cluster, PeerState } from "../kernel/collaborators.js";
+import type { EventLoop } from "../kernel/event_loop.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
 import { GossipProtocol } from "./gossip.js";
@@ -17,6 +20,8 @@ const MEMBERS_MIN = 2;
 /** See the module's header. */
 export class DistributedCluster extends EventEmitter implements Cluster, HealthCheckable {
   readonly nodeId: string;
+  /** `node_failed` tells of nodes that are lost. */
+  readonly detectsFailures = true;
 
   /** @throws InvalidArgumentError */
   constructor(private readonly gossip: GossipProtocol) {
@@ -24,9 +29,17 @@ export class DistributedCluster extends EventEmitter implements Cluster, HealthC
     if (!(gossip instanceof GossipProtocol)) throw new InvalidArgumentError("gossip", "a GossipProtocol", gossip);
     this.nodeId = gossip.getNodeId();
     gossip.on("member_join", ({ id }: PeerState) => this.emit("member_join", id));
-    gossip.on("member_leave", ({ id }: PeerState) => this.emit("member_leave", id));
+    gossip.on("member_leave", ({ id, status }: PeerState) => {
+      if (status !== "leaving") this.emit("node_failed", id);
+      this.emit("member_leave", id);
+    });
     gossip.on("member_update", (peer: PeerState) => this.emit("member_update", peer));
     gossip.on("superseded", () => this.emit("superseded"));
+  }
+
+  /** @internal The others are told how this node's event loop does. */
+  _followLoop(loop: EventLoop): void {
+    this.gossip._followLoop(loop);
   }
 
   /** Opens the sockets and looks for the others. */
@@ -64,6 +77,11 @@ export class DistributedCluster extends EventEmitter implements Cluster, HealthC
     return this.gossip.getPeerState(nodeId);
   }
 
+  /** Ids of live nodes that have not answered for a while; they have time to contradict. */
+  getSuspects(): string[] {
+    return this.gossip.getSuspects();
+  }
+
   /** Ids of the live nodes with a role. */
   getMembersByRole(role: string): string[] {
     const peers = this.gossip.getLivePeers();
@@ -85,14 +103,27 @@ export class DistributedCluster extends EventEmitter implements Cluster, HealthC
     return this.gossip.rejectedPackets;
   }
 
-  /** Degraded while this node leaves. */
+  /**
+   * Degraded while this node leaves, or another one is under suspicion or hangs. Details: `peerCount`, `peers` (ids, this
+   * node first), `suspects` (ids), `loops` (state by id of the nodes whose event loop does not turn), `rejectedPackets`.
+   */
   getHealth(): ComponentHealth {
-    const peers = this.getMembers();
-    const details = { peerCount: peers.length, peers };
+    const states = this.gossip.getLivePeers();
+    const peers = states.map(({ id }) => id);
+    const suspects = this.getSuspects();
+    const loops = Object.fromEntries(states.flatMap(({ id, loop }) => (loop === "ok" ? [] : [[id, loop]])));
+    const { rejectedPackets } = this.gossip;
+    const details = { peerCount: peers.length, peers, suspects, loops, rejectedPackets };
     if (this.isLeaving()) return { name: "Cluster", status: "degraded", message: "Leaving the cluster", details };
     const others = peers.length - 1;
-    const message = others === 0 ? "Single node cluster" : `Connected to ${others} peer(s)`;
-    return { name: "Cluster", status: "healthy", message, details };
+    const hung = states.filter(({ id, loop }) => id !== this.nodeId && loop === "hung").length;
+    const connected = others === 0 ? "Single node cluster" : `Connected to ${others} peer(s)`;
+    const troubles = [
+      ...(suspects.length > 0 ? [`${suspects.length} under suspicion`] : []),
+      ...(hung > 0 ? [`${hung} with a hung event loop`] : []),
+    ];
+    const status = troubles.length === 0 ? "healthy" : "degraded";
+    return { name: "Cluster", status, message: [connected, ...troubles].join(", "), details };
   }
 
   /**

@@ -7,7 +7,8 @@
  *
  * Events: `member_join`, `member_leave` and `member_update` with a {@link PeerState}; `superseded` when another process
  * runs with this node's id and started later, after which this node has stopped gossiping. A node that comes back in a new
- * life leaves and joins. A suspect is a member: it has time to contradict.
+ * life leaves and joins. A suspect is a member: it has time to contradict. A node whose event loop is blocked is a member:
+ * its `loop` says so, and changes with a `member_update`.
  */
 
 import { randomInt } from "node:crypto";
@@ -15,9 +16,17 @@ import { lookup } from "node:dns/promises";
 import { EventEmitter } from "node:events";
 import { isIP } from "node:net";
 import { InvalidArgumentError, InvalidOptionError, LibeamError } from "../errors.js";
-import type { PeerState } from "../kernel/collaborators.js";
+import type { LoopState, PeerState } from "../kernel/collaborators.js";
+import type { EventLoop } from "../kernel/event_loop.js";
 import { createLogger } from "../kernel/logger.js";
-import { type NativeGossip, type NativeKey, type NativeMember, startGossip } from "../kernel/native.js";
+import {
+  type NativeGossip,
+  type NativeKey,
+  type NativeMember,
+  type NativeMemberEvent,
+  startGossip,
+} from "../kernel/native.js";
+import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
@@ -76,6 +85,11 @@ const SEED_MAX = 2 ** 47;
 /** See the module's header. */
 export class GossipProtocol extends EventEmitter {
   private readonly peers = new Map<string, PeerState>();
+  private readonly suspects = new Set<string>();
+  /** Of this node; undefined if nobody watches it. */
+  private loop: EventLoop | undefined;
+  /** Packets that were not let in, as far as it was told. */
+  private rejectedTold = 0;
   private readonly facts: { address: string; roles: readonly string[]; metadata: Record<string, string> };
   private readonly epoch = Date.now();
   private native: NativeGossip | undefined;
@@ -142,6 +156,7 @@ export class GossipProtocol extends EventEmitter {
         },
         () => this.readNews(),
       );
+      this.tellLoop();
     } catch (error) {
       const message = `Gossip of node ${this.nodeId} could not be started: ${(error as Error).message}`;
       throw new LibeamError(message, "GOSSIP_START", { nodeId: this.nodeId, address, port }, { cause: error });
@@ -153,6 +168,7 @@ export class GossipProtocol extends EventEmitter {
     this.native?.stop();
     this.native = undefined;
     this.peers.clear();
+    this.suspects.clear();
   }
 
   /** Says goodbye and waits until it is spread; `stop` is still to be called. */
@@ -165,6 +181,17 @@ export class GossipProtocol extends EventEmitter {
     });
     this.native.leave();
     await gone;
+  }
+
+  /** @internal The others are told how this loop does. */
+  _followLoop(loop: EventLoop): void {
+    this.loop = loop;
+    this.tellLoop();
+  }
+
+  private tellLoop(): void {
+    const watch = this.loop?.watch;
+    if (watch !== undefined) this.native?.followLoop(watch);
   }
 
   /** @internal The authenticator has other keys now. */
@@ -198,6 +225,11 @@ export class GossipProtocol extends EventEmitter {
     return this.getLivePeers();
   }
 
+  /** Ids of live nodes that have not answered for a while and have time to contradict. */
+  getSuspects(): string[] {
+    return [...this.suspects];
+  }
+
   /** What is known of a node that lives. */
   getPeerState(nodeId: string): PeerState | undefined {
     return nodeId === this.nodeId ? this.self() : this.peers.get(nodeId);
@@ -229,7 +261,8 @@ export class GossipProtocol extends EventEmitter {
   private self(): PeerState {
     const gossipAddress = this.native?.address ?? this.gossipAddress;
     const status = this.leaving ? "leaving" : "alive";
-    return peerState({ id: this.nodeId, epoch: this.epoch, incarnation: 0, gossipAddress }, this.facts, status);
+    const life = { id: this.nodeId, epoch: this.epoch, incarnation: 0, gossipAddress };
+    return peerState(life, this.facts, status, this.loop?.state ?? "ok");
   }
 
   private readNews(): void {
@@ -238,25 +271,34 @@ export class GossipProtocol extends EventEmitter {
     const { events, lost, gone } = native.takeNews();
     for (const { kind, member } of events) this.told(kind, member);
     if (lost) this.reread(native);
+    this.tellRejected();
     if (gone) this.onGone?.();
   }
 
-  private told(kind: string, member: NativeMember): void {
+  private told(kind: NativeMemberEvent["kind"], member: NativeMember): void {
     const known = this.peers.get(member.id);
     switch (kind) {
       case "up":
         this.joined(member);
         return;
       case "restarted":
-        if (known !== undefined) this.left(known, "alive");
+        if (known !== undefined) this.left(known, kind);
         this.joined(member);
         return;
       case "left":
       case "dead":
-        if (known !== undefined) this.left(known, kind === "left" ? "leaving" : "alive");
+        if (known !== undefined) this.left(known, kind);
+        return;
+      case "suspect":
+        this.suspects.add(member.id);
+        this.observe(TelemetryEvents.cluster.suspect, member.id);
+        return;
+      case "recovered":
+        this.suspects.delete(member.id);
+        this.observe(TelemetryEvents.cluster.recover, member.id);
+        this.update(member);
         return;
       case "updated":
-      case "recovered":
         this.update(member);
         return;
       case "superseded":
@@ -268,18 +310,40 @@ export class GossipProtocol extends EventEmitter {
   private joined(member: NativeMember): void {
     const peer = stateOf(member);
     this.peers.set(member.id, peer);
+    const { address, roles = [] } = peer;
+    this.observe(TelemetryEvents.cluster.join, peer.id, { address, roles });
     this.emit("member_join", peer);
   }
 
-  private left(peer: PeerState, status: "alive" | "leaving"): void {
+  private left(peer: PeerState, reason: "left" | "dead" | "restarted"): void {
     this.peers.delete(peer.id);
-    this.emit("member_leave", { ...peer, status });
+    this.suspects.delete(peer.id);
+    this.observe(TelemetryEvents.cluster.leave, peer.id, { reason });
+    this.emit("member_leave", { ...peer, status: reason === "left" ? "leaving" : "alive" });
   }
 
   private update(member: NativeMember): void {
     const peer = stateOf(member);
+    const before = this.peers.get(member.id)?.loop ?? "ok";
     this.peers.set(member.id, peer);
+    const { roles = [], metadata = {}, loop } = peer;
+    if (loop !== before) this.observe(TelemetryEvents.cluster.loop, peer.id, { loop, before });
+    this.observe(TelemetryEvents.cluster.update, peer.id, { roles, metadata, loop });
     this.emit("member_update", peer);
+  }
+
+  private observe(event: EventName, peer_id: string, facts: object = {}): void {
+    if (!telemetry.active) return;
+    telemetry.execute(event, { members: this.peers.size + 1 }, { node_id: this.nodeId, peer_id, ...facts });
+  }
+
+  /** Packets that were not let in: a wrong cookie, a replay, or news for an earlier life of this node. */
+  private tellRejected(): void {
+    const rejected = this.rejectedPackets;
+    const packets = rejected - this.rejectedTold;
+    this.rejectedTold = rejected;
+    if (packets <= 0 || !telemetry.active) return;
+    telemetry.execute(TelemetryEvents.cluster.reject, { packets }, { node_id: this.nodeId });
   }
 
   /** Some news were dropped: compares with what there is. */
@@ -289,9 +353,14 @@ export class GossipProtocol extends EventEmitter {
       if (member.status === "alive" || member.status === "suspect") live.set(member.id, member);
     }
     for (const peer of [...this.peers.values()]) {
-      if (live.get(peer.id)?.epoch !== peer.generation) this.left(peer, "alive");
+      const now = live.get(peer.id);
+      if (now?.epoch !== peer.generation) this.left(peer, now === undefined ? "dead" : "restarted");
     }
-    for (const member of live.values()) if (!this.peers.has(member.id)) this.joined(member);
+    this.suspects.clear();
+    for (const member of live.values()) {
+      if (!this.peers.has(member.id)) this.joined(member);
+      if (member.status === "suspect") this.suspects.add(member.id);
+    }
   }
 
   private superseded(): void {
@@ -300,6 +369,7 @@ export class GossipProtocol extends EventEmitter {
       new LibeamError(`Node ${this.nodeId} is superseded by a later process with its id`, "NODE_SUPERSEDED"),
     );
     void this.stop();
+    if (telemetry.active) telemetry.execute(TelemetryEvents.cluster.superseded, {}, { node_id: this.nodeId });
     this.emit("superseded");
   }
 }
@@ -330,13 +400,15 @@ async function advertisedIp(gossipAddress: string): Promise<string | undefined> 
 }
 
 function stateOf(member: NativeMember): PeerState {
-  return peerState({ ...member, gossipAddress: member.address }, decodeFacts(member.meta), "alive");
+  const life = { ...member, gossipAddress: member.address };
+  return peerState(life, decodeFacts(member.meta), "alive", member.eventLoop);
 }
 
 function peerState(
   life: { id: string; epoch: number; incarnation: number; gossipAddress: string },
   { address, roles, metadata }: ReturnType<typeof decodeFacts>,
   status: "alive" | "leaving",
+  loop: LoopState,
 ): PeerState {
   return {
     id: life.id,
@@ -346,6 +418,7 @@ function peerState(
     gossipAddress: life.gossipAddress,
     lastUpdated: Date.now(),
     status,
+    loop,
     ...(roles.length > 0 ? { roles: [...roles] } : {}),
     ...(Object.keys(metadata).length > 0 ? { metadata: { ...metadata } } : {}),
   };

@@ -12,6 +12,7 @@
 import { EventEmitter } from "node:events";
 import { TransportError } from "../errors.js";
 import type { ActorLocation, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
+import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
 import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
 import { type Grant, NameHomes } from "./name_homes.js";
@@ -109,6 +110,10 @@ export class RegistrySync extends EventEmitter {
     const winner = this.find(name)?.nodeId as string;
     if (winner === this.nodeId) return;
     this.log.delete(name);
+    if (telemetry.active) {
+      const facts = { node_id: this.nodeId, name, actor_id: own.actorId, winner };
+      telemetry.execute(TelemetryEvents.cluster.nameConflict, {}, facts);
+    }
     this.emit("conflict", { name, actorId: own.actorId, winner } satisfies NameConflict);
   }
 }

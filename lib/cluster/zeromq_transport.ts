@@ -15,9 +15,11 @@ import { isIP } from "node:net";
 import { InvalidOptionError, PeerNotFoundError, TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
-import { type NativeLink, startLink } from "../kernel/native.js";
+import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
 import { isThenable } from "../kernel/outcome.js";
+import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines } from "../stdlib/remote/deadlines.js";
 import { Codec, type MakeRef } from "./codec.js";
 import type { CurveKeyPair } from "./key_material.js";
@@ -68,10 +70,12 @@ interface Early {
 const SENT = Promise.resolve();
 
 /** See the module's header. */
-export class ZeroMQTransport implements Transport {
+export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly log: Logger;
   private readonly codec = new Codec();
   private readonly peers = new Map<string, string>();
+  /** Nodes that can be sent to now. */
+  private readonly connected = new Set<string>();
   private readonly waiting = new Map<number, Waiting>();
   private readonly deadlines = new Deadlines();
   private readonly early = new Map<string, Early[]>();
@@ -105,6 +109,25 @@ export class ZeroMQTransport implements Transport {
   /** `ip:port` at which this node listens; undefined before `connect`. */
   get address(): string | undefined {
     return this.link?.address;
+  }
+
+  /**
+   * Unhealthy if it does not listen, degraded while a known node cannot be sent to. Details: `address`, `encrypted`,
+   * `connected` and `disconnected` (ids).
+   */
+  getHealth(): ComponentHealth {
+    const connected = [...this.connected];
+    const disconnected = [...this.peers.keys()].filter((node) => !this.connected.has(node));
+    const details = { address: this.address, encrypted: this.keys !== undefined, connected, disconnected };
+    const health = (status: ComponentHealth["status"], message: string) => ({
+      name: "Transport",
+      status,
+      message,
+      details,
+    });
+    if (this.link === undefined) return health("unhealthy", "Transport is not listening");
+    if (disconnected.length > 0) return health("degraded", `No connection to ${disconnected.length} peer(s)`);
+    return health("healthy", `Connected to ${connected.length} peer(s)`);
   }
 
   /** @internal Refs in messages become refs of this system. */
@@ -155,6 +178,7 @@ export class ZeroMQTransport implements Transport {
     for (const waiting of this.waiting.values()) {
       this.refuse(waiting, new TransportError("Transport disconnected", waiting.node));
     }
+    this.connected.clear();
     this.waiting.clear();
   }
 
@@ -167,7 +191,7 @@ export class ZeroMQTransport implements Transport {
       this.peers.set(node, target);
       this.link?.connect(node, target);
       for (const { kind, number, payload } of this.early.get(node) ?? []) {
-        this.outboxes?.add(node, kind, number, payload);
+        this.add(node, kind, number, payload);
       }
       this.early.delete(node);
     }
@@ -178,6 +202,7 @@ export class ZeroMQTransport implements Transport {
     this.early.delete(node);
     if (!this.peers.delete(node)) return;
     this.outboxes?.forget(node);
+    if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
     this.link?.disconnect(node);
     this.lost(node);
   }
@@ -226,7 +251,7 @@ export class ZeroMQTransport implements Transport {
   async publish(topic: string, message: any): Promise<void> {
     if (this.peers.size === 0) return;
     const payload = this.codec.encode([topic, message]);
-    for (const node of this.peers.keys()) this.outboxes?.add(node, PUBLICATION, 0, payload);
+    for (const node of this.peers.keys()) this.add(node, PUBLICATION, 0, payload);
   }
 
   /** Sends to the subscribers of a topic on one node. @throws TransportError, PeerNotFoundError */
@@ -259,7 +284,7 @@ export class ZeroMQTransport implements Transport {
       this.keepEarly(node, { kind, number, payload });
       return;
     }
-    const outcome = this.outboxes.add(node, kind, number, payload);
+    const outcome = this.add(node, kind, number, payload);
     if (outcome < 0) throw notSent(node, outcome);
   }
 
@@ -268,19 +293,47 @@ export class ZeroMQTransport implements Transport {
     const early = this.early.get(node);
     if (early === undefined) throw new PeerNotFoundError(node);
     if (early.length >= EARLY_MESSAGES_MAX) {
+      this.dropped(node, message.payload, FULL);
       throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
     }
     early.push(message);
+  }
+
+  /** Adds a message to what is sent; negative if it was refused. */
+  private add(node: string, kind: number, number: number, payload: Uint8Array): number {
+    const outcome = this.outboxes?.add(node, kind, number, payload) ?? NO_PEER;
+    if (outcome < 0) this.dropped(node, payload, outcome);
+    return outcome;
+  }
+
+  private dropped(node: string, payload: Uint8Array, outcome: number): void {
+    const reason = outcome === FULL ? "queue_full" : outcome === NO_PEER ? "no_peer" : "too_big";
+    this.observe(TelemetryEvents.transport.drop, node, { reason }, { bytes: payload.length });
+  }
+
+  private observe(event: EventName, peer_id: string, facts: object = {}, numbers: Record<string, number> = {}): void {
+    if (!telemetry.active) return;
+    telemetry.execute(event, numbers, { node_id: this.options.nodeId, peer_id, ...facts });
+  }
+
+  private connection(kind: NativeLinkEvent["kind"], node: string, reason: string): void {
+    if (kind === "up") {
+      this.connected.add(node);
+      this.observe(TelemetryEvents.transport.connect, node);
+    } else if (kind === "down") {
+      if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
+      this.lost(node);
+    } else {
+      this.log.warn(`A connection was refused: ${reason}`, { peer: node });
+      this.observe(TelemetryEvents.transport.refuse, node, { reason });
+    }
   }
 
   private readNews(): void {
     if (this.link === undefined) return;
     const { frames, events } = this.link.takeNews();
     for (const { from, data } of frames) this.received(from, data);
-    for (const { kind, node, reason } of events) {
-      if (kind === "down") this.lost(node);
-      if (kind === "refused") this.log.warn(`A connection was refused: ${reason ?? "unknown"}`, { peer: node });
-    }
+    for (const { kind, node, reason = "unknown" } of events) this.connection(kind, node, reason);
   }
 
   private lost(node: string): void {

@@ -13,6 +13,9 @@
 /** Life of a peer as its gossip tells it; a leaving peer says goodbye and is not waited for. */
 export type PeerStatus = "alive" | "leaving";
 
+/** Whether the event loop of a node turns: "busy" and "hung" nodes live and do not answer for now. */
+export type LoopState = "ok" | "busy" | "hung";
+
 /** What a gossiping node knows of a peer. */
 export interface PeerState {
   /** Node id. */
@@ -29,6 +32,8 @@ export interface PeerState {
   lastUpdated: number;
   /** Absent means "alive". */
   status?: PeerStatus;
+  /** How its event loop does; "ok" also if nobody watches it, absent if nobody would tell. */
+  loop?: LoopState;
   /** Roles it declared; absent means none. */
   roles?: string[];
   /** Small facts it published about itself. */
@@ -52,6 +57,10 @@ export interface Cluster {
   getLivePeers?(): ClusterPeer[];
   /** Ids of the live members that declared a role. Without this method roles are ignored. */
   getMembersByRole?(role: string): string[];
+  /** Ids of live members that are under suspicion. */
+  getSuspects?(): string[];
+  /** Whether it finds out about failed nodes by itself and emits `node_failed` with their ids. */
+  readonly detectsFailures?: boolean;
   /** Listens to `member_join` and `member_leave`. */
   on?(event: string, listener: (...args: any[]) => void): this;
   removeListener?(event: string, listener: (...args: any[]) => void): this;

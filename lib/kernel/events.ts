@@ -247,13 +247,17 @@ function runContinue(kernel: Kernel, cell: ActorCell, slot: number): Outcome {
   const data = kernel.slots.value(slot);
   kernel.slots.free(slot);
   const { epoch } = cell;
-  return runPlain(cell, () => {
-    const result = cell.behaviour?.handleContinue(data);
-    if (!isThenable(result)) return;
-    Promise.resolve(result).then(undefined, (error) => {
-      if (cell.epoch === epoch) crash(cell, error);
-    });
-  });
+  return runPlain(
+    cell,
+    () => {
+      const result = cell.behaviour?.handleContinue(data);
+      if (!isThenable(result)) return;
+      Promise.resolve(result).then(undefined, (error) => {
+        if (cell.epoch === epoch) crash(cell, error);
+      });
+    },
+    "handleContinue",
+  );
 }
 
 /** Does what an event says. */

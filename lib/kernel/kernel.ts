@@ -19,6 +19,7 @@ import { performance } from "node:perf_hooks";
 import { type LibeamError, SystemShuttingDownError } from "../errors.js";
 import { type ActorId, ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
+import { EventLoop, type LoopLimits } from "./event_loop.js";
 import { recall, runBatch, runEntries, runRecord, unreadPrefetched } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
 import type { Outcome } from "./outcome.js";
@@ -95,6 +96,10 @@ export class Kernel {
   readonly results: Uint32Array;
   /** Header and queues. */
   readonly page: Uint32Array;
+  /** Who holds the event loop up. */
+  readonly loop: EventLoop;
+  /** The first word is not 0 while the loop is overdue. Perf: read at the end of each handler. */
+  readonly overdue: Uint32Array;
 
   private readonly native: KernelFunctions;
   private readonly chunks: Uint32Array[] = [];
@@ -125,8 +130,11 @@ export class Kernel {
     readonly callTimeoutMs: number,
     readonly hooks: KernelHooks,
     readonly options: Required<Pick<NativeKernelOptions, "actorsMax" | "timersPerActorMax" | "stashMessagesMax">> &
-      NativeKernelOptions,
+      NativeKernelOptions &
+      LoopLimits,
   ) {
+    this.loop = new EventLoop(nodeId, options);
+    this.overdue = this.loop.overdue;
     this.native = createKernel({ ...options, callTimeoutMs: timeoutWord(callTimeoutMs) }, this.flushNextTurn);
     this.page = this.native.page;
     this.args = this.page.subarray(H_ARGS, H_ARGS + 8);
@@ -348,6 +356,7 @@ export class Kernel {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
+    this.loop.stop();
     this.native.dispose();
   }
 }

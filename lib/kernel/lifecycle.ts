@@ -140,6 +140,7 @@ function runInit(cell: ActorCell): unknown {
   } finally {
     kernel.current = outer;
     kernel.inlineDepth--;
+    if (kernel.overdue[0] !== 0) kernel.loop.ended(cell, "init", outer);
   }
   if (!isThenable(result)) observeInit(cell, start, "stop");
   else if (telemetry.active) {
@@ -228,16 +229,17 @@ function afterRestart(cell: ActorCell, attempt: number): void {
   };
   const error = cell.extra?.lastError;
   if (cell.extra !== null) cell.extra.lastError = undefined; // A later restart may be the fault of a sibling.
-  guarded(cell, () => cell.definition.postRestart(cell, error), undefined, failed);
+  guarded(cell, "postRestart", () => cell.definition.postRestart(cell, error), { failed });
 }
 
-/** Runs something of the user's outside a message; `failed` gets what it throws or rejects with. */
-function guarded(
-  cell: ActorCell,
-  run: () => unknown,
-  done: (() => void) | undefined,
-  failed: (error: unknown) => void,
-): void {
+/** What follows a hook; `failed` gets what it throws or rejects with. */
+interface Afterwards {
+  done?: () => void;
+  failed: (error: unknown) => void;
+}
+
+/** Runs something of the user's outside a message. */
+function guarded(cell: ActorCell, hook: string, run: () => unknown, { done, failed }: Afterwards): void {
   const { kernel } = cell;
   const outer = kernel.current;
   kernel.current = cell;
@@ -246,10 +248,12 @@ function guarded(
     result = run();
   } catch (error) {
     kernel.current = outer;
+    if (kernel.overdue[0] !== 0) kernel.loop.ended(cell, hook, outer);
     failed(error);
     return;
   }
   kernel.current = outer;
+  if (kernel.overdue[0] !== 0) kernel.loop.ended(cell, hook, outer);
   if (isThenable(result)) Promise.resolve(result).then(done, failed);
   else done?.();
 }
@@ -266,7 +270,7 @@ export function runTerminate(cell: ActorCell, incarnation: number, restarting: b
     hookFailed(cell, "terminate", error);
     done();
   };
-  guarded(cell, () => terminateWith(cell, restarting), done, failed);
+  guarded(cell, "terminate", () => terminateWith(cell, restarting), { done, failed });
 }
 
 function hookFailed(cell: ActorCell, hook: string, error: unknown): void {

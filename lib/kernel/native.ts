@@ -17,6 +17,7 @@ export type {
   NativeLinkEvent,
   NativeLinkNews,
   NativeLinkOptions,
+  NativeLoopWatch,
   NativeMember,
   NativeMemberEvent,
 } from "../../index.js";
@@ -29,6 +30,9 @@ export const startGossip: typeof native.startGossip = native.startGossip;
 
 /** Starts a node's connections. */
 export const startLink: typeof native.startLink = native.startLink;
+
+/** Starts to ask the event loop whether it turns; `onAsk` has to call `answer`. */
+export const startLoopWatch: typeof native.startLoopWatch = native.startLoopWatch;
 
 /** Derives the keys of a cluster from its cookie and salt. */
 export const deriveKeys: typeof native.deriveKeys = native.deriveKeys;

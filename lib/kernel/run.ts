@@ -109,6 +109,23 @@ function observe(cell: ActorCell, prefix: readonly string[], run: () => unknown)
   return result;
 }
 
+/** The event loop is overdue and a handler has ended: its name, for the report. */
+function overdue(cell: ActorCell, slot: number, caller: ActorCell | null, continued: boolean): void {
+  const { slots } = cell.kernel;
+  const value = slot === NO_SLOT ? undefined : slots.value(slot);
+  const isCall = value instanceof PendingCall;
+  const method = slot === NO_SLOT ? "handleInfo" : isCall ? value.method : slots.method(slot);
+  const name = method ?? wholeName(cell, isCall ? "handleCall" : "handleCast", isCall ? value.value : value);
+  cell.kernel.loop.ended(cell, name, caller, continued);
+}
+
+/** How the handler of a whole message is named: by the message's own name, if it has one. */
+export function wholeName(cell: ActorCell, handler: string, message: any): string {
+  const name = message?.method ?? message?.type;
+  if (typeof name !== "string") return handler;
+  return cell.calls === null ? `${handler}(${name})` : name;
+}
+
 /**
  * Runs a cast out of a batch; `runMessage` for the plain case, without what only calls and telemetry need.
  *
@@ -125,10 +142,12 @@ export function runCast(cell: ActorCell, slot: number): Outcome {
     result = invokeCast(cell, slot);
   } catch (error) {
     kernel.current = null;
+    if (kernel.overdue[0] !== 0) overdue(cell, slot, null, false);
     settle(cell, slot, { error }, undefined);
     return null;
   }
   kernel.current = null;
+  if (kernel.overdue[0] !== 0) overdue(cell, slot, null, false);
   if (result !== undefined && isThenable(result)) {
     cell.runningSlot = slot;
     return result;
@@ -175,6 +194,7 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
   }
   kernel.current = outer;
   kernel.inlineDepth--;
+  if (kernel.overdue[0] !== 0) overdue(cell, slot, outer, false);
   if (failure === null && isThenable(result)) return result;
   settle(cell, slot, failure, result);
   return null;
@@ -185,7 +205,7 @@ interface Failure {
 }
 
 /** Runs a handler of the system's own: info, continue, timer. It holds no slot when it ends. */
-export function runPlain(cell: ActorCell, run: () => unknown): Outcome {
+export function runPlain(cell: ActorCell, run: () => unknown, handler = "handleInfo"): Outcome {
   const { kernel, words, at } = cell;
   const outer = kernel.current;
   words[at] |= FLAG_RUNNING;
@@ -201,6 +221,7 @@ export function runPlain(cell: ActorCell, run: () => unknown): Outcome {
   }
   kernel.current = outer;
   kernel.inlineDepth--;
+  if (kernel.overdue[0] !== 0) kernel.loop.ended(cell, handler, outer);
   if (failure === null && isThenable(result)) return result;
   settle(cell, NO_SLOT, failure, result);
   return null;
@@ -276,6 +297,7 @@ export async function pump(cell: ActorCell, first: PromiseLike<unknown>, firstSl
       failure = { error };
     }
     if (cell.epoch !== epoch) return;
+    if (kernel.overdue[0] !== 0) overdue(cell, slot, null, true);
     settle(cell, slot, failure, result);
     promise = null;
     while (promise === null && --left > 0 && kernel.budget > 0 && hasMore(cell)) {

@@ -23,7 +23,7 @@ import {
   SUBMIT_CAST,
 } from "./protocol.js";
 import { notFound } from "./refusals.js";
-import { invokeCall, observedCall, pump, stashFresh } from "./run.js";
+import { invokeCall, observedCall, pump, stashFresh, wholeName } from "./run.js";
 import {
   type CallSignal,
   type CallTerms,
@@ -101,27 +101,40 @@ function callInline(cell: ActorCell, method: string | undefined, value: any, ter
   } catch (error) {
     kernel.current = outer;
     kernel.inlineDepth--;
-    endInline(cell);
+    endInline(cell, method, value);
     return rejected(error);
   }
   kernel.current = outer;
   kernel.inlineDepth--;
   if (isThenable(result)) return awaitInline(new PendingCall(cell, method, value, terms), result);
   if (cell.stashing === STASH_WANTED) return deferInline(new PendingCall(cell, method, value, terms));
-  endInline(cell);
+  endInline(cell, method, value);
   return Promise.resolve(result);
 }
 
-function endInline(cell: ActorCell): void {
+function endInline(cell: ActorCell, method: string | undefined, value: unknown): void {
   const { kernel, words, at } = cell;
   cell.stashing = STASH_IMPOSSIBLE;
   words[at] &= ~FLAG_RUNNING;
+  // Perf: one condition for all that is rare; a check of its own for the overdue loop costs 4 % ("sequential call").
+  if ((words[at] | words[at + 1] | kernel.overdue[0]) !== 0) endSlowly(cell, method, value);
+}
+
+function endSlowly(cell: ActorCell, method: string | undefined, value: unknown): void {
+  const { kernel, words, at } = cell;
+  if (kernel.overdue[0] !== 0) overdue(cell, method, value);
   if ((words[at] | words[at + 1]) !== 0) kernel.wake(cell);
+}
+
+/** The event loop is overdue and the synchronous part of a handler has ended. */
+function overdue(cell: ActorCell, method: string | undefined, value: unknown): void {
+  cell.kernel.loop.ended(cell, method ?? wholeName(cell, "handleCall", value), cell.kernel.current);
 }
 
 /** The handler gave a promise: the actor is busy until it settles, and the call has a deadline from now on. */
 function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promise<any> {
   const cell = pending.target;
+  if (cell.kernel.overdue[0] !== 0) overdue(cell, pending.method, pending.value);
   const slot = cell.kernel.slots.alloc(pending);
   cell.words[cell.at + 1]++;
   cell.kernel.submitStarted(cell, slot, pending.terms.timeoutMs);
@@ -136,7 +149,7 @@ function deferInline(pending: PendingCall): Promise<any> {
   const { timeoutMs } = pending.terms;
   const word = timeoutMs < 0 ? timeoutWord(cell.kernel.callTimeoutMs) : timeoutMs;
   listen(pending, stashFresh(cell, pending, word));
-  endInline(cell);
+  endInline(cell, pending.method, pending.value);
   return pending.promise;
 }
 

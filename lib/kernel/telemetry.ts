@@ -70,8 +70,24 @@ export const TelemetryEvents = Object.freeze({
     discard: named("gen_stage", "discard"),
   }),
   mailbox: Object.freeze({ overflow: named("mailbox", "overflow") }),
-  cluster: Object.freeze({ join: named("cluster", "join"), leave: named("cluster", "leave") }),
-  system: Object.freeze({ shutdown: named("system", "shutdown") }),
+  cluster: Object.freeze({
+    join: named("cluster", "join"),
+    leave: named("cluster", "leave"),
+    update: named("cluster", "update"),
+    suspect: named("cluster", "suspect"),
+    recover: named("cluster", "recover"),
+    loop: named("cluster", "loop"),
+    reject: named("cluster", "reject"),
+    superseded: named("cluster", "superseded"),
+    nameConflict: named("cluster", "name_conflict"),
+  }),
+  transport: Object.freeze({
+    connect: named("transport", "connect"),
+    disconnect: named("transport", "disconnect"),
+    refuse: named("transport", "refuse"),
+    drop: named("transport", "drop"),
+  }),
+  system: Object.freeze({ shutdown: named("system", "shutdown"), loop: named("system", "loop") }),
 });
 
 const SPANS: ReadonlySet<EventName> = new Set([

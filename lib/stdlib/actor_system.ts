@@ -18,6 +18,7 @@ import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
+import type { EventLoop } from "../kernel/event_loop.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { Kernel, type KernelHooks } from "../kernel/kernel.js";
 import { gone, spawn, stop } from "../kernel/lifecycle.js";
@@ -69,6 +70,7 @@ import {
   nameDefinition,
 } from "./create_actor.js";
 import type { ComponentHealth, HealthCheckable } from "./health.js";
+import { type HeartbeatConfig, HeartbeatManager } from "./heartbeat.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
@@ -100,6 +102,10 @@ export interface SystemLimits {
   stashMessagesMax?: number;
   /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
   stopTimeoutMs?: number;
+  /** Time without a turn after which the event loop counts as busy; default 500 ms, Infinity turns the watch off. */
+  loopBusyMs?: number;
+  /** Time without a turn after which the event loop counts as hung; default 5000 ms. */
+  loopHungMs?: number;
 }
 
 /** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
@@ -147,6 +153,8 @@ const DEFAULT_LIMITS: Required<SystemLimits> = {
   timersPerActorMax: 100_000,
   stashMessagesMax: 4_194_304,
   stopTimeoutMs: 5_000,
+  loopBusyMs: 500,
+  loopHungMs: 5_000,
 };
 
 const POLICIES: Record<string, number> = {
@@ -169,12 +177,15 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly registered: RegisteredNames;
   /** Refs to members of groups on other nodes. */
   private readonly refsOfMembers = new WeakMap<GroupMember, ActorRef>();
+  /** Undefined if failed nodes are the cluster's business. */
+  private readonly heartbeats: HeartbeatManager | undefined;
   private running = false;
   private stopping = false;
   private draining = false;
   private shutdownDone: Promise<void> | undefined;
 
   /**
+   * @param heartbeat has nodes asked whether they live, if the cluster does not find out by itself; not unless given.
    * @param processGroups without it the group methods do nothing.
    * @throws InvalidOptionError
    */
@@ -183,7 +194,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     readonly transport: Transport,
     readonly registry: Registry,
     supervision: Partial<SupervisionOptions> = {},
-    _heartbeat?: unknown,
+    heartbeat?: Partial<HeartbeatConfig>,
     private readonly mailbox: MailboxConfig = {},
     timeouts: SystemTimeouts = {},
     private readonly processGroups?: ProcessGroupManager,
@@ -227,6 +238,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
         broadcast: (group, message) => this.broadcastHere(group, message),
       },
     });
+    if (heartbeat !== undefined && cluster.detectsFailures !== true) {
+      this.heartbeats = new HeartbeatManager(this.id, transport, cluster, heartbeat);
+      this.heartbeats.on("node_failed", (nodeId: string) => this.handleNodeFailure(nodeId));
+    }
+    followLoop(cluster, this.kernel.loop);
     cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
     processGroups?._attach({
       join: (group, { nodeId, actorId, name }) =>
@@ -243,6 +259,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (this.running || this.stopping) return;
     this.running = true;
     this.remote.attach();
+    void this.heartbeats?.start();
   }
 
   /** A node is gone: calls to it reject, watches on its actors give DOWN `killed`, links to them break. */
@@ -299,6 +316,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       assertTimeoutMs("shutdown timeout", timeout);
       this.stopping = true;
       this.kernel.closed = true;
+      void this.heartbeats?.stop();
       this.shutdownDone = this.shutDown(timeout, drainMailboxes);
     }
     return this.shutdownDone;
@@ -340,7 +358,13 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   getHealth(): ComponentHealth {
     const [low, high] = this.backlog();
     const totalMailboxSize = high * 2 ** 32 + low;
-    const details = { actorCount: this.countActors(), totalMailboxSize, registeredClasses: this.classes.size };
+    const { lastBlock } = this.kernel.loop;
+    const details = {
+      actorCount: this.countActors(),
+      totalMailboxSize,
+      registeredClasses: this.classes.size,
+      ...(lastBlock === undefined ? {} : { lastLoopBlock: lastBlock }),
+    };
     const health = (status: ComponentHealth["status"], message: string): ComponentHealth => {
       return { name: "ActorSystem", status, message, details };
     };
@@ -815,13 +839,18 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   }
 }
 
+/** Has the other nodes told how this node's event loop does, if the cluster can tell them. */
+function followLoop(cluster: Cluster, loop: EventLoop): void {
+  (cluster as { _followLoop?(loop: EventLoop): void })._followLoop?.(loop);
+}
+
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 
 function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
   assertPlainOptions("limits", limits);
   const merged = { ...DEFAULT_LIMITS, ...limits };
   for (const [name, value] of Object.entries(merged)) {
-    if (name === "stopTimeoutMs") assertTimeoutMs("limits.stopTimeoutMs", value);
+    if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);
     else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
       throw new InvalidOptionError(`limits.${name}`, value, "a whole number of 1 or more");
     }

@@ -6,11 +6,12 @@
 //!
 //! Reading order: [`actor_id`], [`reason`], [`ring`] (the memory shared with the JavaScript isolate
 //! and its protocol), [`mailbox`], [`scheduler`], [`timer`], [`supervision`], [`table`] (who is
-//! related to whom), [`kernel`] (the machine that joins them); [`membership`], [`security`] (keys from a
+//! related to whom), [`kernel`] (the machine that joins them); [`event_loop`], [`membership`], [`security`] (keys from a
 //! cookie) and [`session`] (what connected nodes say) stand by themselves.
 
 pub mod actor_id;
 pub mod config;
+pub mod event_loop;
 pub mod kernel;
 pub mod mailbox;
 pub mod membership;

@@ -2,7 +2,7 @@
 
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Envelope, Key, Keyring, Reject};
-use libeam_core::membership::member::{NodeId, Record, Status};
+use libeam_core::membership::member::{META_BYTES_MAX, NodeId, Record, Status};
 use libeam_core::membership::message::{Encode, Message, Messages};
 use libeam_core::membership::{Identity, Membership, Output};
 use proptest::prelude::*;
@@ -22,10 +22,11 @@ fn addr() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let record = (id(), any::<u64>(), any::<u32>(), status(), addr(), prop::collection::vec(any::<u8>(), 0..=512))
-        .prop_map(|(id, epoch, incarnation, status, addr, meta)| {
-            Message::State(Record { id, epoch, incarnation, status, addr, meta: Arc::from(meta) })
-        });
+    let record =
+        (id(), any::<u64>(), any::<u32>(), status(), addr(), prop::collection::vec(any::<u8>(), 0..=META_BYTES_MAX))
+            .prop_map(|(id, epoch, incarnation, status, addr, meta)| {
+                Message::State(Record { id, epoch, incarnation, status, addr, meta: Arc::from(meta) })
+            });
     let verdict = (id(), any::<u64>(), any::<u32>(), status(), id())
         .prop_map(|(id, epoch, incarnation, status, from)| Message::Verdict { id, epoch, incarnation, status, from });
     prop_oneof![

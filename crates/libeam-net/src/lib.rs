@@ -2,6 +2,7 @@
 //!
 //! * [`MonotonicClock`] says what time it is, on one scale for the whole process.
 //! * [`Alarm`] calls back when a moment has come, on the one driver thread of the process.
+//! * [`LoopWatch`] asks an event loop whether it still turns, from that thread.
 //! * [`gossip`] drives a node's membership, on a thread of its own.
 //! * [`link`] carries messages between nodes, on a thread of its own.
 //!
@@ -12,6 +13,8 @@ mod clock;
 mod driver;
 pub mod gossip;
 pub mod link;
+mod loop_watch;
 
 pub use clock::MonotonicClock;
 pub use driver::Alarm;
+pub use loop_watch::LoopWatch;

@@ -1,9 +1,10 @@
 //! Membership over real sockets on this machine. Waits are for facts, with a limit that only a failure reaches.
 
+use libeam_core::event_loop::LoopState;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Status};
-use libeam_net::gossip::{Gossip, GossipOptions};
+use libeam_net::gossip::{Gossip, GossipOptions, read_said};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::mpsc;
@@ -101,7 +102,26 @@ fn a_node_that_vanishes_is_missed_and_may_come_back() {
 fn metadata_is_told() {
     let [mut a, b, _c] = trio(None);
     b.gossip.set_meta(b"roles=web"[..].into());
-    a.wait_for("metadata", |event| matches!(event, Event::Updated(record) if &*record.meta == b"roles=web"));
+    a.wait_for(
+        "metadata",
+        |event| matches!(event, Event::Updated(record) if read_said(&record.meta).1 == b"roles=web"),
+    );
+}
+
+#[test]
+fn how_a_loop_does_is_told_beside_the_metadata() {
+    let [mut a, b, _c] = trio(None);
+    let tell = b.gossip.loop_listener();
+    let said = |state| move |event: &Event| matches!(event, Event::Updated(record) if read_said(&record.meta) == (state, &b"meta"[..]));
+    tell(LoopState::Busy);
+    a.wait_for("busy", said(LoopState::Busy));
+    tell(LoopState::Hung);
+    a.wait_for("hung", said(LoopState::Hung));
+    tell(LoopState::Ok);
+    a.wait_for("ok", said(LoopState::Ok));
+    assert!(!a.events.iter().any(|event| matches!(event, Event::Dead(_))));
+    drop(b);
+    tell(LoopState::Busy); // Nobody is there to hear it.
 }
 
 #[test]

@@ -25,6 +25,7 @@ import { exit, link } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import { assertName } from "../../kernel/validate.js";
 import type { SpawnOptions } from "../actor_system.js";
+import { type HeartbeatPong, isHeartbeatPing, pongOf } from "../heartbeat.js";
 import { RemoteCalls } from "./calls.js";
 import {
   type Address,
@@ -272,12 +273,13 @@ export class RemoteActors {
 
   // What other nodes do to the actors of this one.
 
-  private answer(message: unknown): Promise<Reply> {
+  private answer(message: unknown): Promise<Reply | HeartbeatPong> {
     if (isMarked(message) && message[1] === CALL) return this.calls.serve(message);
     return this.answerRequest(message);
   }
 
-  private async answerRequest(message: unknown): Promise<Reply> {
+  private async answerRequest(message: unknown): Promise<Reply | HeartbeatPong> {
+    if (isHeartbeatPing(message)) return pongOf(message, this.host.id);
     if (!isEnvelope(message))
       throw new TransportError(`This node serves actors only (got ${typeof message})`, this.host.id);
     const { from, body } = message as Envelope<RemoteRequest>;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Bytes of a node's id at most.
 pub const NODE_ID_BYTES_MAX: usize = 255;
-/// Bytes of a node's metadata at most.
-pub const META_BYTES_MAX: usize = 512;
+/// Bytes of a node's metadata at most: 512 of the node's own and a few of the runtime's.
+pub const META_BYTES_MAX: usize = 520;
 
 /// Names a node, whatever its address and life.
 pub type NodeId = Arc<str>;

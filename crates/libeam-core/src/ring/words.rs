@@ -24,6 +24,12 @@ impl Words {
         Self { first, len, _owner: Arc::new(block) }
     }
 
+    /// One word that other threads hold, too.
+    #[must_use]
+    pub fn shared(word: Arc<AtomicU32>) -> Self {
+        Self { first: Arc::as_ptr(&word), len: 1, _owner: word }
+    }
+
     /// A block that somebody else allocated, for hosts that refuse memory of ours.
     ///
     /// # Safety

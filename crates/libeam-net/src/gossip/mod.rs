@@ -14,17 +14,25 @@
 //! [`STREAM_TIMEOUT`] for all of a stream, [`EVENTS_MAX`] events that
 //! nobody has fetched; past that the oldest are dropped and the owner is told to look at the table.
 //!
+//! What the node says about itself begins with how its event loop does ([`said`]), which whoever watches the loop tells the
+//! driver: it goes out while the loop stands still.
+//!
 //! Failure. Errors of single packets and streams are answers ("refused", "unreachable"), never errors
 //! of the driver. If the UDP socket itself fails, the driver logs it and goes on trying.
 
+mod said;
 mod streams;
 
+pub use said::read as read_said;
+
 use crate::MonotonicClock;
+use libeam_core::event_loop::LoopState;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Record};
 use libeam_core::membership::{Hint, Identity, Membership, Output};
 use parking_lot::Mutex;
+use said::Said;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -50,6 +58,8 @@ pub const EVENTS_MAX: usize = 65_536;
 const PORT_ATTEMPTS: usize = 16;
 /// Time between two looks at what the names of seeds mean.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between two news of packets that were not let in, in microseconds.
+const REJECTS_INTERVAL_US: u64 = 1_000_000;
 /// Bytes of a datagram that are read; longer ones are none of ours.
 const DATAGRAM_BYTES: usize = 2_048;
 
@@ -81,6 +91,7 @@ pub struct GossipOptions {
 enum Command {
     Leave,
     Meta(Arc<[u8]>),
+    Loop(LoopState),
     Hint(NodeId, Hint),
     Install(Key),
     Activate(u8),
@@ -99,6 +110,8 @@ struct Shared {
     view: u64,
     health: u32,
     rejected: u64,
+    /// How many of these were news.
+    rejected_told: u64,
     gone: bool,
 }
 
@@ -198,6 +211,12 @@ impl Gossip {
         self.send(Command::Meta(meta));
     }
 
+    /// Takes news of how the owner's event loop does, from any thread and after the end, too.
+    pub fn loop_listener(&self) -> impl Fn(LoopState) + Send + 'static {
+        let commands = self.commands.clone();
+        move |state| drop(commands.send(Command::Loop(state)))
+    }
+
     /// Another part of the runtime knows something about a member.
     pub fn hint(&self, id: NodeId, hint: Hint) {
         self.send(Command::Hint(id, hint));
@@ -261,19 +280,23 @@ fn advertised(ip: IpAddr) -> IpAddr {
 
 struct Driver<F> {
     machine: Membership,
+    said: Said,
     clock: MonotonicClock,
     shared: Arc<Mutex<Shared>>,
     on_news: F,
     seeds: Vec<String>,
+    /// Before this, packets that were not let in are no news.
+    rejects_not_before_us: u64,
 }
 
 impl<F: Fn()> Driver<F> {
     fn new(options: GossipOptions, addr: SocketAddr, shared: Arc<Mutex<Shared>>, on_news: F) -> Self {
         let GossipOptions { config, id, epoch, meta, keys, seed, seeds, .. } = options;
         let clock = MonotonicClock;
-        let identity = Identity { id, epoch, addr, meta };
+        let said = Said::new(meta);
+        let identity = Identity { id, epoch, addr, meta: said.bytes() };
         let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
-        Self { machine, clock, shared, on_news, seeds }
+        Self { machine, said, clock, shared, on_news, seeds, rejects_not_before_us: 0 }
     }
 
     async fn run(mut self, udp: UdpSocket, tcp: TcpListener, mut commands: mpsc::UnboundedReceiver<Command>) {
@@ -284,8 +307,10 @@ impl<F: Fn()> Driver<F> {
         }
         let mut buffer = vec![0; DATAGRAM_BYTES];
         loop {
+            self.speak();
             self.flush(&udp, &mut streams).await;
-            let due = self.machine.poll_timeout().and_then(|due_us| self.clock.instant(due_us));
+            let due = [self.machine.poll_timeout(), self.said.poll_timeout()].into_iter().flatten().min();
+            let due = due.and_then(|due_us| self.clock.instant(due_us));
             let due = due.map_or_else(|| Instant::now() + RESOLVE_INTERVAL, Instant::from_std);
             tokio::select! {
                 biased;
@@ -331,10 +356,10 @@ impl<F: Fn()> Driver<F> {
         match command {
             Command::Leave => self.machine.leave(now_us),
             Command::Meta(meta) => {
-                if !self.machine.set_meta(meta, now_us) {
-                    tracing::warn!("metadata of a node is too long; it stays as it was");
-                }
+                self.said.set_meta(meta);
+                self.say(self.said.bytes());
             }
+            Command::Loop(state) => self.said.set_loop(state),
             Command::Hint(id, hint) => self.machine.hint(&id, hint, now_us),
             Command::Install(key) => self.machine.keys_mut().install(key),
             Command::Activate(id) => drop(self.machine.keys_mut().activate(id)),
@@ -342,6 +367,19 @@ impl<F: Fn()> Driver<F> {
             Command::Stop => return false,
         }
         true
+    }
+
+    /// Says how the loop does, if that has to be said now.
+    fn speak(&mut self) {
+        if let Some(said) = self.said.refresh(self.clock.now_us()) {
+            self.say(said);
+        }
+    }
+
+    fn say(&mut self, said: Arc<[u8]>) {
+        if !self.machine.set_meta(said, self.clock.now_us()) {
+            tracing::warn!("metadata of a node is too long; it stays as it was");
+        }
     }
 
     /// Does what the machine wants done, and passes on what it says.
@@ -370,6 +408,12 @@ impl<F: Fn()> Driver<F> {
             shared.members = self.machine.table().iter().map(|member| member.record.clone()).collect();
         }
         news |= self.machine.is_gone() && !shared.gone;
+        let now_us = self.clock.now_us();
+        if self.machine.rejected() != shared.rejected_told && now_us >= self.rejects_not_before_us {
+            self.rejects_not_before_us = now_us + REJECTS_INTERVAL_US;
+            shared.rejected_told = self.machine.rejected();
+            news = true;
+        }
         shared.own = Some(self.machine.own().clone());
         shared.view = view;
         shared.health = self.machine.health();

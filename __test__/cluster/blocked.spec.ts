@@ -1,0 +1,162 @@
+/**
+ * Nodes in processes of their own that do not answer for a while: a blocked event loop is seen by the others and is no
+ * loss; a stopped process is lost and comes back.
+ */
+
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import {
+  type ActorRef,
+  createActor,
+  createSystem,
+  type DistributedConfig,
+  type DistributedSystem,
+  HealthAggregator,
+  HeartbeatManager,
+  loggerConfig,
+  type PeerState,
+  type System,
+  TelemetryEvents,
+  TimeoutError,
+  telemetry,
+} from "libeam";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { makeProbe, type Probe } from "../support/probe.js";
+import { rejection } from "../support/time.js";
+
+const COOKIE = "a cookie for the specs of clusters";
+const HUNG_MS = 1_500;
+const HELD_MS = 5_000;
+const script = fileURLToPath(new URL("../support/scripts/node.ts", import.meta.url));
+const systems: System[] = [];
+const children = new Set<ChildProcess>();
+
+beforeEach(() => loggerConfig.configure({ level: "none" }));
+afterEach(async () => {
+  telemetry.reset();
+  for (const child of children) child.kill("SIGKILL");
+  children.clear();
+  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
+});
+
+const configOf = (nodeId: string, seedNodes: string[]): DistributedConfig => ({
+  type: "distributed",
+  nodeId,
+  port: 0,
+  bindAddress: "127.0.0.1",
+  cookie: COOKIE,
+  gossip: "fast",
+  seedNodes,
+  limits: { loopHungMs: HUNG_MS },
+});
+
+async function start(nodeId: string): Promise<DistributedSystem> {
+  const system = await createSystem(configOf(nodeId, []));
+  systems.push(system);
+  return system;
+}
+
+interface Node {
+  child: ChildProcess;
+  told: Probe<any>;
+}
+
+/** A node in a process of its own that knows this one, and sees it. */
+async function child(nodeId: string, home: DistributedSystem): Promise<Node> {
+  const seed = home.cluster.getPeerState(home.nodeId)?.gossipAddress as string;
+  const args = [JSON.stringify(configOf(nodeId, [seed])), "tells"];
+  const process = fork(script, args, { execArgv: ["--import", "tsx"] });
+  const told = makeProbe<any>();
+  children.add(process);
+  process.on("exit", () => children.delete(process));
+  process.on("message", told.push);
+  await told.find(({ gossip }) => gossip !== undefined);
+  return { child: process, told };
+}
+
+async function found(system: System, name: string): Promise<any> {
+  let ref: ActorRef | null = null;
+  await vi.waitFor(async () => {
+    ref = await system.getActorByName(name);
+    expect(ref).not.toBeNull();
+  }, 10_000);
+  return ref;
+}
+
+/** DOWN messages for an actor. */
+function downOf(system: System, ref: ActorRef): Probe<any> {
+  const heard = makeProbe<any>();
+  const Watcher = createActor((ctx, self) => {
+    ctx.watch(ref);
+    return self.onInfo("down", ({ reason }) => void heard.push(reason));
+  });
+  system.spawn(Watcher);
+  return heard;
+}
+
+/** Everything that is told of members. */
+function follow(home: DistributedSystem) {
+  const lost = makeProbe<string>();
+  const loops = makeProbe<string>();
+  const events = makeProbe<any>();
+  const heartbeats = new HeartbeatManager(home.nodeId, home.transport, home.cluster);
+  void heartbeats.start();
+  heartbeats.on("node_failed", lost.push);
+  home.cluster.on("member_leave", lost.push);
+  home.cluster.on("member_update", ({ id, loop }: PeerState) => loops.push(`${id} ${loop}`));
+  const { cluster } = TelemetryEvents;
+  telemetry.attach("spec", Object.values(cluster), (name, _numbers, facts) =>
+    events.push({ name: name.at(-1), ...facts }),
+  );
+  return { lost, loops, events, heartbeats };
+}
+
+describe("a node whose event loop is blocked", () => {
+  it("is a member that others see busy, then hung, then well again; its warning names actor and handler", async () => {
+    const home = await start("home");
+    const [blocked, witness] = await Promise.all([child("blocked", home), child("witness", home)]);
+    const worker = await found(home, "worker@blocked");
+    await Promise.all([
+      witness.told.find(({ member_join }) => member_join === "blocked"),
+      found(home, "worker@witness"),
+    ]);
+    const { lost, loops, events, heartbeats } = follow(home);
+    const down = downOf(home, worker);
+    const health = new HealthAggregator(home.nodeId);
+    health.register("cluster", home.cluster);
+    health.register("transport", home.transport);
+
+    const held = worker.call("hold", HELD_MS, { timeout: 60_000 });
+    await loops.find((seen) => seen === "blocked busy");
+    await loops.find((seen) => seen === "blocked hung");
+    expect(home.cluster.getPeerState("blocked")).toMatchObject({ status: "alive", loop: "hung" });
+    expect(heartbeats.getTrackedPeers().sort()).toEqual(["blocked", "witness"]);
+    expect(await health.getHealth()).toMatchObject({
+      status: "degraded",
+      components: [
+        { name: "Cluster", details: { loops: { blocked: "hung" }, suspects: [] } },
+        { name: "Transport", status: "healthy", details: { encrypted: true, disconnected: [] } },
+      ],
+    });
+    expect(await rejection(worker.call("where", { timeout: 50 }))).toBeInstanceOf(TimeoutError);
+    const patient = worker.call("where", { timeout: 60_000 });
+
+    expect(await held).toBe("held");
+    expect(await patient).toBe("blocked");
+    await loops.find((seen) => seen === "blocked ok");
+    await witness.told.find(({ update, loop }) => update === "blocked" && loop === "hung");
+    await witness.told.find(({ update, loop }) => update === "blocked" && loop === "ok");
+    const { warning, context } = await blocked.told.find(({ warning }) => warning?.includes("event loop"));
+    expect(warning).toContain(`in handler "hold" of actor ${worker.id.id} (Worker)`);
+    expect(context).toMatchObject({ nodeId: "blocked", handler: "hold", state: "hung" });
+    expect(context.blockedMs).toBeGreaterThan(HELD_MS - 2_000);
+    expect(events.events.filter(({ name }) => name === "loop")).toEqual([
+      { name: "loop", node_id: "home", peer_id: "blocked", loop: "busy", before: "ok" },
+      { name: "loop", node_id: "home", peer_id: "blocked", loop: "hung", before: "busy" },
+      { name: "loop", node_id: "home", peer_id: "blocked", loop: "ok", before: "hung" },
+    ]);
+    expect((await health.getHealth()).status).toBe("healthy");
+    expect([lost.events, down.events]).toEqual([[], []]);
+    expect(witness.told.events.filter(({ member_leave }) => member_leave !== undefined)).toEqual([]);
+  });
+});
