@@ -13,12 +13,17 @@
 //! (further ones are closed at once), [`STREAM_TIMEOUT`] for all of a stream, [`EVENTS_MAX`] events that
 //! nobody has fetched; past that the oldest are dropped and the owner is told to look at the table.
 //!
+//! Faults. Tests cut a node off from others: the block list names them, and what goes to their addresses or says that it
+//! comes from them is lost, datagrams and streams alike. It is empty unless somebody fills it, and nothing else reads it.
+//!
 //! Failure. Errors of single packets and streams are answers ("refused", "unreachable"), never errors
 //! of the driver. If the UDP socket itself fails, the driver logs it and goes on trying.
 
+mod blocks;
 mod streams;
 
 use crate::MonotonicClock;
+use blocks::Blocks;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Record};
@@ -82,6 +87,9 @@ enum Command {
     Install(Key),
     Activate(u8),
     Remove(u8),
+    Block(NodeId, SocketAddr),
+    Unblock(NodeId),
+    UnblockAll,
     Stop,
 }
 
@@ -215,6 +223,21 @@ impl Gossip {
         self.send(Command::Remove(id));
     }
 
+    /// Loses everything to and from a node from now on, as a cut network would; see the module's header.
+    pub fn block(&self, id: NodeId, addr: SocketAddr) {
+        self.send(Command::Block(id, addr));
+    }
+
+    /// Ends that.
+    pub fn unblock(&self, id: NodeId) {
+        self.send(Command::Unblock(id));
+    }
+
+    /// Ends it for all nodes.
+    pub fn unblock_all(&self) {
+        self.send(Command::UnblockAll);
+    }
+
     fn send(&self, command: Command) {
         // The thread has ended only if the sockets could not be used; there is nobody to tell then.
         let _ = self.commands.send(command);
@@ -262,6 +285,8 @@ struct Driver<F> {
     shared: Arc<Mutex<Shared>>,
     on_news: F,
     seeds: Vec<String>,
+    /// Nodes that a test has cut off.
+    blocks: Blocks,
 }
 
 impl<F: Fn()> Driver<F> {
@@ -270,7 +295,7 @@ impl<F: Fn()> Driver<F> {
         let clock = MonotonicClock;
         let identity = Identity { id, epoch, addr, meta };
         let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
-        Self { machine, clock, shared, on_news, seeds }
+        Self { machine, clock, shared, on_news, seeds, blocks: Blocks::default() }
     }
 
     async fn run(mut self, udp: UdpSocket, tcp: TcpListener, mut commands: mpsc::UnboundedReceiver<Command>) {
@@ -306,12 +331,18 @@ impl<F: Fn()> Driver<F> {
     /// Reads datagrams until there are none.
     fn read_all(&mut self, udp: &UdpSocket, buffer: &mut [u8]) {
         while let Ok((length, from)) = udp.try_recv_from(buffer) {
+            if self.blocks.from(&buffer[..length]) {
+                continue;
+            }
             // What is not let in is counted by the machine.
             let _ = self.machine.handle_datagram(self.clock.now_us(), from, &buffer[..length]);
         }
     }
 
     fn serve(&mut self, request: Request) {
+        if self.blocks.from(&request.bytes) {
+            return;
+        }
         let response = self.machine.handle_request(self.clock.now_us(), request.from, &request.bytes);
         // The stream may have ended meanwhile.
         let _ = request.respond.send(response.ok());
@@ -336,6 +367,9 @@ impl<F: Fn()> Driver<F> {
             Command::Install(key) => self.machine.keys_mut().install(key),
             Command::Activate(id) => drop(self.machine.keys_mut().activate(id)),
             Command::Remove(id) => drop(self.machine.keys_mut().remove(id)),
+            Command::Block(id, addr) => self.blocks.add(id, addr),
+            Command::Unblock(id) => self.blocks.remove(&id),
+            Command::UnblockAll => self.blocks = Blocks::default(),
             Command::Stop => return false,
         }
         true
@@ -344,7 +378,11 @@ impl<F: Fn()> Driver<F> {
     /// Does what the machine wants done, and passes on what it says.
     async fn flush(&mut self, udp: &UdpSocket, streams: &mut Streams) {
         while let Some(output) = self.machine.poll_output() {
+            let (Output::Datagram { to, .. } | Output::Request { to, .. }) = output;
+            let lost = self.blocks.to(to, self.machine.table());
             match output {
+                Output::Request { token, .. } if lost => streams.lose(token),
+                Output::Datagram { .. } if lost => {}
                 Output::Datagram { to, bytes } => {
                     // A datagram may be lost on the way, and so it may be lost here.
                     let _ = udp.send_to(&bytes, to).await;

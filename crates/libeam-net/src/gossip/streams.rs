@@ -80,6 +80,15 @@ impl Streams {
             let _ = answers.send(Answer { token, response }).await;
         });
     }
+
+    /// Asks nobody: the request is lost on the way, and its maker finds out when its time is over.
+    pub fn lose(&self, token: u64) {
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(STREAM_TIMEOUT).await;
+            let _ = answers.send(Answer { token, response: Err(RequestError::Unreachable) }).await;
+        });
+    }
 }
 
 async fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
