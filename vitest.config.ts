@@ -4,7 +4,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   resolve: {
     // Specs say "libeam" as users do and get the sources, never a stale dist/.
-    alias: [{ find: /^libeam$/, replacement: fileURLToPath(new URL("lib/index.ts", import.meta.url)) }],
+    alias: [
+      { find: /^libeam$/, replacement: fileURLToPath(new URL("lib/index.ts", import.meta.url)) },
+      { find: /^libeam\/testing$/, replacement: fileURLToPath(new URL("lib/testing/index.ts", import.meta.url)) },
+    ],
   },
   test: {
     include: ["__test__/**/*.spec.ts"],

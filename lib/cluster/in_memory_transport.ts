@@ -127,10 +127,11 @@ export class InMemoryTransport implements Transport {
     });
   }
 
-  /** Hands a message to the subscribers that the peers have for a topic. */
-  async publish(topic: string, message: any): Promise<void> {
+  /** Hands a message to the subscribers that the peers have for a topic, but for the peers in `except`. */
+  async publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void> {
     this.#assertOpen();
-    for (const peer of this.#peers.values()) {
+    for (const [id, peer] of this.#peers) {
+      if (except?.has(id)) continue;
       queueMicrotask(() => {
         for (const { handler } of [...(peer.#subscribers.get(topic) ?? [])]) peer.#deliver(handler, message);
       });

@@ -198,11 +198,11 @@ export class ZeroMQTransport implements Transport {
     this.push(nodeId, MESSAGE, 0, message);
   }
 
-  /** Sends to all subscribers of a topic on other nodes. */
-  async publish(topic: string, message: any): Promise<void> {
+  /** Sends to all subscribers of a topic on other nodes, but for those in `except`. */
+  async publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void> {
     if (this.peers.size === 0) return;
     const frame = this.codec.encode([PUBLICATION, 0, [topic, message]]);
-    for (const node of this.peers.keys()) this.link?.send(node, frame);
+    for (const node of this.peers.keys()) if (!except?.has(node)) this.link?.send(node, frame);
   }
 
   /** Receives what other nodes publish to a topic. */

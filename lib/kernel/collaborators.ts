@@ -76,8 +76,8 @@ export interface Transport {
   request(nodeId: string, message: any, timeout: number): Promise<any>;
   /** Sends to a node; resolves when the message was handed over, not when it arrived. */
   send(nodeId: string, message: any): Promise<void>;
-  /** Sends to all subscribers of a topic on other nodes. */
-  publish(topic: string, message: any): Promise<void>;
+  /** Sends to all subscribers of a topic on other nodes, but for those in `except`. */
+  publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void>;
   /** Receives what other nodes publish to a topic. */
   subscribe(topic: string, handler: MessageHandler): Promise<Subscription>;
   /** Sets the one handler of requests; the last one counts. */
