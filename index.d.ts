@@ -141,6 +141,10 @@ export interface NativeGossip {
   activateKey(id: number): void;
   /** Accepts a key no longer, unless it is the one that seals. */
   removeKey(id: number): void;
+  /** Loses everything to and from a node from now on; for tests. `address` is `ip:port` of its datagrams. */
+  block(id: string, address: string): void;
+  /** Ends that, for one node or for all. */
+  unblock(id?: string): void;
   /** Closes the sockets and ends the thread, without a goodbye. */
   stop(): void;
 }

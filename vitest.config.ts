@@ -7,7 +7,10 @@ const LONG = "__test__/**/*.long.spec.ts";
 export default defineConfig(({ mode }) => ({
   resolve: {
     // Specs say "libeam" as users do and get the sources, never a stale dist/.
-    alias: [{ find: /^libeam$/, replacement: fileURLToPath(new URL("lib/index.ts", import.meta.url)) }],
+    alias: [
+      { find: /^libeam$/, replacement: fileURLToPath(new URL("lib/index.ts", import.meta.url)) },
+      { find: /^libeam\/testing$/, replacement: fileURLToPath(new URL("lib/testing/index.ts", import.meta.url)) },
+    ],
   },
   test: {
     ...(mode === "long"

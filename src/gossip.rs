@@ -293,6 +293,27 @@ impl NativeGossip {
         }
     }
 
+    /// Loses everything to and from a node from now on; for tests. `address` is `ip:port` of its datagrams.
+    #[napi(catch_unwind)]
+    pub fn block(&self, id: String, address: String) -> Result<()> {
+        let addr: SocketAddr = address.parse().map_err(|_| invalid("address", &address))?;
+        if let Some(gossip) = &self.gossip {
+            gossip.block(NodeId::from(id.as_str()), addr);
+        }
+        Ok(())
+    }
+
+    /// Ends that, for one node or for all.
+    #[napi(catch_unwind)]
+    pub fn unblock(&self, id: Option<String>) {
+        if let Some(gossip) = &self.gossip {
+            match id {
+                Some(id) => gossip.unblock(NodeId::from(id.as_str())),
+                None => gossip.unblock_all(),
+            }
+        }
+    }
+
     /// Closes the sockets and ends the thread, without a goodbye.
     #[napi(catch_unwind)]
     pub fn stop(&mut self) {

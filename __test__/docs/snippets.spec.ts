@@ -91,7 +91,10 @@ beforeAll(() => {
   for (const { file, source } of checked) writeFileSync(join(output, file), source);
   const config = {
     extends: "../tsconfig.json",
-    compilerOptions: { noUnusedLocals: false, paths: { libeam: ["../lib/index.ts"] } },
+    compilerOptions: {
+      noUnusedLocals: false,
+      paths: { libeam: ["../lib/index.ts"], "libeam/testing": ["../lib/testing/index.ts"] },
+    },
     include: ["*.ts"],
   };
   writeFileSync(join(output, "tsconfig.json"), JSON.stringify(config));

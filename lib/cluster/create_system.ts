@@ -17,7 +17,7 @@ import type { RegisterNameOptions } from "../stdlib/registered_names.js";
 import type { Keyring } from "./cluster_keyring.js";
 import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";
-import { type DistributedConfig, startNode, stopNode } from "./distributed_system.js";
+import { type DistributedConfig, type Seams, startNode, stopNode } from "./distributed_system.js";
 import { InMemoryTransport } from "./in_memory_transport.js";
 import { LocalCluster } from "./local_cluster.js";
 import { LocalRegistry } from "./local_registry.js";
@@ -179,8 +179,9 @@ export function createSystem(config: LocalConfig | DistributedConfig = {}): Syst
   return createLocal(config as LocalConfig);
 }
 
-async function joinCluster(config: DistributedConfig): Promise<DistributedSystem> {
-  const node = await startNode(config);
+/** @internal A node of a cluster; tests put themselves between it and its network. */
+export async function joinCluster(config: DistributedConfig, seams?: Seams): Promise<DistributedSystem> {
+  const node = await startNode(config, seams);
   const { nodeId, system, transport, cluster, registry, keyring } = node;
   let ended: Promise<void> | undefined;
   return new RunningSystem(nodeId, system, transport, cluster, registry, keyring, {

@@ -10,6 +10,7 @@
 
 import { randomBytes } from "node:crypto";
 import { InvalidOptionError } from "../errors.js";
+import type { Transport } from "../kernel/collaborators.js";
 import { createLogger } from "../kernel/logger.js";
 import type { MailboxConfig, ShutdownOptions, SystemTimeouts } from "../kernel/options.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
@@ -20,7 +21,7 @@ import type { WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie, warnIfWeak } from "./cookie.js";
 import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
-import { type GossipKeys, type GossipOptions, GossipProtocol, GossipUDP } from "./gossip.js";
+import { type GossipKeys, type GossipOptions, GossipProtocol, type GossipSockets, GossipUDP } from "./gossip.js";
 import { KeyringAuthenticator } from "./keyring.js";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "./names.js";
 import { ZeroMQTransport } from "./zeromq_transport.js";
@@ -74,8 +75,14 @@ export interface Node {
   keyring: Keyring | undefined;
 }
 
+/** Puts something of a test's between a node and its network. */
+export interface Seams {
+  transport?(inner: ZeroMQTransport): Transport;
+  gossip?(inner: GossipUDP): GossipSockets;
+}
+
 /** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START), TimeoutError */
-export async function startNode(config: DistributedConfig): Promise<Node> {
+export async function startNode(config: DistributedConfig, seams: Seams = {}): Promise<Node> {
   assertPlainOptions("createSystem options", config);
   const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
   assertName("nodeId", nodeId);
@@ -98,14 +105,14 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
     nodeId,
     rpcAddress,
     `${advertise}:${gossipPort}`,
-    udp,
+    seams.gossip?.(udp) ?? udp,
     gossipOptions(config),
     auth,
     roles,
   );
   const cluster = new DistributedCluster(gossip);
   const keyring = authenticator === undefined ? undefined : new ClusterKeyring(authenticator, gossip, transport);
-  const node = wire(config, { nodeId, transport, cluster, keyring });
+  const node = wire(config, { nodeId, transport, cluster, keyring }, seams.transport?.(transport) ?? transport);
   try {
     await Promise.all([node.registry.connect(), node.groups.connect()]); // Before anybody can join and tell.
     await cluster.start();
@@ -118,28 +125,23 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
   return node;
 }
 
-function wire(config: DistributedConfig, parts: Omit<Node, "system" | "registry" | "groups">): Node {
+/** @param carrier what messages go through: the transport, or what a test has put before it. */
+function wire(
+  config: DistributedConfig,
+  parts: Omit<Node, "system" | "registry" | "groups">,
+  carrier: Transport,
+): Node {
   const { nodeId, transport, cluster } = parts;
   cluster.on("member_join", (peer: string) => {
     const address = cluster.getPeerState(peer)?.address;
     if (address) transport.updatePeers([[peer, address]]);
   });
   cluster.on("member_leave", (peer: string) => transport.removePeer(peer));
-  const sync = new RegistrySync(nodeId, transport, cluster);
+  const sync = new RegistrySync(nodeId, carrier, cluster);
   const registry = new DistributedRegistry(nodeId, sync);
   const { supervision, mailbox, timeouts, limits } = config;
-  const groups = new ProcessGroupManager(nodeId, transport, cluster);
-  const system = new ActorSystem(
-    cluster,
-    transport,
-    registry,
-    supervision,
-    undefined,
-    mailbox,
-    timeouts,
-    groups,
-    limits,
-  );
+  const groups = new ProcessGroupManager(nodeId, carrier, cluster);
+  const system = new ActorSystem(cluster, carrier, registry, supervision, undefined, mailbox, timeouts, groups, limits);
   transport._makeRefs((id) => system.getRef(id));
   sync.on("conflict", ({ name, actorId, winner }: NameConflict) => {
     log.warn(`Actor "${name}" is stopped: an older one on node ${winner} has the name`, { nodeId });

@@ -57,6 +57,9 @@ export class GossipUDP {
   readonly address: string;
   /** Port to listen at, for datagrams and streams; 0 is any free one. */
   readonly port: number;
+  /** Nodes that a test has cut off, with their gossip addresses. */
+  private readonly blocked = new Map<string, string>();
+  private native: NativeGossip | undefined;
 
   /** @throws InvalidOptionError */
   constructor(config: number | { address?: string; port: number }) {
@@ -70,6 +73,36 @@ export class GossipUDP {
     this.address = address;
     this.port = port;
   }
+
+  /** @internal What opens the sockets. */
+  get _udp(): GossipUDP {
+    return this;
+  }
+
+  /** @internal The sockets are open; undefined when they are closed. */
+  _opened(native: NativeGossip | undefined): void {
+    this.native = native;
+    for (const [nodeId, address] of this.blocked) native?.block(nodeId, address);
+  }
+
+  /** @internal Loses everything to and from a node. */
+  _block(nodeId: string, address: string): void {
+    this.blocked.set(nodeId, address);
+    this.native?.block(nodeId, address);
+  }
+
+  /** @internal Ends that, for one node or for all. */
+  _unblock(nodeId?: string): void {
+    if (nodeId === undefined) this.blocked.clear();
+    else this.blocked.delete(nodeId);
+    this.native?.unblock(nodeId);
+  }
+}
+
+/** A {@link GossipUDP}, or what wraps one. */
+export interface GossipSockets {
+  /** @internal */
+  readonly _udp: GossipUDP;
 }
 
 /** What seals gossip: an authenticator with keys of the cluster. */
@@ -97,6 +130,7 @@ export class GossipProtocol extends EventEmitter {
   /** Keys that the native side has. */
   private keyIds: number[] = [];
   private onGone: (() => void) | undefined;
+  private readonly udp: GossipUDP;
 
   /**
    * @param rpcAddress where this node's transport listens, for the others to know.
@@ -108,14 +142,15 @@ export class GossipProtocol extends EventEmitter {
     private readonly nodeId: string,
     rpcAddress: string,
     private readonly gossipAddress: string,
-    private readonly udp: GossipUDP,
+    udp: GossipSockets,
     private readonly options: GossipOptions = {},
     private readonly auth?: GossipKeys,
     roles: string[] = [],
   ) {
     super();
     assertName("node id", nodeId);
-    if (!(udp instanceof GossipUDP)) throw new InvalidArgumentError("udp", "a GossipUDP", udp);
+    if (!(udp?._udp instanceof GossipUDP)) throw new InvalidArgumentError("udp", "a GossipUDP", udp);
+    this.udp = udp._udp;
     if (auth !== undefined && typeof auth._gossipKeys !== "function") {
       throw new InvalidArgumentError("auth", "an authenticator made from a cookie", auth);
     }
@@ -157,6 +192,7 @@ export class GossipProtocol extends EventEmitter {
         () => this.readNews(),
       );
       this.tellLoop();
+      this.udp._opened(this.native);
     } catch (error) {
       const message = `Gossip of node ${this.nodeId} could not be started: ${(error as Error).message}`;
       throw new LibeamError(message, "GOSSIP_START", { nodeId: this.nodeId, address, port }, { cause: error });
@@ -165,6 +201,7 @@ export class GossipProtocol extends EventEmitter {
 
   /** Ends at once, without a goodbye: the others will find out by themselves. */
   async stop(): Promise<void> {
+    this.udp._opened(undefined);
     this.native?.stop();
     this.native = undefined;
     this.peers.clear();

@@ -127,10 +127,10 @@ export class InMemoryTransport implements Transport {
     });
   }
 
-  /** Hands a message to the subscribers that the peers have for a topic. */
-  async publish(topic: string, message: any): Promise<void> {
+  /** Hands a message to the subscribers that the peers have for a topic, but for the peers in `except`. */
+  async publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void> {
     this.#assertOpen();
-    for (const peer of this.#peers.values()) peer.#bring(topic, message);
+    for (const [id, peer] of this.#peers) if (!except?.has(id)) peer.#bring(topic, message);
   }
 
   /** Hands a message to the subscribers that one peer has for a topic. Rejects like `send`. */

@@ -247,11 +247,11 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.push(nodeId, MESSAGE, 0, message);
   }
 
-  /** Sends to all subscribers of a topic on other nodes. */
-  async publish(topic: string, message: any): Promise<void> {
+  /** Sends to all subscribers of a topic on other nodes, but for those in `except`. */
+  async publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void> {
     if (this.peers.size === 0) return;
     const payload = this.codec.encode([topic, message]);
-    for (const node of this.peers.keys()) this.add(node, PUBLICATION, 0, payload);
+    for (const node of this.peers.keys()) if (!except?.has(node)) this.add(node, PUBLICATION, 0, payload);
   }
 
   /** Sends to the subscribers of a topic on one node. @throws TransportError, PeerNotFoundError */

@@ -87,8 +87,8 @@ export interface Transport {
   send(nodeId: string, message: any): Promise<void>;
   /** The same without a promise: throws when the message cannot be handed over. Used instead of `send` if present. */
   post?(nodeId: string, message: any): void;
-  /** Sends to all subscribers of a topic on other nodes. */
-  publish(topic: string, message: any): Promise<void>;
+  /** Sends to all subscribers of a topic on other nodes, but for those in `except`. */
+  publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void>;
   /** Sends to the subscribers of a topic on one node. Without this method such messages are published to all. */
   publishTo?(nodeId: string, topic: string, message: any): Promise<void>;
   /** Receives what other nodes publish to a topic. */

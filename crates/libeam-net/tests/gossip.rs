@@ -99,6 +99,32 @@ fn a_node_that_vanishes_is_missed_and_may_come_back() {
 }
 
 #[test]
+fn nodes_that_are_cut_off_miss_each_other_until_the_cut_heals() {
+    let [mut a, mut b, mut c] = trio(Some(b"secret"));
+    // Only one side of each cut knows of it: what comes from there is lost as well.
+    for node in [&a, &b] {
+        node.gossip.block(NodeId::from("c"), c.gossip.addr());
+    }
+    for node in [&mut a, &mut b] {
+        node.wait_for("death of c", |event| matches!(event, Event::Dead(record) if &*record.id == "c"));
+    }
+    for id in ["a", "b"] {
+        c.wait_for("death", |event| matches!(event, Event::Dead(record) if &*record.id == id));
+    }
+    assert_eq!((a.live(), b.live(), c.live()), (1, 1, 0));
+    a.gossip.unblock(NodeId::from("c"));
+    b.gossip.unblock_all();
+    for node in [&mut a, &mut b, &mut c] {
+        node.events.clear();
+    }
+    a.wait_for("return of c", up("c"));
+    b.wait_for("return of c", up("c"));
+    for id in ["a", "b"] {
+        c.wait_for("return", up(id));
+    }
+}
+
+#[test]
 fn metadata_is_told() {
     let [mut a, b, _c] = trio(None);
     b.gossip.set_meta(b"roles=web"[..].into());

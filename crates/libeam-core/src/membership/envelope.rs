@@ -271,6 +271,16 @@ impl Envelope {
     }
 }
 
+/// Whose packet this says it is; nobody has checked that.
+#[must_use]
+pub fn claimed_source(packet: &[u8]) -> Option<NodeId> {
+    let (head, rest) = packet.split_first_chunk::<4>()?;
+    if head[..3] != [MAGIC[0], MAGIC[1], VERSION] {
+        return None;
+    }
+    read_head(rest).map(|head| head.source)
+}
+
 fn read_head(rest: &[u8]) -> Option<Opened<'_>> {
     let (&length, rest) = rest.split_first()?;
     let (id, rest) = rest.split_at_checked(usize::from(length))?;

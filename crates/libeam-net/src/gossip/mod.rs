@@ -17,15 +17,20 @@
 //! What the node says about itself begins with how its event loop does ([`said`]), which whoever watches the loop tells the
 //! driver: it goes out while the loop stands still.
 //!
+//! Faults. Tests cut a node off from others: the block list names them, and what goes to their addresses or says that it
+//! comes from them is lost, datagrams and streams alike. It is empty unless somebody fills it, and nothing else reads it.
+//!
 //! Failure. Errors of single packets and streams are answers ("refused", "unreachable"), never errors
 //! of the driver. If the UDP socket itself fails, the driver logs it and goes on trying.
 
+mod blocks;
 mod said;
 mod streams;
 
 pub use said::read as read_said;
 
 use crate::MonotonicClock;
+use blocks::Blocks;
 use libeam_core::event_loop::LoopState;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
@@ -96,6 +101,9 @@ enum Command {
     Install(Key),
     Activate(u8),
     Remove(u8),
+    Block(NodeId, SocketAddr),
+    Unblock(NodeId),
+    UnblockAll,
     Stop,
 }
 
@@ -237,6 +245,21 @@ impl Gossip {
         self.send(Command::Remove(id));
     }
 
+    /// Loses everything to and from a node from now on, as a cut network would; see the module's header.
+    pub fn block(&self, id: NodeId, addr: SocketAddr) {
+        self.send(Command::Block(id, addr));
+    }
+
+    /// Ends that.
+    pub fn unblock(&self, id: NodeId) {
+        self.send(Command::Unblock(id));
+    }
+
+    /// Ends it for all nodes.
+    pub fn unblock_all(&self) {
+        self.send(Command::UnblockAll);
+    }
+
     fn send(&self, command: Command) {
         // The thread has ended only if the sockets could not be used; there is nobody to tell then.
         let _ = self.commands.send(command);
@@ -287,6 +310,8 @@ struct Driver<F> {
     seeds: Vec<String>,
     /// Before this, packets that were not let in are no news.
     rejects_not_before_us: u64,
+    /// Nodes that a test has cut off.
+    blocks: Blocks,
 }
 
 impl<F: Fn()> Driver<F> {
@@ -296,7 +321,7 @@ impl<F: Fn()> Driver<F> {
         let said = Said::new(meta);
         let identity = Identity { id, epoch, addr, meta: said.bytes() };
         let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
-        Self { machine, said, clock, shared, on_news, seeds, rejects_not_before_us: 0 }
+        Self { machine, said, clock, shared, on_news, seeds, rejects_not_before_us: 0, blocks: Blocks::default() }
     }
 
     async fn run(mut self, udp: UdpSocket, tcp: TcpListener, mut commands: mpsc::UnboundedReceiver<Command>) {
@@ -334,12 +359,18 @@ impl<F: Fn()> Driver<F> {
     /// Reads datagrams until there are none.
     fn read_all(&mut self, udp: &UdpSocket, buffer: &mut [u8]) {
         while let Ok((length, from)) = udp.try_recv_from(buffer) {
+            if self.blocks.from(&buffer[..length]) {
+                continue;
+            }
             // What is not let in is counted by the machine.
             let _ = self.machine.handle_datagram(self.clock.now_us(), from, &buffer[..length]);
         }
     }
 
     fn serve(&mut self, request: Request) {
+        if self.blocks.from(&request.bytes) {
+            return;
+        }
         let response = self.machine.handle_request(self.clock.now_us(), request.from, &request.bytes);
         // The stream may have ended meanwhile.
         let _ = request.respond.send(response.ok());
@@ -364,6 +395,9 @@ impl<F: Fn()> Driver<F> {
             Command::Install(key) => self.machine.keys_mut().install(key),
             Command::Activate(id) => drop(self.machine.keys_mut().activate(id)),
             Command::Remove(id) => drop(self.machine.keys_mut().remove(id)),
+            Command::Block(id, addr) => self.blocks.add(id, addr),
+            Command::Unblock(id) => self.blocks.remove(&id),
+            Command::UnblockAll => self.blocks = Blocks::default(),
             Command::Stop => return false,
         }
         true
@@ -385,7 +419,11 @@ impl<F: Fn()> Driver<F> {
     /// Does what the machine wants done, and passes on what it says.
     async fn flush(&mut self, udp: &UdpSocket, streams: &mut Streams) {
         while let Some(output) = self.machine.poll_output() {
+            let (Output::Datagram { to, .. } | Output::Request { to, .. }) = output;
+            let lost = self.blocks.to(to, self.machine.table());
             match output {
+                Output::Request { token, .. } if lost => streams.lose(token),
+                Output::Datagram { .. } if lost => {}
                 Output::Datagram { to, bytes } => {
                     // A datagram may be lost on the way, and so it may be lost here.
                     let _ = udp.send_to(&bytes, to).await;

@@ -124,6 +124,15 @@ impl Streams {
             let _ = answers.send(Answer { token, response }).await;
         });
     }
+
+    /// Asks nobody: the request is lost on the way, and its maker finds out when its time is over.
+    pub fn lose(&self, token: u64) {
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(STREAM_TIMEOUT).await;
+            let _ = answers.send(Answer { token, response: Err(RequestError::Unreachable) }).await;
+        });
+    }
 }
 
 /// Reads a frame. Takes what it needs from `memory`, and gives it back when what is returned beside the bytes is dropped.

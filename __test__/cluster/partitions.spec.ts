@@ -1,0 +1,98 @@
+/**
+ * Partitions between real processes: both sides go on, and after healing there is one cluster again, with one owner per
+ * name, and no ref that is silently dead.
+ */
+
+import { beforeEach, describe, expect, it } from "vitest";
+import { loggerConfig } from "../../lib/index.js";
+import { Witnesses } from "../support/witnesses.js";
+
+const HUNG_AFTER_MS = 180_000;
+/** Codes with which a call across a cut may reject. */
+const CUT_CODES = ["NODE_DOWN", "TRANSPORT_ERROR", "PEER_NOT_FOUND"];
+
+beforeEach(() => loggerConfig.configure({ level: "none" }));
+
+/** Every node holds refs to an actor `home@…` of every node, its own included. */
+async function holdAll(witnesses: Witnesses, ids: string[]): Promise<void> {
+  for (const id of ids) await witnesses.ask(id, "claim", [[`home@${id}`]]);
+  for (const id of ids) for (const other of ids) await witnesses.hold(id, `home@${other}`);
+}
+
+/** What calls through the held refs give: `ok` on the same side, else a code that says why not. */
+async function expectSides(witnesses: Witnesses, sides: string[][]): Promise<void> {
+  for (const side of sides) {
+    for (const [id, outcomes] of Object.entries(await witnesses.askAll(side, "tryHeld"))) {
+      for (const [name, outcome] of Object.entries<string>(outcomes)) {
+        const home = name.split("@")[1] as string;
+        if (side.includes(home)) expect(outcome, `${id} to ${name}`).toBe(`ok:${home}`);
+        else expect(CUT_CODES, `${id} to ${name}`).toContain(outcome);
+      }
+    }
+  }
+}
+
+describe.each([
+  { name: "2|2", left: 2, right: 2 },
+  { name: "1|4", left: 1, right: 4 },
+  { name: "4|1 (the controller with the many)", left: 4, right: 1 },
+])("a partition $name", ({ left: leftCount, right: rightCount }) => {
+  it(
+    "lets both sides go on, and heals to one view with one owner per name",
+    async () => {
+      const witnesses = await Witnesses.start(leftCount + rightCount);
+      const { ids } = witnesses;
+      const [left, right] = [ids.slice(0, leftCount), ids.slice(leftCount)];
+      const [someLeft, someRight] = [left.at(-1) as string, right[0] as string];
+      await holdAll(witnesses, ids);
+      await witnesses.ask(someRight, "claim", [["old", "busy"], "of the right side"]);
+      await witnesses.agree(ids, ["old"], ({ old }) => old === someRight);
+      await witnesses.hold(someLeft, "busy", "busy", "caller");
+      const underWay = witnesses.ask(someLeft, "stuckAt", ["busy"], "caller");
+      underWay.catch(() => {});
+      await witnesses.agree(ids, ["stuck"], ({ stuck }) => stuck === someRight);
+
+      await witnesses.cut(left, right);
+      await Promise.all([witnesses.see(left), witnesses.see(right)]);
+      expect(CUT_CODES).toContain(await underWay);
+      await expectSides(witnesses, [left, right]);
+
+      // The left side takes the name of the lost node anew; both sides take a name that nobody had.
+      await witnesses.agree(left, ["old"], ({ old }) => old === null);
+      expect(await witnesses.ask(someLeft, "claim", [["old", "new"], "of the left side"])).toBe(2);
+      await witnesses.agree(left, ["old", "new"], (who) => who.old === someLeft && who.new === someLeft);
+      expect(await witnesses.ask(someRight, "claim", [["new"], "of the right side"])).toBe(1);
+      await witnesses.agree(right, ["old", "new"], (who) => who.old === someRight && who.new === someRight);
+      for (const name of ["old", "new"]) {
+        for (const id of left) await witnesses.hold(id, name, `${name}@${someLeft}`);
+        for (const id of right) await witnesses.hold(id, name, `${name}@${someRight}`);
+      }
+      await expectSides(witnesses, [left, right]);
+
+      await witnesses.heal(left, right);
+      await witnesses.see(ids);
+      // The oldest registration wins.
+      const owners = await witnesses.agree(
+        ids,
+        ["old", "new", ...ids.map((id) => `home@${id}`)],
+        (who) => who.old === someRight && who.new === someLeft && ids.every((id) => who[`home@${id}`] === id),
+      );
+      expect(owners).toMatchObject({ old: someRight, new: someLeft });
+      // Whoever had the younger one was told that it is gone, and nobody else.
+      const ended = await witnesses.askAll(ids, "ended");
+      for (const id of ids) {
+        const expected = id === someLeft ? { old: "normal" } : id === someRight ? { new: "normal" } : {};
+        expect(ended[id], id).toEqual(expected);
+      }
+      // Every ref that was held works, or its actor is gone and says so.
+      for (const [id, outcomes] of Object.entries(await witnesses.askAll(ids, "tryHeld"))) {
+        for (const [name, outcome] of Object.entries<string>(outcomes)) {
+          const home = name.split("@")[1] as string;
+          const lost = name === `old@${someLeft}` || name === `new@${someRight}`;
+          expect(outcome, `${id} to ${name}`).toBe(lost ? "ACTOR_NOT_FOUND" : `ok:${home}`);
+        }
+      }
+    },
+    HUNG_AFTER_MS,
+  );
+});
