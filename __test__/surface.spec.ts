@@ -57,6 +57,7 @@ it("exports exactly these names", () => {
       "PeerNotFoundError",
       "Pipeline",
       "PlacementEngine",
+      "PlacementError",
       "ProcessGroupManager",
       "Producer",
       "ProducerConsumer",

@@ -53,6 +53,7 @@ export {
   NodeDownError,
   NoRoleMatchError,
   PeerNotFoundError,
+  PlacementError,
   RegistryLookupError,
   SelfCallError,
   StageError,
@@ -197,5 +198,12 @@ export {
   type HealthStatus,
 } from "./stdlib/health.js";
 export type { StashedMessage } from "./stdlib/mailbox_control.js";
-export { PlacementEngine, type PlacementStrategy } from "./stdlib/placement.js";
+export {
+  type LoadSource,
+  type PlacementContext,
+  PlacementEngine,
+  type PlacementFunction,
+  type PlacementStrategy,
+  type PlacementSubject,
+} from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";

@@ -8,7 +8,7 @@
 import { InvalidArgumentError } from "../errors.js";
 import { type ActorRef, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition, Handlers } from "../kernel/cell.js";
-import { childrenOf } from "../kernel/children.js";
+import { childrenOf, parentOf } from "../kernel/children.js";
 import type {
   DownMessage,
   ExitMessage,
@@ -184,7 +184,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   get parent(): ActorRef | undefined {
-    return this.#cell.parent?.ref;
+    return parentOf(this.#cell);
   }
 
   get system(): ActorSystem {
