@@ -129,10 +129,10 @@ export interface ActorBuilder<TCalls extends object = NoHandlers, TCasts extends
   setIdleTimeout(timeoutMs: number): ActorBuilder<TCalls, TCasts>;
   /** The idle timeout in milliseconds; 0 is none. */
   getIdleTimeout(): number;
-  /** Sends a message to oneself after `delayMs` milliseconds. */
-  sendAfter(message: any, delayMs: number): TimerRef;
-  /** Sends a message to oneself every `intervalMs` milliseconds. */
-  sendInterval(message: any, intervalMs: number): TimerRef;
+  /** Sends a message after `delayMs` milliseconds: to oneself, or to an actor of whichever node. */
+  sendAfter(message: any, delayMs: number, to?: ActorRef): TimerRef;
+  /** Sends a message every `intervalMs` milliseconds: to oneself, or to an actor of whichever node. */
+  sendInterval(message: any, intervalMs: number, to?: ActorRef): TimerRef;
   /** Cancels a timer; false if there was nothing left to cancel. */
   cancelTimer(timerRef: TimerRef): boolean;
   /** Cancels all timers of this actor. */
@@ -261,12 +261,12 @@ export class FunctionalActor implements Behaviour {
     return this.#cell.extra?.idleTimeoutMs ?? 0;
   }
 
-  sendAfter(message: unknown, delayMs: number): TimerRef {
-    return startTimer(this.#cell, message, delayMs, false);
+  sendAfter(message: unknown, delayMs: number, to?: ActorRef): TimerRef {
+    return startTimer(this.#cell, message, { delayMs, isInterval: false, to });
   }
 
-  sendInterval(message: unknown, intervalMs: number): TimerRef {
-    return startTimer(this.#cell, message, intervalMs, true);
+  sendInterval(message: unknown, intervalMs: number, to?: ActorRef): TimerRef {
+    return startTimer(this.#cell, message, { delayMs: intervalMs, isInterval: true, to });
   }
 
   cancelTimer(timerRef: TimerRef): boolean {
