@@ -94,6 +94,7 @@ it("exports exactly these names", () => {
       "loggerConfig",
       "pipeline",
       "telemetry",
+      "waitForCluster",
       "z85Decode",
       "z85Encode",
     ]

@@ -11,7 +11,7 @@ export {
   NullAuthenticator,
 } from "./cluster/auth.js";
 export type { Keyring } from "./cluster/cluster_keyring.js";
-export { isClusterReady, type WaitForClusterOptions } from "./cluster/cluster_ready.js";
+export { isClusterReady, type WaitForClusterOptions, waitForCluster } from "./cluster/cluster_ready.js";
 export {
   createSystem,
   type DistributedSystem,

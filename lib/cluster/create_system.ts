@@ -3,7 +3,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { InvalidOptionError, TimeoutError } from "../errors.js";
+import { InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { MailboxConfig, ShutdownOptions, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
@@ -14,7 +14,7 @@ import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from 
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { Keyring } from "./cluster_keyring.js";
-import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
+import { type WaitForClusterOptions, waitForCluster } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";
 import { type DistributedConfig, startNode, stopNode } from "./distributed_system.js";
 import { InMemoryTransport } from "./in_memory_transport.js";
@@ -202,10 +202,7 @@ function createLocal(config: LocalConfig): System {
   );
   void system.start();
   return new RunningSystem(nodeId, system, transport, cluster, registry, undefined, {
-    waitForCluster: async (options) => {
-      if (isClusterReady(cluster.getMembers(), options)) return;
-      throw new TimeoutError("waitForCluster", options.timeout ?? WAIT_FOR_CLUSTER_MS);
-    },
+    waitForCluster: (options) => waitForCluster(cluster, options),
     end: async (options) => {
       await system.shutdown(options);
       await transport.disconnect();

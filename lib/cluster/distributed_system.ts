@@ -51,6 +51,8 @@ export interface DistributedConfig {
   auth?: GossipKeys;
   /** Waits until the cluster has formed. */
   ready?: WaitForClusterOptions;
+  /** Modules whose exported actors other nodes may spawn here, such as `new URL("./actors.js", import.meta.url)`. */
+  actors?: (string | URL)[];
   /** Roles of this node, for placement. */
   roles?: string[];
   mailbox?: MailboxConfig;
@@ -73,7 +75,7 @@ export interface Node {
   keyring: Keyring | undefined;
 }
 
-/** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START), TimeoutError */
+/** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START, ACTOR_MODULE), TimeoutError */
 export async function startNode(config: DistributedConfig): Promise<Node> {
   assertPlainOptions("createSystem options", config);
   const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
@@ -106,6 +108,7 @@ export async function startNode(config: DistributedConfig): Promise<Node> {
   const keyring = authenticator === undefined ? undefined : new ClusterKeyring(authenticator, gossip, transport);
   const node = wire(config, { nodeId, transport, cluster, keyring });
   try {
+    if (config.actors !== undefined) await node.system.registerActorModules(config.actors);
     await cluster.start();
     await node.registry.connect();
     await node.system.start();

@@ -52,12 +52,14 @@ import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../ker
 import {
   assertMailboxConfig,
   assertName,
+  assertNonNegativeMs,
   assertPlainOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
   cellOf,
 } from "../kernel/validate.js";
 import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
+import { loadActorModules } from "./actor_modules.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import {
   type ActorDefinition,
@@ -361,6 +363,18 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     for (const definition of definitions) this.registerActorClass(definition);
   }
 
+  /**
+   * Makes all actors known that modules export, under the names of their exports. Other nodes can spawn these and what
+   * is registered; no message makes a node import anything.
+   *
+   * @param modules URLs, as `new URL("./actors.js", import.meta.url)` makes them.
+   * @throws InvalidOptionError, and LibeamError (ACTOR_MODULE) for a module that cannot be imported, exports no actor, or an
+   * export name that means two actors. Nothing is made known then.
+   */
+  async registerActorModules(modules: readonly (string | URL)[]): Promise<void> {
+    for (const [name, definition] of await loadActorModules(modules)) this.registerActorClass(definition, name);
+  }
+
   /** The class or definition that was made known under a name. */
   getActorClass(name: string): ActorClass | ActorDefinition | undefined {
     return this.classes.get(name);
@@ -589,19 +603,25 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     exit(sender === null ? null : sender._cell, cellOf(target), reason);
   }
 
-  /** Starts a timer of an actor. */
+  /**
+   * Starts a timer of an actor. One for an actor of another node runs here, and ends with that actor.
+   */
   startActorTimer(ref: ActorRef, message: any, ms: number, isInterval: boolean): TimerRef {
-    return startTimer(cellOf(ref), message, ms, isInterval);
+    const cell = cellOf(ref);
+    const terms = { delayMs: ms, isInterval };
+    if (cell.remote === undefined) return startTimer(cell, message, terms);
+    assertNonNegativeMs(isInterval ? "intervalMs" : "delayMs", ms);
+    return startTimer(cell.remote.shadow(), message, { ...terms, to: ref, calledOf: ref });
   }
 
   /** Cancels a timer of an actor. */
   cancelActorTimer(ref: ActorRef, timerRef: TimerRef): boolean {
-    return cancelTimer(cellOf(ref), timerRef);
+    return cancelTimer(timerOwner(ref), timerRef);
   }
 
-  /** Cancels all timers of an actor. */
+  /** Cancels all timers of an actor; of an actor of another node those that run here. */
   cancelAllActorTimers(ref: ActorRef): void {
-    cancelAllTimers(cellOf(ref));
+    cancelAllTimers(timerOwner(ref));
   }
 
   /** Sets the idle timeout of an actor. */
@@ -774,6 +794,12 @@ function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: nu
     }
   }
   return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
+}
+
+/** Who has the timers of an actor: itself, or what stands here for an actor of another node. */
+function timerOwner(ref: ActorRef): ActorCell {
+  const cell = cellOf(ref);
+  return cell.remote?.shadow() ?? cell;
 }
 
 /** Whether no actor that users see is above an actor of this node. */
