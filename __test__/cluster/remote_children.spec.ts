@@ -453,6 +453,29 @@ describe("a node that is lost", () => {
     expect([liveOn(nodes, "a"), liveOn(nodes, "b")]).toEqual([0, 1]);
   });
 
+  it("in the eyes of the children's node only, is told, and the children are placed again", async () => {
+    const { nodes, spawn } = await tree();
+    const child = await spawn("x");
+    nodes[1]?.cluster.leave("home");
+    await life.find((event) => event === "init:x@b");
+    expect(life.events).toEqual(["init:x@a", "terminate:x@a", "init:x@b"]);
+    expect(await child.call("where")).toBe("b");
+  });
+
+  it("in the eyes of the children's node only, is told when they meet again", async () => {
+    const { nodes, spawn } = await tree();
+    const child = await spawn("x");
+    const [home, a] = nodes as [HandmadeNode, HandmadeNode];
+    const request = vi.spyOn(a.transport, "request").mockRejectedValue(new Error("no way"));
+    a.cluster.leave("home");
+    await life.find((event) => event === "terminate:x@a");
+    request.mockRestore();
+    expect(home.system.getActors()[0]?.childCount).toBe(1);
+    a.cluster.join("home");
+    await life.find((event) => event === "init:x@b");
+    expect(await child.call("where")).toBe("b");
+  });
+
   it("and was not, is told so by the next thing that its guest reports", async () => {
     const { nodes, spawn } = await tree();
     const child = await spawn("x");

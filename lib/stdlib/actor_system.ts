@@ -210,6 +210,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       transport,
       kernel: this.kernel,
       placement: () => this.placement,
+      isMember: (node) => cluster.getMembers().includes(node),
       isStopping: () => this.stopping,
       spawnHidden: (actor, args) => this.spawnCell(toDefinition(actor), { args }, null),
       spawnUnder: (parent, definition, options) => this.spawnCell(definition, options, parent),

@@ -248,6 +248,15 @@ class Guest implements Definition {
     void this.dismiss({ type: "normal" });
   }
 
+  /** The node of its parent is gone; if it is not, this tells it what has come of that. */
+  bereaved(): void {
+    const error = new NodeDownError(this.host.id);
+    this.orphaned();
+    this.host.peers
+      .request(this.node, { kind: "ended", child: this.as, reason: { type: "error", error } })
+      .catch(ignore);
+  }
+
   /** It is gone. */
   gone(reason: TerminationReason): void {
     this.outcome({ error: new ActorNotFoundError(this.as, this.host.id) });
@@ -265,6 +274,8 @@ class Guest implements Definition {
 /** See the module's header. */
 export class Guests {
   private readonly guests = new Map<string, Guest>();
+  /** Nodes whose actors have, or have had, children here. */
+  private readonly parents = new Set<string>();
   private keeper: ActorCell | undefined;
 
   constructor(private readonly host: GuestHost) {}
@@ -288,6 +299,7 @@ export class Guests {
       throw error;
     }
     this.guests.set(as, guest);
+    this.parents.add(from);
     this.host.alias(as, guest.cell);
     return started;
   }
@@ -339,7 +351,15 @@ export class Guests {
 
   /** A node is gone, and with it the parents that were there. */
   lost(node: string): void {
-    for (const guest of [...this.guests.values()]) if (guest.node === node) guest.orphaned();
+    for (const guest of [...this.guests.values()]) if (guest.node === node) guest.bereaved();
+  }
+
+  /** A node is there: it is told which children of its actors are. */
+  joined(node: string): void {
+    if (!this.parents.has(node)) return;
+    const here = [...this.guests.values()].filter((guest) => guest.node === node && guest.ending === undefined);
+    const children = here.map(({ as }) => as);
+    this.host.peers.send(node, { kind: "guests", children });
   }
 
   private keep(): ActorCell {

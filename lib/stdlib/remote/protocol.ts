@@ -22,7 +22,8 @@
  * - `cast`, `exit`: what their names say.
  * - `cancel`: the caller of a call does not wait any more.
  * - `down`: a watched actor has ended. A node watches an actor once, from its first watcher on, until the end.
- * - `family`: the children here that the sender accounts for; others of its children are to end.
+ * - `family`: the children here that the sender accounts for; others of its children are to end. `guests`: the children
+ *   there that the receiver has; others are gone. Both are said when the other node joins.
  * - `follow`: the sender wants to know how many actors there are here; `load`: so many are there.
  * - `link`: makes an end for a link here; `unlink` undoes it; `severed`: the actor at the other side has ended, or its
  *   end of the link was taken down.
@@ -91,6 +92,7 @@ export type RemoteMessage =
   | { kind: "exit"; to: Address; from?: Address; reason: unknown }
   | { kind: "cancel"; call: number; reason?: unknown }
   | { kind: "family"; children: string[] }
+  | { kind: "guests"; children: string[] }
   | { kind: "follow" }
   | { kind: "load"; actors: number }
   | { kind: "down"; of: string; reason: TerminationReason }

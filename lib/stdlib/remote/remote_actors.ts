@@ -48,6 +48,8 @@ export interface RemoteHost {
   readonly transport: Transport;
   readonly kernel: Kernel;
   readonly placement: () => PlacementEngine;
+  /** Whether a node is in the cluster. */
+  isMember(node: string): boolean;
   /** Whether the system shuts down. */
   isStopping(): boolean;
   /** Makes an actor that nobody sees. */
@@ -183,7 +185,8 @@ export class RemoteActors {
 
   /** An actor that was never made is not found; what its caller should know is why it was not made. */
   private whyNot(id: ActorId, error: unknown): unknown {
-    return error instanceof ActorNotFoundError ? (this.failedSpawns.get(id.id)?.error ?? error) : error;
+    const unreached = error instanceof ActorNotFoundError || error instanceof TransportError;
+    return unreached ? (this.failedSpawns.get(id.id)?.error ?? error) : error;
   }
 
   private giveUp(call: number, node: string, error: Error): void {
@@ -232,7 +235,9 @@ export class RemoteActors {
     return this.standIns.find(id);
   }
 
-  private spawnFailed(node: string, id: string, error: unknown): void {
+  private spawnFailed(node: string, id: string, reason: unknown): void {
+    const lost = reason instanceof TransportError && !this.host.isMember(node);
+    const error = lost ? new NodeDownError(node, reason) : reason;
     this.failedSpawns.set(id, { node, error });
     for (const oldest of this.failedSpawns.keys()) {
       if (this.failedSpawns.size <= FAILED_SPAWNS_MAX) break;
@@ -313,8 +318,8 @@ export class RemoteActors {
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
     this.standIns.lost(node);
-    this.guests.lost(node);
     this.peers.lost(node);
+    this.guests.lost(node);
     this.loads.lost(node);
     for (const failed of this.failedSpawns.values()) {
       if (failed.node !== node || !(failed.error instanceof TransportError)) continue;
@@ -339,6 +344,7 @@ export class RemoteActors {
   /** A node is there. */
   nodeJoined(node: string): void {
     this.standIns.joined(node);
+    this.guests.joined(node);
   }
 
   /** The system has ended. */
@@ -516,6 +522,9 @@ export class RemoteActors {
         return;
       case "family":
         this.guests.family(from, body.children);
+        return;
+      case "guests":
+        this.standIns.present(from, body.children);
         return;
       case "follow":
         this.loads.followedBy(from);

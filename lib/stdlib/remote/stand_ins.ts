@@ -510,6 +510,15 @@ export class StandIns {
     for (const standIn of [...this.standIns.values()]) if (standIn.place.node === node) standIn.lost();
   }
 
+  /** A node tells which guests of this one it has; those that it lacks are lost. */
+  present(node: string, children: readonly string[]): void {
+    const there = new Set(children);
+    for (const standIn of [...this.standIns.values()]) {
+      const { place, state } = standIn;
+      if (place.node === node && state !== "starting" && !there.has(place.as)) standIn.lost();
+    }
+  }
+
   /** A node is there: it is told which of its guests are accounted for. */
   joined(node: string): void {
     if (!this.nodes.has(node)) return;
