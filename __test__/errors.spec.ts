@@ -40,6 +40,11 @@ const catalogue: Record<string, [errors.LibeamError, string, string | RegExp]> =
     "PEER_NOT_FOUND",
     "No address found for node n1. Call updatePeers() first.",
   ],
+  PlacementError: [
+    new errors.PlacementError('Node "n9" is not a member of the cluster'),
+    "PLACEMENT",
+    'Node "n9" is not a member of the cluster; nothing was spawned',
+  ],
   NoRoleMatchError: [new errors.NoRoleMatchError("web"), "NO_ROLE_MATCH", 'No nodes in the cluster have role "web"'],
   AuthenticationError: [
     new errors.AuthenticationError("bad", "n1"),

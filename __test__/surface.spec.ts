@@ -59,6 +59,7 @@ it("exports exactly these names", () => {
       "PeerNotFoundError",
       "Pipeline",
       "PlacementEngine",
+      "PlacementError",
       "ProcessGroupManager",
       "Producer",
       "ProducerConsumer",
@@ -95,6 +96,7 @@ it("exports exactly these names", () => {
       "loggerConfig",
       "pipeline",
       "telemetry",
+      "waitForCluster",
       "z85Decode",
       "z85Encode",
     ]

@@ -324,8 +324,16 @@ export class TimerLimitError extends LibeamError {
 
 /** The node of the addressed actor went down. Whether the message was handled is unknown. */
 export class NodeDownError extends LibeamError {
-  constructor(nodeId: string) {
-    super(`Node ${nodeId} is down; whether it handled the message is unknown`, "NODE_DOWN", { nodeId });
+  constructor(nodeId: string, cause?: unknown) {
+    const message = `Node ${nodeId} is down; whether it handled the message is unknown`;
+    super(message, "NODE_DOWN", { nodeId }, cause === undefined ? undefined : { cause });
+  }
+}
+
+/** A placement strategy names no node that an actor can be spawned on. Nothing was spawned. */
+export class PlacementError extends LibeamError {
+  constructor(message: string, context: Record<string, unknown> = {}, cause?: unknown) {
+    super(`${message}; nothing was spawned`, "PLACEMENT", context, cause === undefined ? undefined : { cause });
   }
 }
 
@@ -376,6 +384,7 @@ const KINDS = {
   ActorLimitError,
   TimerLimitError,
   NodeDownError,
+  PlacementError,
   CallAbortedError,
   UnknownCallMethodError,
 };

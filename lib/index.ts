@@ -11,7 +11,7 @@ export {
   NullAuthenticator,
 } from "./cluster/auth.js";
 export type { Keyring } from "./cluster/cluster_keyring.js";
-export { isClusterReady, type WaitForClusterOptions } from "./cluster/cluster_ready.js";
+export { isClusterReady, type WaitForClusterOptions, waitForCluster } from "./cluster/cluster_ready.js";
 export {
   createSystem,
   type DistributedSystem,
@@ -53,6 +53,7 @@ export {
   NodeDownError,
   NoRoleMatchError,
   PeerNotFoundError,
+  PlacementError,
   RegistryLookupError,
   SelfCallError,
   StageError,
@@ -207,6 +208,13 @@ export {
   type HeartbeatPong,
 } from "./stdlib/heartbeat.js";
 export type { StashedMessage } from "./stdlib/mailbox_control.js";
-export { PlacementEngine, type PlacementStrategy } from "./stdlib/placement.js";
+export {
+  type LoadSource,
+  type PlacementContext,
+  PlacementEngine,
+  type PlacementFunction,
+  type PlacementStrategy,
+  type PlacementSubject,
+} from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";
 export type { RegisterNameOptions } from "./stdlib/registered_names.js";

@@ -6,8 +6,10 @@
 import { createActor, createSystem, deriveKeys, type LogEntry, loggerConfig, type System } from "libeam";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Codec } from "../../lib/cluster/codec.js";
+import { readFrame } from "../../lib/cluster/outbox.js";
 import type { ZeroMQTransport } from "../../lib/cluster/zeromq_transport.js";
 import { type NativeLink, startLink } from "../../lib/kernel/native.js";
+import { CALL, CANCEL, CAST, type CallMessage, MARK } from "../../lib/stdlib/remote/protocol.js";
 import { Dice } from "../support/dice.js";
 import { makeProbe } from "../support/probe.js";
 import { mutated } from "../support/strangers.js";
@@ -15,8 +17,6 @@ import { mutated } from "../support/strangers.js";
 const COOKIE = "a cookie that the liar has, too";
 const MESSAGES = 20_000;
 const [REQUEST, ANSWER, REFUSAL, MESSAGE, PUBLICATION] = [0, 1, 2, 3, 4];
-/** What the link says of a message that it has taken. */
-const QUEUED = 0;
 
 const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
 console.log(`hostile messages: LIBEAM_SEED=${seed}`);
@@ -50,7 +50,9 @@ beforeEach(async () => {
     keys: { ...deriveKeys(COOKIE).curveKeyPair, accepted: [] },
   };
   liar = startLink(link, () => {
-    for (const { data } of liar.takeNews().messages) answers.push(codec.decode(data));
+    for (const { data } of liar.takeNews().frames) {
+      readFrame(data, (kind, number, from, to) => answers.push([kind, number, codec.decode(data, from, to)]));
+    }
   });
   const transport = victim.transport as unknown as ZeroMQTransport;
   transport.updatePeers([["liar", `tcp://${liar.address}`]]);
@@ -77,19 +79,27 @@ function vocabulary(id: string): [kind: number, payload: unknown][] {
   const table = { owner: "liar", life: 1, version: 1 };
   const entry = { actorId: "x", since: 5 };
   const requests = [
-    { kind: "call", call: 1, to, method: "echo", value: [1], timeoutMs: 1_000 },
     { kind: "spawn", as: "x1", className: "Worker", args: [1], name: "spawned", mailbox: { maxSize: 5 } },
     { kind: "stop", to: { id: "nobody" } },
     { kind: "watch", to },
+    { kind: "adopt", parent: { id: "x" }, as: "x2", className: "Worker", args: [1] },
+    { kind: "adopt", parent: { id: "x" }, as: "x3", instead: "x2", className: "Worker", args: [1] },
+    ...["revive", "halt"].map((kind) => ({ kind, child: "x2" })),
+    ...["dismiss", "ended"].map((kind) => ({ kind, child: "x2", reason: { type: "normal" } })),
+    { kind: "crashed", child: "x2", error: new Error("x") },
   ];
   const messages = [
-    { kind: "cast", to, method: "note", value: [1] },
     { kind: "exit", to: { id: "nobody" }, from: { id: "x" }, reason: { type: "error", error: new Error("x") } },
-    { kind: "cancel", call: 1, reason: "late" },
     { kind: "down", of: "x", reason: { type: "normal" } },
     { kind: "link", link, to },
     { kind: "unlink", link },
     { kind: "severed", link, reason: { type: "killed" } },
+    ...["join", "leave"].map((kind) => ({ kind, group: "all", to })),
+    { kind: "broadcast", group: "all", value: { method: "note", args: [1] } },
+    { kind: "family", children: ["x2"] },
+    { kind: "guests", children: ["x2"] },
+    { kind: "follow" },
+    { kind: "load", actors: 5 },
   ];
   const names = [
     { kind: "table", ...table, entries: [["spawned", entry]] },
@@ -99,10 +109,15 @@ function vocabulary(id: string): [kind: number, payload: unknown][] {
   ];
   const envelope = (body: unknown) => ({ libeam: 1, from: "liar", body });
   return [
+    ...["echo", "nothing", undefined].flatMap((method): [number, unknown][] => [
+      [REQUEST, [MARK, CALL, "liar", 1, id, "worker", method, [1], 1_000]],
+      [MESSAGE, [MARK, CAST, id, "worker", method, [1]]],
+    ]),
+    [MESSAGE, [MARK, CANCEL, "liar", 1]],
     ...requests.map((body): [number, unknown] => [REQUEST, envelope(body)]),
     ...messages.map((body): [number, unknown] => [MESSAGE, envelope(body)]),
     ...names.map((message): [number, unknown] => [PUBLICATION, ["libeam.names", message]]),
-    [ANSWER, { ok: 1 }],
+    [ANSWER, [true, 1]],
     [REFUSAL, new RangeError("no")],
   ];
 }
@@ -131,6 +146,13 @@ const JUNK: unknown[] = [
   /junk/,
 ];
 
+/** A message as the link carries it. */
+function message(kind: number, number: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(5, kind);
+  header.writeUInt32LE(number, 1);
+  return Buffer.concat([header, payload]);
+}
+
 /** A copy of a value with something else at a random place. */
 function withJunk(value: any, dice: Dice): any {
   const keys = value !== null && typeof value === "object" ? Object.keys(value) : [];
@@ -149,23 +171,24 @@ it(`${MESSAGES} messages that were changed on the way do no harm, and a good one
   const worker = victim.spawn(Worker, { name: "worker" });
   const words = vocabulary(worker.id.id);
   const good = (number: number, id: string) => {
-    const body = { kind: "call", call: number, to: { id }, method: "echo", value: ["good"], timeoutMs: 10_000 };
-    return codec.encode([REQUEST, number, { libeam: 1, from: "liar", body }]);
+    const call: CallMessage = [MARK, CALL, "liar", number, id, undefined, "echo", ["good"], 10_000];
+    return message(REQUEST, number, codec.encode(call));
   };
   const answered = (number: number) => answers.find(([kind, of]) => kind === ANSWER && of === number);
-  expect(liar.send("victim", Buffer.from(good(1_000_000, worker.id.id)))).toBe(QUEUED);
-  expect((await answered(1_000_000))[2]).toEqual({ ok: "good" });
+  expect(liar.send("victim", good(1_000_000, worker.id.id))).toBeGreaterThan(0);
+  expect((await answered(1_000_000))[2]).toEqual([true, "good"]);
   for (let sent = 0; sent < MESSAGES; sent++) {
     const [kind, payload] = dice.pick(words);
     const number = dice.below(50);
-    const whole = [kind, number, payload];
-    const frame = dice.chance(0.5) ? codec.encode(withJunk(whole, dice)) : mutated(codec.encode(whole), dice);
-    expect(liar.send("victim", Buffer.from(frame)), hint).toBe(QUEUED);
+    const bytes = dice.chance(0.5)
+      ? message(kind, number, codec.encode(withJunk(payload, dice)))
+      : mutated(message(kind, number, codec.encode(payload)), dice);
+    expect(liar.send("victim", bytes), hint).toBeGreaterThan(0);
     if (sent % 2_000 === 1_999) {
       // Some changes make good orders, and those are obeyed: the actor may be gone, and another one serves as well.
       const { id } = victim.spawn(Worker).id;
-      expect(liar.send("victim", Buffer.from(good(2_000_000 + sent, id)))).toBe(QUEUED);
-      expect((await answered(2_000_000 + sent))[2], hint).toEqual({ ok: "good" });
+      expect(liar.send("victim", good(2_000_000 + sent, id))).toBeGreaterThan(0);
+      expect((await answered(2_000_000 + sent))[2], hint).toEqual([true, "good"]);
     }
   }
   expect(stray, hint).toEqual([]);

@@ -1,6 +1,14 @@
 /**
- * When a cluster counts as formed.
+ * When a cluster counts as formed, and waiting for that.
+ *
+ * A wait looks at the members at once and then whenever one joins, with one listener that goes with the wait. A cluster
+ * that tells nothing (no `on`) is looked at every POLL_MS; a cluster of one never changes, so waiting for more fails at once.
  */
+
+import { InvalidArgumentError, InvalidOptionError, TimeoutError } from "../errors.js";
+import type { Cluster } from "../kernel/collaborators.js";
+import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { LocalCluster } from "./local_cluster.js";
 
 /** Conditions; all of them have to hold. */
 export interface WaitForClusterOptions {
@@ -15,8 +23,58 @@ export interface WaitForClusterOptions {
 /** How long is waited for a cluster, in milliseconds. */
 export const WAIT_FOR_CLUSTER_MS = 30_000;
 
+/** Members that are waited for when nothing else is said. */
+const MEMBERS_MIN = 2;
+/** How often a cluster without events is looked at, in milliseconds. */
+const POLL_MS = 50;
+
 /** Whether a list of members meets all conditions. */
 export function isClusterReady(members: string[], options: { minMembers?: number; nodes?: string[] } = {}): boolean {
   const { minMembers = 0, nodes = [] } = options;
   return members.length >= minMembers && nodes.every((node) => members.includes(node));
+}
+
+/**
+ * Waits until enough nodes, and all named ones, are members. Without options: this node and another one.
+ *
+ * @throws TimeoutError (TIMEOUT), whose context has `timeoutMs`; InvalidOptionError, InvalidArgumentError
+ */
+export async function waitForCluster(cluster: Cluster, options: WaitForClusterOptions = {}): Promise<void> {
+  if (typeof cluster?.getMembers !== "function") throw new InvalidArgumentError("cluster", "a Cluster", cluster);
+  const { nodes, timeout, minMembers } = checked(options, cluster);
+  const ready = () => isClusterReady(cluster.getMembers(), { minMembers, nodes });
+  if (ready()) return;
+  if (cluster instanceof LocalCluster) throw new TimeoutError("waitForCluster", timeout);
+  let end = (): void => {};
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => {
+        if (ready()) resolve();
+      };
+      const late = () => reject(new TimeoutError("waitForCluster", timeout));
+      const timer = Number.isFinite(timeout) ? setTimeout(late, timeout) : undefined;
+      const poll = cluster.on === undefined ? setInterval(look, POLL_MS) : undefined;
+      cluster.on?.("member_join", look);
+      end = () => {
+        clearTimeout(timer);
+        clearInterval(poll);
+        cluster.removeListener?.("member_join", look);
+      };
+    });
+  } finally {
+    end();
+  }
+}
+
+function checked(options: WaitForClusterOptions, cluster: Cluster): Required<WaitForClusterOptions> {
+  assertPlainOptions("waitForCluster options", options);
+  const { nodes = [], timeout = WAIT_FOR_CLUSTER_MS } = options as WaitForClusterOptions;
+  const membersMin = options.nodes !== undefined || cluster instanceof LocalCluster ? 0 : MEMBERS_MIN;
+  const { minMembers = membersMin } = options as WaitForClusterOptions;
+  assertTimeoutMs("timeout", timeout);
+  if (!Array.isArray(nodes)) throw new InvalidOptionError("nodes", nodes, "an array of node ids");
+  if (typeof minMembers !== "number" || Number.isNaN(minMembers)) {
+    throw new InvalidOptionError("minMembers", minMembers, "a number of nodes");
+  }
+  return { nodes, timeout, minMembers };
 }

@@ -3,7 +3,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { InvalidOptionError, TimeoutError } from "../errors.js";
+import { InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { MailboxConfig, ShutdownOptions, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
@@ -15,7 +15,7 @@ import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/c
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { RegisterNameOptions } from "../stdlib/registered_names.js";
 import type { Keyring } from "./cluster_keyring.js";
-import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
+import { type WaitForClusterOptions, waitForCluster } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";
 import { type DistributedConfig, type Seams, startNode, stopNode } from "./distributed_system.js";
 import { InMemoryTransport } from "./in_memory_transport.js";
@@ -217,10 +217,7 @@ function createLocal(config: LocalConfig): System {
   void system.start();
   void groups.connect();
   return new RunningSystem(nodeId, system, transport, cluster, registry, undefined, {
-    waitForCluster: async (options) => {
-      if (isClusterReady(cluster.getMembers(), options)) return;
-      throw new TimeoutError("waitForCluster", options.timeout ?? WAIT_FOR_CLUSTER_MS);
-    },
+    waitForCluster: (options) => waitForCluster(cluster, options),
     end: async (options) => {
       await system.shutdown(options);
       await groups.disconnect();

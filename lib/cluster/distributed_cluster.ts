@@ -7,15 +7,12 @@
  */
 
 import { EventEmitter } from "node:events";
-import { InvalidArgumentError, TimeoutError } from "../errors.js";
+import { InvalidArgumentError } from "../errors.js";
 import type { Cluster, PeerState } from "../kernel/collaborators.js";
 import type { EventLoop } from "../kernel/event_loop.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
-import { isClusterReady, WAIT_FOR_CLUSTER_MS, type WaitForClusterOptions } from "./cluster_ready.js";
+import { type WaitForClusterOptions, waitForCluster } from "./cluster_ready.js";
 import { GossipProtocol } from "./gossip.js";
-
-/** Members that `waitForMembers` waits for unless it is told otherwise. */
-const MEMBERS_MIN = 2;
 
 /** See the module's header. */
 export class DistributedCluster extends EventEmitter implements Cluster, HealthCheckable {
@@ -131,25 +128,7 @@ export class DistributedCluster extends EventEmitter implements Cluster, HealthC
    *
    * @throws TimeoutError (TIMEOUT); its context has `timeoutMs`.
    */
-  async waitForMembers(options: WaitForClusterOptions = {}): Promise<void> {
-    const {
-      minMembers = options.nodes === undefined ? MEMBERS_MIN : 0,
-      nodes,
-      timeout = WAIT_FOR_CLUSTER_MS,
-    } = options;
-    const ready = () => isClusterReady(this.getMembers(), { minMembers, nodes });
-    if (ready()) return;
-    let onJoin = (): void => {};
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        onJoin = () => ready() && resolve();
-        this.on("member_join", onJoin);
-        timer = setTimeout(() => reject(new TimeoutError("waitForCluster", timeout)), timeout);
-      });
-    } finally {
-      clearTimeout(timer);
-      this.removeListener("member_join", onJoin);
-    }
+  waitForMembers(options: WaitForClusterOptions = {}): Promise<void> {
+    return waitForCluster(this, options);
   }
 }

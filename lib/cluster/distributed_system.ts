@@ -52,6 +52,8 @@ export interface DistributedConfig {
   auth?: GossipKeys;
   /** Waits until the cluster has formed. */
   ready?: WaitForClusterOptions;
+  /** Modules whose exported actors other nodes may spawn here, such as `new URL("./actors.js", import.meta.url)`. */
+  actors?: (string | URL)[];
   /** Roles of this node, for placement. */
   roles?: string[];
   mailbox?: MailboxConfig;
@@ -81,7 +83,7 @@ export interface Seams {
   gossip?(inner: GossipUDP): GossipSockets;
 }
 
-/** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START), TimeoutError */
+/** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START, ACTOR_MODULE), TimeoutError */
 export async function startNode(config: DistributedConfig, seams: Seams = {}): Promise<Node> {
   assertPlainOptions("createSystem options", config);
   const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
@@ -115,6 +117,7 @@ export async function startNode(config: DistributedConfig, seams: Seams = {}): P
   const node = wire(config, { nodeId, transport, cluster, keyring }, seams.transport?.(transport) ?? transport);
   try {
     await Promise.all([node.registry.connect(), node.groups.connect()]); // Before anybody can join and tell.
+    if (config.actors !== undefined) await node.system.registerActorModules(config.actors);
     await cluster.start();
     await node.system.start();
     if (ready !== undefined) await cluster.waitForMembers(ready);

@@ -33,6 +33,8 @@ export interface Definition {
   readonly className: string;
   /** Whether messages are methods with arguments. */
   readonly takesMethods: boolean;
+  /** The parent, if it is an actor of another node. */
+  readonly parentElsewhere?: ActorRef;
   /** Makes the behaviour of a new incarnation, puts it into the cell and runs its `init`; gives what `init` gave. */
   start(cell: ActorCell, args: readonly unknown[]): unknown;
   /** Whether there is something to run in `terminate`. */
@@ -201,6 +203,11 @@ export class ActorCell {
   get ref(): ActorRef {
     this.currentRef ??= this.definition.makeRef(this);
     return this.currentRef;
+  }
+
+  /** Has a new ref made for the current incarnation. */
+  renewRef(): void {
+    this.currentRef = null;
   }
 
   /** What carries messages to an actor of another node; undefined for those of this one. */

@@ -1,5 +1,5 @@
 /**
- * Who an actor's children are.
+ * Who an actor's children are, and its parent.
  */
 
 import type { ActorRef } from "./actor_ref.js";
@@ -17,4 +17,9 @@ export function childrenOf(cell: ActorCell): ActorRef[] {
     if (child !== undefined) refs.push(child.ref);
   }
   return refs;
+}
+
+/** The parent of a cell, on whichever node; undefined for a root. */
+export function parentOf(cell: ActorCell): ActorRef | undefined {
+  return cell.definition.parentElsewhere ?? cell.parent?.ref;
 }

@@ -285,7 +285,7 @@ function runEvent(kernel: Kernel, cell: ActorCell | undefined, code: number, at:
       runTerminate(cell, a, b === 1);
       return;
     case EVENT_GONE:
-      gone(cell, page[at + 4]);
+      gone(cell, page[at + 4], a, b);
       return;
     case EVENT_SIGNALLED:
       signalled(kernel, cell, at);

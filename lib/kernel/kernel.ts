@@ -51,6 +51,8 @@ const CLOCK_INTERVAL = 32;
 
 const SUBMIT_END = HEADER_WORDS + SUBMIT_WORDS;
 const RESOLVED = Promise.resolve();
+/** Which of the counters is that of actors. */
+const ACTORS_COUNTER = counterNames.indexOf("actors");
 /** The ring's word for nothing. */
 const NIL = 0xffff_ffff;
 
@@ -62,10 +64,10 @@ export interface KernelHooks {
   restarted(cell: ActorCell, oldId: string, attempt: number): void;
   /** The cell of an id, of this node or another one. */
   cellOf(id: ActorId): ActorCell;
-  /** An actor is gone. */
-  gone(cell: ActorCell, childrenStopped: number): void;
   /** The first start of an actor failed at once; it was never there. */
   neverStarted(cell: ActorCell): void;
+  /** An actor is gone, for a reason that `terminationReason` reads while this runs. */
+  gone(cell: ActorCell, kind: number, token: number): void;
 }
 
 /** See the module's header. */
@@ -350,6 +352,11 @@ export class Kernel {
     let cells = 0;
     for (const cell of this.cells) if (cell !== undefined) cells++;
     return { ...named, slots: this.slots.used, cells };
+  }
+
+  /** How many actors there are, the runtime's own included. */
+  countActors(): number {
+    return this.list(OP_COUNTERS)[ACTORS_COUNTER] ?? 0;
   }
 
   /** Ends the kernel; nothing runs afterwards. */

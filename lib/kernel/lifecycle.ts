@@ -149,11 +149,30 @@ function runInit(cell: ActorCell): unknown {
       (error) => observeInit(cell, start, "exception", error),
     );
   }
-  if (cell.definition.terminates(cell)) {
-    kernel.args[0] = cell.index;
-    kernel.args[1] = TRAIT_TERMINATE;
-    kernel.control(OP_TRAITS);
+  announceTraits(cell);
+  return result;
+}
+
+function announceTraits(cell: ActorCell): void {
+  if (!cell.definition.terminates(cell)) return;
+  const { kernel } = cell;
+  kernel.args[0] = cell.index;
+  kernel.args[1] = TRAIT_TERMINATE;
+  kernel.control(OP_TRAITS);
+}
+
+/** Runs the rest of an `init` that has waited for something, with the actor as the current one; gives what it gives. */
+export function resumeInit(cell: ActorCell, run: () => unknown): unknown {
+  const { kernel } = cell;
+  const outer = kernel.current;
+  kernel.current = cell;
+  let result: unknown;
+  try {
+    result = run();
+  } finally {
+    kernel.current = outer;
   }
+  announceTraits(cell);
   return result;
 }
 
@@ -333,8 +352,8 @@ export function abandoned(cell: ActorCell): void {
   if (pending instanceof PendingCall) pending.reject(notFound(cell));
 }
 
-/** An actor is gone. */
-export function gone(cell: ActorCell, childrenStopped: number): void {
+/** An actor is gone, for a reason of that kind with the value behind a token. */
+export function gone(cell: ActorCell, childrenStopped: number, kind = 0, token = NIL): void {
   const { kernel, extra } = cell;
   if (telemetry.active) {
     const started = extra?.stopStarted ?? 0;
@@ -346,6 +365,6 @@ export function gone(cell: ActorCell, childrenStopped: number): void {
   }
   kernel.cells[cell.index] = undefined;
   cell.bury();
-  kernel.hooks.gone(cell, childrenStopped);
+  kernel.hooks.gone(cell, kind, token);
   if (extra !== null) for (const wake of extra.stopWaiters) wake();
 }

@@ -33,10 +33,12 @@ const NO_WORDS = new Uint32Array(4);
 
 /** The definition of actors whose definition is elsewhere. */
 class ElsewhereDefinition implements Definition {
-  readonly className = "";
   readonly takesMethods: boolean;
 
-  constructor(private readonly id: ActorId) {
+  constructor(
+    private readonly id: ActorId,
+    readonly className: string,
+  ) {
     this.takesMethods = takesMethods(id.id);
   }
 
@@ -68,9 +70,10 @@ export class RemoteCell extends ActorCell {
     kernel: Kernel,
     id: ActorId,
     private readonly carrier: Remote | undefined,
+    className = "",
   ) {
     const place = { words: NO_WORDS, index: NOWHERE, generation: 0 };
-    super(kernel, place, new ElsewhereDefinition(id), { args: [], name: id.name, parent: null });
+    super(kernel, place, new ElsewhereDefinition(id, className), { args: [], name: id.name, parent: null });
     this.bury();
   }
 

@@ -60,6 +60,11 @@ function reasonOf(kind: number, value: unknown): TerminationReason {
   return { type: "error", error: value };
 }
 
+/** Why an actor has ended, from what the core says. */
+export function terminationReason(kernel: Kernel, kind: number, token: number): TerminationReason {
+  return reasonOf(kind, token === NIL ? undefined : kernel.slots.value(token));
+}
+
 /** The cell behind a ref; that of this kernel for a ref that another system of this process has handed over. */
 function cellIn(kernel: Kernel, ref: ActorRef): ActorCell {
   const cell = cellOf(ref);

@@ -2,10 +2,12 @@
  * Timers and idle timeouts on the isolate's side. The core owns time; a timer's message waits in a slot.
  *
  * Limit: `timersPerActorMax` timers of one actor; one more throws TimerLimitError. Delays are whole milliseconds up to
- * DELAY_MS_MAX; nothing fires early. A tick is delivered through `handleCast`.
+ * DELAY_MS_MAX; nothing fires early. A tick is delivered through `handleCast`, or, when the timer is for another actor,
+ * cast to it when the owner's turn comes; that one may be of any node.
  */
 
 import { TimerLimitError } from "../errors.js";
+import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
 import { keyGeneration, keyIndex, relationKey, TimerRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
@@ -20,14 +22,37 @@ import {
   STATUS_OK,
 } from "./protocol.js";
 import { runMessage, runPlain } from "./run.js";
-import { assertNonNegativeMs } from "./validate.js";
+import { cast } from "./send.js";
+import { assertNonNegativeMs, cellOf } from "./validate.js";
 
-/** Starts a timer. A string is short for `{ method: string, args: [] }`. */
-export function startTimer(cell: ActorCell, message: unknown, delayMs: number, isInterval: boolean): TimerRef {
+/** A message for another actor. */
+class Relay {
+  constructor(
+    readonly to: ActorRef,
+    readonly message: unknown,
+  ) {}
+}
+
+/** A timer. */
+export interface TimerTerms {
+  delayMs: number;
+  isInterval: boolean;
+  /** Whom the message is for; undefined for the owner. */
+  to?: ActorRef | undefined;
+  /** Whose timer it is called; default the owner. */
+  calledOf?: ActorRef;
+}
+
+/** Starts a timer. A string is short for `{ method: string, args: [] }` if the receiver takes methods. */
+export function startTimer(cell: ActorCell, message: unknown, terms: TimerTerms): TimerRef {
+  const { delayMs, isInterval, to } = terms;
   assertNonNegativeMs(isInterval ? "intervalMs" : "delayMs", delayMs);
+  const target = to === undefined ? cell : cellOf(to);
   const { kernel } = cell;
   if (cell.dead) return new TimerRef("timer-none", cell.ref, isInterval);
-  const payload = typeof message === "string" && cell.casts !== null ? { method: message, args: [] } : message;
+  const takesMethods = target === cell ? cell.casts !== null : target.definition.takesMethods;
+  const own = typeof message === "string" && takesMethods ? { method: message, args: [] } : message;
+  const payload = to === undefined || target === cell ? own : new Relay(to, own);
   const slot = kernel.slots.alloc(payload);
   kernel.args[0] = cell.index;
   kernel.args[1] = slot;
@@ -41,7 +66,7 @@ export function startTimer(cell: ActorCell, message: unknown, delayMs: number, i
     return new TimerRef("timer-none", cell.ref, isInterval);
   }
   const key = relationKey(index, generation);
-  const timerRef = new TimerRef(undefined, cell.ref, isInterval, key);
+  const timerRef = new TimerRef(undefined, terms.calledOf ?? cell.ref, isInterval, key);
   cell.more().timers.set(key, timerRef);
   return timerRef;
 }
@@ -73,8 +98,10 @@ export function deliverTick(kernel: Kernel, cell: ActorCell, at: number): Outcom
   const timers = cell.extra?.timers;
   if (!timers?.has(key)) return runPlain(cell, () => undefined);
   if (single === 1) timers.delete(key);
+  const payload = kernel.slots.value(slot);
+  if (payload instanceof Relay) return runPlain(cell, () => cast(payload.to._cell, payload.message));
   // The timer keeps its slot until the core lets go of it; the message gets one that it can be stashed with.
-  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(kernel.slots.value(slot)));
+  return runMessage(cell, ENTRY_CAST, kernel.slots.alloc(payload));
 }
 
 /** Sets, changes or (0) removes the idle timeout. */

@@ -172,13 +172,19 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
   }
 
   /** Sends a message to oneself after `delayMs` milliseconds. */
-  protected sendAfter(message: TCast, delayMs: number): TimerRef {
-    return startTimer(this.self._cell, message, delayMs, false);
+  protected sendAfter(message: TCast, delayMs: number): TimerRef;
+  /** Casts a message to another actor, of whichever node, after `delayMs` milliseconds. */
+  protected sendAfter(message: any, delayMs: number, to: ActorRef): TimerRef;
+  protected sendAfter(message: any, delayMs: number, to?: ActorRef): TimerRef {
+    return startTimer(this.self._cell, message, { delayMs, isInterval: false, to });
   }
 
   /** Sends a message to oneself every `intervalMs` milliseconds. */
-  protected sendInterval(message: TCast, intervalMs: number): TimerRef {
-    return startTimer(this.self._cell, message, intervalMs, true);
+  protected sendInterval(message: TCast, intervalMs: number): TimerRef;
+  /** Casts a message to another actor, of whichever node, every `intervalMs` milliseconds. */
+  protected sendInterval(message: any, intervalMs: number, to: ActorRef): TimerRef;
+  protected sendInterval(message: any, intervalMs: number, to?: ActorRef): TimerRef {
+    return startTimer(this.self._cell, message, { delayMs: intervalMs, isInterval: true, to });
   }
 
   /** Cancels a timer; false if there was nothing left to cancel. */

@@ -46,7 +46,7 @@ import {
   POLICY_ERROR,
 } from "../kernel/protocol.js";
 import { RemoteCell } from "../kernel/remote_cell.js";
-import { exit, link, unlink, unwatch, watch } from "../kernel/signals.js";
+import { exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
 import { timeoutWord } from "../kernel/slots.js";
 import { setSupervision } from "../kernel/supervision.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
@@ -54,12 +54,14 @@ import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../ker
 import {
   assertMailboxConfig,
   assertName,
+  assertNonNegativeMs,
   assertPlainOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
   cellOf,
 } from "../kernel/validate.js";
 import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
+import { loadActorModules } from "./actor_modules.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import {
   type ActorDefinition,
@@ -75,8 +77,10 @@ import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
 import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
+import { isGuest, isHalt } from "./remote/guests.js";
+import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
-import { isHidden } from "./remote/shadows.js";
+import { standInOf } from "./remote/stand_ins.js";
 
 /** How an actor is spawned. */
 export interface SpawnOptions<TArgs extends any[] = any[]> {
@@ -214,7 +218,6 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.id = cluster.nodeId;
     this.rootSupervision = supervision;
     this.log = createLogger("ActorSystem", this.id);
-    this.placement = new PlacementEngine(cluster);
     this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
@@ -228,8 +231,13 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       id: this.id,
       transport,
       kernel: this.kernel,
-      spawnHidden: (actor, args) => this.spawnCell(actor, { args }, null),
-      spawnRegistered: (className, options) => this.spawnRegistered(className, options),
+      placement: () => this.placement,
+      isMember: (node) => cluster.getMembers().includes(node),
+      isStopping: () => this.stopping,
+      spawnHidden: (actor, args) => this.spawnCell(toDefinition(actor), { args }, null),
+      spawnUnder: (parent, definition, options) => this.spawnCell(definition, options, parent),
+      registered: (className) => this.definitionOf(className),
+      refTo: (id) => this.getRef(id),
       cellById: (id) => this.cellById(id),
       cellByName: (name) => this.cellByName(name),
       groups: {
@@ -243,7 +251,9 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       this.heartbeats.on("node_failed", (nodeId: string) => this.handleNodeFailure(nodeId));
     }
     followLoop(cluster, this.kernel.loop);
+    this.placement = new PlacementEngine(cluster, this.remote.loads);
     cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
+    cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
     processGroups?._attach({
       join: (group, { nodeId, actorId, name }) =>
         this.joinGroup(group, this.getRef(new ActorId(nodeId, actorId, name))),
@@ -328,13 +338,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const deadline = start + timeoutMs;
     if (drainMailboxes) await this.drained(deadline);
     const left = Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS);
-    const roots = this.liveCells().filter((cell) => cell.parent === null);
+    const roots = this.liveCells().filter(isRoot);
     await withTimeout(Promise.all(roots.map((cell) => stop(cell))), left);
-    for (const cell of this.liveCells()) if (cell.parent === null) exit(null, cell, "kill");
+    for (const cell of this.liveCells()) if (isRoot(cell)) exit(null, cell, "kill");
     if (this.countActors() > 0) await withTimeout(this.whenEmpty(), SHUTDOWN_GRACE_MS);
     // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
     for (const cell of this.liveCells()) gone(cell, 0);
     this.running = false;
+    this.remote.close();
     this.kernel.dispose();
     const measurements = { duration_ms: performance.now() - start, actor_count: actorCount };
     telemetry.execute([...TelemetryEvents.system.shutdown, "stop"], measurements, { node_id: this.id });
@@ -395,6 +406,18 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     for (const definition of definitions) this.registerActorClass(definition);
   }
 
+  /**
+   * Makes all actors known that modules export, under the names of their exports. Other nodes can spawn these and what
+   * is registered; no message makes a node import anything.
+   *
+   * @param modules URLs, as `new URL("./actors.js", import.meta.url)` makes them.
+   * @throws InvalidOptionError, and LibeamError (ACTOR_MODULE) for a module that cannot be imported, exports no actor, or an
+   * export name that means two actors. Nothing is made known then.
+   */
+  async registerActorModules(modules: readonly (string | URL)[]): Promise<void> {
+    for (const [name, definition] of await loadActorModules(modules)) this.registerActorClass(definition, name);
+  }
+
   /** The class or definition that was made known under a name. */
   getActorClass(name: string): ActorClass | ActorDefinition | undefined {
     return this.classes.get(name);
@@ -411,13 +434,18 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     options?: SpawnOptions<DefinitionArgs<D>>,
   ): DefinitionRef<D> {
     this.assertOpen("spawn actors");
-    if (options?.strategy !== undefined || options?.role !== undefined) {
-      const node = this.placement.selectNode(options.strategy ?? "local", options.role);
-      if (node !== this.id) {
-        return this.remote.spawn(node, toDefinition(definition), this.nameOf(definition), options) as DefinitionRef<D>;
-      }
+    const node = this.nodeFor(definition, options);
+    if (node !== this.id) {
+      return this.remote.spawn(node, toDefinition(definition), this.nameOf(definition), options) as DefinitionRef<D>;
     }
-    return this.spawnCell(definition, options, null).ref as DefinitionRef<D>;
+    return this.spawnCell(toDefinition(definition), options, null).ref as DefinitionRef<D>;
+  }
+
+  /** Where an actor is to be spawned. */
+  private nodeFor(definition: unknown, options: SpawnOptions | undefined): string {
+    if (options?.strategy === undefined && options?.role === undefined) return this.id;
+    const { strategy = "local", role, name } = options;
+    return this.placement.selectNode(strategy, role, { className: this.nameOf(definition), name });
   }
 
   /** Under which name other nodes know a definition. */
@@ -426,31 +454,50 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return toDefinition(definition).className;
   }
 
-  private spawnRegistered(className: string, options: SpawnOptions): ActorCell {
+  private definitionOf(className: string): Definition {
     this.assertOpen("spawn actors");
     const definition = this.classes.get(className);
     if (definition === undefined) throw new ActorClassNotRegisteredError(className);
-    return this.spawnCell(definition, options, null);
+    return toDefinition(definition);
   }
 
-  /** Makes a child of an actor. */
+  /**
+   * Makes a child of an actor, on this node or on the one that the strategy chooses. A child on another node is supervised
+   * like one on this node.
+   *
+   * @throws as `spawn`; a child on another node that cannot be started counts as crashed.
+   */
   spawnChild<D extends ActorClass | ActorDefinition<any, any, any>>(
     parent: ActorRef,
     definition: D,
     options?: SpawnOptions<any>,
   ): DefinitionRef<D> {
     this.assertOpen("spawn child actors");
-    return this.spawnCell(definition, options, parent._cell).ref as DefinitionRef<D>;
+    const node = this.nodeFor(definition, options);
+    if (node === this.id || parent._cell.dead) {
+      return this.spawnCell(toDefinition(definition), options, parent._cell).ref as DefinitionRef<D>;
+    }
+    return this.spawnRemoteChild(parent._cell, node, definition, options as SpawnOptions) as DefinitionRef<D>;
+  }
+
+  private spawnRemoteChild(parent: ActorCell, node: string, definition: unknown, options: SpawnOptions): ActorRef {
+    const request = { name: undefined as string | undefined, args: NO_ARGS };
+    readSpawnOptions(options, request);
+    const { name, args } = request;
+    const { mailbox, role, strategy = "local" } = options;
+    const { takesMethods } = toDefinition(definition);
+    const spec = { className: this.nameOf(definition), takesMethods, name, mailbox, strategy, role };
+    return this.remote.spawnChild(parent, node, spec, args).cell.ref;
   }
 
   private assertOpen(operation: string): void {
     if (this.stopping || this.draining) throw new SystemShuttingDownError(operation);
   }
 
-  private spawnCell(definition: unknown, options: SpawnOptions | undefined, parent: ActorCell | null): ActorCell {
+  private spawnCell(definition: Definition, options: SpawnOptions | undefined, parent: ActorCell | null): ActorCell {
     if (parent?.dead) throw new SystemShuttingDownError("spawn child actors");
     const request = {
-      definition: toDefinition(definition),
+      definition,
       args: NO_ARGS,
       name: undefined as string | undefined,
       parent,
@@ -593,7 +640,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** @internal */
   _cellOf(id: ActorId): ActorCell {
     if (id.systemId !== this.id) return this.remote.cellOf(id);
-    return this.cellById(id.id) ?? new RemoteCell(this.kernel, id, undefined);
+    return this.cellById(id.id) ?? this.remote.aliased(id.id) ?? new RemoteCell(this.kernel, id, undefined);
   }
 
   // Watches, links, exits, timers: what actors do, on behalf of a ref.
@@ -623,19 +670,25 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     exit(sender === null ? null : sender._cell, cellOf(target), reason);
   }
 
-  /** Starts a timer of an actor. */
+  /**
+   * Starts a timer of an actor. One for an actor of another node runs here, and ends with that actor.
+   */
   startActorTimer(ref: ActorRef, message: any, ms: number, isInterval: boolean): TimerRef {
-    return startTimer(cellOf(ref), message, ms, isInterval);
+    const cell = cellOf(ref);
+    const terms = { delayMs: ms, isInterval };
+    if (cell.remote === undefined) return startTimer(cell, message, terms);
+    assertNonNegativeMs(isInterval ? "intervalMs" : "delayMs", ms);
+    return startTimer(cell.remote.shadow(), message, { ...terms, to: ref, calledOf: ref });
   }
 
   /** Cancels a timer of an actor. */
   cancelActorTimer(ref: ActorRef, timerRef: TimerRef): boolean {
-    return cancelTimer(cellOf(ref), timerRef);
+    return cancelTimer(timerOwner(ref), timerRef);
   }
 
-  /** Cancels all timers of an actor. */
+  /** Cancels all timers of an actor; of an actor of another node those that run here. */
   cancelAllActorTimers(ref: ActorRef): void {
-    cancelAllTimers(cellOf(ref));
+    cancelAllTimers(timerOwner(ref));
   }
 
   /** Sets the idle timeout of an actor. */
@@ -778,11 +831,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** @internal */
   crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void {
-    if (isHidden(cell)) return; // It only does as an actor of another node has done.
+    this.remote.crashed(cell, error, decision);
+    const standIn = standInOf(cell);
+    if (isHalt(error) || (standIn === undefined && isHidden(cell))) return; // It only does as another actor has done.
     const strategy = this.strategyOf(cell);
-    const actor_id = cell.ref.id.id;
+    const actor_id = standIn?.place.id ?? cell.ref.id.id;
     this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });
-    if (!telemetry.active || decision === DECISION_IGNORED) return;
+    // Of a child it is the node of the parent that decides, and tells.
+    if (!telemetry.active || decision === DECISION_IGNORED || isGuest(cell)) return;
     const message = error instanceof Error ? error.message : String(error);
     telemetry.execute(TelemetryEvents.supervisor.crash, {}, { actor_id, error: message, strategy });
     if (decision === DECISION_GIVE_UP) {
@@ -800,8 +856,9 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (cell.name !== undefined) this.announceName(cell);
     this.registered.restarted(cell);
     this.processGroups?._restarted(cell.index, () => entryOf(cell.ref));
-    if (!telemetry.active) return;
-    const metadata = { actor_id: oldId, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
+    if (!telemetry.active || isGuest(cell)) return;
+    const actor_id = standInOf(cell)?.previousId ?? oldId;
+    const metadata = { actor_id, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
     telemetry.execute(TelemetryEvents.supervisor.restart, {}, metadata);
   }
 
@@ -811,11 +868,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   }
 
   /** @internal */
-  gone(cell: ActorCell, _childrenStopped: number): void {
+  gone(cell: ActorCell, kind: number, token: number): void {
     const { name } = cell;
-    this.remote.forget(cell);
     this.registered.gone(cell);
     this.processGroups?._gone(cell.index);
+    this.remote.forget(cell, () => terminationReason(this.kernel, kind, token));
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
   }
 
@@ -856,6 +913,17 @@ function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: nu
     }
   }
   return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
+}
+
+/** Who has the timers of an actor: itself, or what stands here for an actor of another node. */
+function timerOwner(ref: ActorRef): ActorCell {
+  const cell = cellOf(ref);
+  return cell.remote?.shadow() ?? cell;
+}
+
+/** Whether no actor that users see is above an actor of this node. */
+function isRoot(cell: ActorCell): boolean {
+  return cell.parent === null || isHidden(cell.parent);
 }
 
 function toDefinition(definition: unknown): Definition {

@@ -4,7 +4,7 @@
 
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, LinkRecord, WatchRecord } from "../kernel/cell.js";
-import { childrenOf } from "../kernel/children.js";
+import { childrenOf, parentOf } from "../kernel/children.js";
 import type { TimerRef } from "../kernel/info.js";
 import type { ActorSystem } from "./actor_system.js";
 
@@ -23,7 +23,7 @@ export class ClassContext {
 
   /** The parent; undefined for a root. */
   get parent(): ActorRef | undefined {
-    return this.#cell.parent?.ref;
+    return parentOf(this.#cell);
   }
 
   /** The children. */

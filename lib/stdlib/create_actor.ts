@@ -8,7 +8,7 @@
 import { InvalidArgumentError } from "../errors.js";
 import { type ActorRef, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition, Handlers } from "../kernel/cell.js";
-import { childrenOf } from "../kernel/children.js";
+import { childrenOf, parentOf } from "../kernel/children.js";
 import type {
   DownMessage,
   ExitMessage,
@@ -129,10 +129,10 @@ export interface ActorBuilder<TCalls extends object = NoHandlers, TCasts extends
   setIdleTimeout(timeoutMs: number): ActorBuilder<TCalls, TCasts>;
   /** The idle timeout in milliseconds; 0 is none. */
   getIdleTimeout(): number;
-  /** Sends a message to oneself after `delayMs` milliseconds. */
-  sendAfter(message: any, delayMs: number): TimerRef;
-  /** Sends a message to oneself every `intervalMs` milliseconds. */
-  sendInterval(message: any, intervalMs: number): TimerRef;
+  /** Sends a message after `delayMs` milliseconds: to oneself, or to an actor of whichever node. */
+  sendAfter(message: any, delayMs: number, to?: ActorRef): TimerRef;
+  /** Sends a message every `intervalMs` milliseconds: to oneself, or to an actor of whichever node. */
+  sendInterval(message: any, intervalMs: number, to?: ActorRef): TimerRef;
   /** Cancels a timer; false if there was nothing left to cancel. */
   cancelTimer(timerRef: TimerRef): boolean;
   /** Cancels all timers of this actor. */
@@ -184,7 +184,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   get parent(): ActorRef | undefined {
-    return this.#cell.parent?.ref;
+    return parentOf(this.#cell);
   }
 
   get system(): ActorSystem {
@@ -261,12 +261,12 @@ export class FunctionalActor implements Behaviour {
     return this.#cell.extra?.idleTimeoutMs ?? 0;
   }
 
-  sendAfter(message: unknown, delayMs: number): TimerRef {
-    return startTimer(this.#cell, message, delayMs, false);
+  sendAfter(message: unknown, delayMs: number, to?: ActorRef): TimerRef {
+    return startTimer(this.#cell, message, { delayMs, isInterval: false, to });
   }
 
-  sendInterval(message: unknown, intervalMs: number): TimerRef {
-    return startTimer(this.#cell, message, intervalMs, true);
+  sendInterval(message: unknown, intervalMs: number, to?: ActorRef): TimerRef {
+    return startTimer(this.#cell, message, { delayMs: intervalMs, isInterval: true, to });
   }
 
   cancelTimer(timerRef: TimerRef): boolean {

@@ -69,8 +69,7 @@ class SupervisorActor extends Actor {
   }
 
   private async terminateChild(ref: ActorRef): Promise<boolean> {
-    const child = ref._cell;
-    if (child.dead || child.parent !== this.self._cell) return false;
+    if (!this.getChildren().some(({ _cell }) => _cell === ref._cell)) return false;
     await this.stopChild(ref);
     return true;
   }

@@ -46,7 +46,7 @@ class WaitingCall {
   private refuse!: (error: unknown) => void;
 
   constructor(
-    readonly node: string,
+    readonly to: ActorId,
     readonly signal: CallSignal | undefined,
   ) {
     this.promise = new Promise((resolve, reject) => {
@@ -99,6 +99,8 @@ export class RemoteCalls {
   constructor(
     private readonly host: CallHost,
     private readonly find: Find,
+    /** What the caller should know in place of what the transport or the other node says. */
+    private readonly whyNot: (to: ActorId, error: unknown) => unknown,
   ) {}
 
   /** Calls an actor of another node. */
@@ -108,7 +110,7 @@ export class RemoteCalls {
     const patienceMs = word === NO_DEADLINE ? Number.POSITIVE_INFINITY : word;
     const node = id.systemId;
     const call = ++this.calls;
-    const waiting = new WaitingCall(node, terms.signal);
+    const waiting = new WaitingCall(id, terms.signal);
     const message: CallMessage = [MARK, CALL, from, call, id.id, id.name, method, value, word];
     let answer: Promise<any>;
     try {
@@ -134,20 +136,21 @@ export class RemoteCalls {
   private answered(call: number, reply: unknown): void {
     const waiting = this.take(call);
     if (waiting === undefined) return;
-    if (!isReply(reply)) waiting.reject(new TransportError("A node answered with no reply", waiting.node));
+    if (!isReply(reply)) waiting.reject(new TransportError("A node answered with no reply", waiting.to.systemId));
     else if (reply[0]) waiting.resolve(reply[1]);
-    else waiting.reject(reply[1]);
+    else waiting.reject(this.whyNot(waiting.to, reply[1]));
   }
 
   private refuse(call: number, error: unknown): void {
-    this.take(call)?.reject(error);
+    const waiting = this.take(call);
+    waiting?.reject(this.whyNot(waiting.to, error));
   }
 
   private giveUp(call: number, error: Error): void {
     const waiting = this.take(call);
     if (waiting === undefined) return;
     waiting.reject(error);
-    this.post(waiting.node, [MARK, CANCEL, this.host.id, call], ignore);
+    this.post(waiting.to.systemId, [MARK, CANCEL, this.host.id, call], ignore);
   }
 
   /** The call is over for its caller. */
@@ -186,12 +189,7 @@ export class RemoteCalls {
     const signal = new Cancellation();
     const served = this.servedFor(from);
     served.set(call, signal);
-    // Actors that take no methods get the message that a method stands for.
-    const whole = method !== undefined && !cell.definition.takesMethods;
-    const running = callOnTerms(cell, whole ? undefined : method, whole ? { method, args: value } : value, {
-      timeoutMs: word,
-      signal,
-    });
+    const running = callHere(cell, method, value, { timeoutMs: word, signal });
     return running.then(
       (result) => {
         served.delete(call);
@@ -222,15 +220,14 @@ export class RemoteCalls {
   deliver([, , id, name, method, value]: CastMessage): void {
     const cell = this.find(id, name);
     if (cell === undefined) this.host.kernel.deadLetter(undefined, "cast", "not_found");
-    else if (method === undefined) cast(cell, value);
-    else if (Array.isArray(value)) castMethod(cell, method, value);
+    else if (method === undefined || Array.isArray(value)) castHere(cell, method, value);
     else this.host.kernel.deadLetter(cell, "cast", "not_found");
   }
 
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
     for (const [call, waiting] of [...this.waiting]) {
-      if (waiting.node === node) this.refuse(call, new NodeDownError(node));
+      if (waiting.to.systemId === node) this.refuse(call, new NodeDownError(node));
     }
     const served = this.served.get(node);
     this.served.delete(node);
@@ -242,4 +239,19 @@ function ignore(): void {}
 
 function replyWith(error: Error): Promise<any> {
   return Promise.resolve([false, error]);
+}
+
+/** Calls an actor of this node for somebody who has to name a method for all, or a whole message. */
+export function callHere(cell: ActorCell, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+  // Actors that take no methods get the message that a method stands for.
+  if (method !== undefined && !cell.definition.takesMethods) {
+    return callOnTerms(cell, undefined, { method, args: value }, terms);
+  }
+  return callOnTerms(cell, method, value, terms);
+}
+
+/** Casts to an actor of this node likewise. */
+export function castHere(cell: ActorCell, method: string | undefined, value: any): void {
+  if (method === undefined) cast(cell, value);
+  else castMethod(cell, method, value);
 }

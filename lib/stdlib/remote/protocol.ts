@@ -10,15 +10,25 @@
  * of that node, and its patience is the caller's. A {@link CancelMessage} says that the caller does not wait any more.
  *
  * # Further requests (answered with a {@link Reply})
- * - `spawn`: a class or definition that is registered there.
+ * - `spawn`: a class or definition that is registered there; the answer is a {@link Spawned}.
  * - `stop`: answered when the actor is gone.
  * - `watch`: answered with whether there is an actor to watch.
+ *
+ * Children on other nodes (docs/design/remote_children.md), named by the id that their parent's node gave them:
+ * - `adopt`: spawn there with a parent here, in the place of `instead`; `revive`: start it again. The answer is an
+ *   {@link Adopted}, and comes when `init` has ended.
+ * - `halt`: have it go down and wait; `dismiss`: end it for that reason. Answered when that is done.
+ * - `crashed`, to the parent's node: answered with a {@link Verdict}; `ended`: the child is gone, not by its parent's will.
+ * The last four are repeated until they are answered, so each of them may come twice.
  *
  * # Further messages (not answered)
  * - `exit`: what its name says.
  * - `down`: a watched actor has ended. A node watches an actor once, from its first watcher on, until the end.
  * - `join`, `leave`: changes a group for an actor of the receiver.
  * - `broadcast`: a cast to all members that a group has at the receiver.
+ * - `family`: the children here that the sender accounts for; others of its children are to end. `guests`: the children
+ *   there that the receiver has; others are gone. Both are said when the other node joins.
+ * - `follow`: the sender wants to know how many actors there are here; `load`: so many are there.
  * - `link`: makes an end for a link here; `unlink` undoes it; `severed`: the actor at the other side has ended, or its
  *   end of the link was taken down.
  *
@@ -35,17 +45,59 @@ export interface Address {
   name?: string;
 }
 
+/** What is spawned; `as` is the id that the asking node gives it. */
+export interface SpawnRequest {
+  kind: "spawn";
+  as: string;
+  className: string;
+  args: readonly unknown[];
+  name?: string;
+  mailbox?: object;
+}
+
+/** The answer to a spawn. */
+export interface Spawned {
+  /** Actors of the node. */
+  load: number;
+}
+
+/** What came of the start of a child. */
+export interface Adopted extends Spawned {
+  /** Id of the incarnation. */
+  id: string;
+  /** Set if `init` has failed: the child is down and waits. */
+  failure?: { error: unknown };
+}
+
+/** What the parent's node says to a crash. */
+export interface Verdict {
+  /** Whether the child will be started again. */
+  restart: boolean;
+  /** The node does not know of such a child. */
+  unknown?: boolean;
+}
+
 /** See the module's header. */
 export type RemoteRequest =
-  | { kind: "spawn"; as: string; className: string; args: readonly unknown[]; name?: string; mailbox?: object }
+  | SpawnRequest
   | { kind: "stop"; to: Address }
-  | { kind: "watch"; to: Address };
+  | { kind: "watch"; to: Address }
+  | ({ kind: "adopt"; parent: Address; instead?: string } & Omit<SpawnRequest, "kind">)
+  | { kind: "revive"; child: string }
+  | { kind: "halt"; child: string }
+  | { kind: "dismiss"; child: string; reason: TerminationReason }
+  | { kind: "crashed"; child: string; error: unknown }
+  | { kind: "ended"; child: string; reason: TerminationReason };
 
 /** See the module's header. */
 export type RemoteMessage =
   | { kind: "exit"; to: Address; from?: Address; reason: unknown }
   | { kind: "join" | "leave"; group: string; to: Address }
   | { kind: "broadcast"; group: string; value: any }
+  | { kind: "family"; children: string[] }
+  | { kind: "guests"; children: string[] }
+  | { kind: "follow" }
+  | { kind: "load"; actors: number }
   | { kind: "down"; of: string; reason: TerminationReason }
   | { kind: "link"; link: string; to: Address }
   | { kind: "unlink"; link: string }

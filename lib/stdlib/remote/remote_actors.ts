@@ -20,13 +20,18 @@ import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info
 import type { Kernel } from "../../kernel/kernel.js";
 import { stop } from "../../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../../kernel/logger.js";
+import { DECISION_IGNORED } from "../../kernel/protocol.js";
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit, link } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import { assertName } from "../../kernel/validate.js";
 import type { SpawnOptions } from "../actor_system.js";
 import { type HeartbeatPong, isHeartbeatPing, pongOf } from "../heartbeat.js";
+import type { PlacementEngine } from "../placement.js";
 import { RemoteCalls } from "./calls.js";
+import { type GuestKeeper, Guests } from "./guests.js";
+import { Loads } from "./loads.js";
+import { OPERATION_MS, Peers } from "./peers.js";
 import {
   type Address,
   CALL,
@@ -35,22 +40,31 @@ import {
   type Envelope,
   isEnvelope,
   isMarked,
-  isReply,
   type RemoteMessage,
   type RemoteRequest,
   type Reply,
+  type Spawned,
 } from "./protocol.js";
 import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
+import { type RemoteChildSpec, type StandIn, StandIns } from "./stand_ins.js";
 
 /** What remote actors need of their system. */
 export interface RemoteHost {
   readonly id: string;
   readonly transport: Transport;
   readonly kernel: Kernel;
+  readonly placement: () => PlacementEngine;
+  /** Whether a node is in the cluster. */
+  isMember(node: string): boolean;
+  /** Whether the system shuts down. */
+  isStopping(): boolean;
   /** Makes an actor that nobody sees. */
-  spawnHidden(actor: typeof Observer | typeof ShadowKeeper, args: unknown[]): ActorCell;
-  /** Makes an actor on behalf of another node. */
-  spawnRegistered(className: string, options: SpawnOptions): ActorCell;
+  spawnHidden(actor: typeof Observer | typeof ShadowKeeper | typeof GuestKeeper, args: unknown[]): ActorCell;
+  /** Makes an actor, a root or a child, of any definition. */
+  spawnUnder(parent: ActorCell | null, definition: Definition, options: SpawnOptions): ActorCell;
+  /** The definition that other nodes know by a name. @throws ActorClassNotRegisteredError, SystemShuttingDownError */
+  registered(className: string): Definition;
+  refTo(id: ActorId): ActorRef;
   cellById(id: string): ActorCell | undefined;
   cellByName(name: string): ActorCell | undefined;
   /** Groups of this node. */
@@ -61,8 +75,6 @@ export interface RemoteHost {
   };
 }
 
-/** How long another node may take to confirm a watch, a spawn or a stop, in milliseconds. */
-const OPERATION_MS = 5_000;
 /** Failed spawns whose errors are remembered; calls to older ones are told that there is no such actor. */
 const FAILED_SPAWNS_MAX = 1_000;
 
@@ -80,18 +92,61 @@ export class RemoteActors {
   private readonly aliases = new Map<string, ActorCell>();
   private readonly aliasOf = new WeakMap<ActorCell, string>();
   /** Spawns on other nodes that have failed, by the id of the actor that would have been. */
-  private readonly failedSpawns = new Map<string, unknown>();
+  private readonly failedSpawns = new Map<string, { node: string; error: unknown }>();
+  private readonly peers: Peers;
+  /** How many actors the nodes have. */
+  readonly loads: Loads;
+  private readonly standIns: StandIns;
+  private readonly guests: Guests;
   private keeper: ActorCell | undefined;
   private observer: ActorCell | undefined;
 
   constructor(private readonly host: RemoteHost) {
     this.log = createLogger("RemoteActors", host.id);
-    this.calls = new RemoteCalls(host, (id, name) => this.find(id, name));
+    this.calls = new RemoteCalls(
+      host,
+      (id, name) => this.find(id, name),
+      (id, error) => this.whyNot(id, error),
+    );
+    const { id, kernel } = host;
+    const peers = new Peers(id, host.transport, (from, request) => this.perform(from, request));
+    const countActors = (): number => kernel.countActors();
+    const loads = new Loads(id, peers, countActors);
+    this.peers = peers;
+    this.loads = loads;
+    this.standIns = new StandIns({
+      id,
+      kernel,
+      peers,
+      loads,
+      selectNode: (strategy, role, subject) => host.placement().selectNode(strategy, role, subject),
+      spawnUnder: (parent, definition, options) => host.spawnUnder(parent, definition, options),
+      carrierOf: (of) => new RemoteActor(this, of),
+      localOf: (as) => this.aliases.get(as),
+      spawnFailed: (node, as, error) => this.spawnFailed(node, as, error),
+    });
+    this.guests = new Guests({
+      id,
+      peers,
+      countActors,
+      isStopping: () => host.isStopping(),
+      registered: (className) => host.registered(className),
+      spawnHidden: (actor, args) => host.spawnHidden(actor, args),
+      spawnUnder: (parent, definition, options) => host.spawnUnder(parent, definition, options),
+      refTo: (of) => host.refTo(of),
+      alias: (as, cell) => this.alias(as, cell),
+    });
   }
 
   /** The cell of an actor of another node. */
   cellOf(id: ActorId): ActorCell {
-    return new RemoteCell(this.host.kernel, id, new RemoteActor(this, id));
+    const child = this.standIns.find(id.id)?.remoteCell;
+    return child ?? new RemoteCell(this.host.kernel, id, new RemoteActor(this, id));
+  }
+
+  /** An actor of this node by the id that another node gave it. */
+  aliased(id: string): ActorCell | undefined {
+    return this.aliases.get(id) ?? this.standIns.find(id)?.remoteCell;
   }
 
   /** Serves what the transport brings. */
@@ -106,7 +161,13 @@ export class RemoteActors {
   /** @internal */
   call(id: ActorId, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
     const failed = this.failedSpawns.get(id.id);
-    return failed === undefined ? this.calls.call(id, method, value, terms) : rejected(failed);
+    return failed === undefined ? this.calls.call(id, method, value, terms) : rejected(failed.error);
+  }
+
+  /** An actor that was never made is not found; what its caller should know is why it was not made. */
+  private whyNot(id: ActorId, error: unknown): unknown {
+    const unreached = error instanceof ActorNotFoundError || error instanceof TransportError;
+    return unreached ? (this.failedSpawns.get(id.id)?.error ?? error) : error;
   }
 
   /** @internal */
@@ -143,15 +204,32 @@ export class RemoteActors {
     const id = new ActorId(node, randomActorId(definition.takesMethods), options.name);
     const { args = [], name, mailbox } = options;
     const optional = { ...(name === undefined ? {} : { name }), ...(mailbox === undefined ? {} : { mailbox }) };
-    this.request(node, { kind: "spawn", as: id.id, className, args, ...optional }, OPERATION_MS).catch((error) => {
-      this.failedSpawns.set(id.id, error);
-      for (const oldest of this.failedSpawns.keys()) {
-        if (this.failedSpawns.size <= FAILED_SPAWNS_MAX) break;
-        this.failedSpawns.delete(oldest);
-      }
+    const answer = this.request(node, { kind: "spawn", as: id.id, className, args, ...optional }, OPERATION_MS);
+    this.loads.placed(node, answer as Promise<Spawned>).catch((error) => {
+      this.spawnFailed(node, id.id, error);
       this.log.error(`An actor could not be spawned on node ${node}`, error, { className });
     });
     return this.cellOf(id).ref;
+  }
+
+  /** Spawns a child of an actor of this node on another one. */
+  spawnChild(parent: ActorCell, node: string, spec: RemoteChildSpec, args: readonly unknown[]): StandIn {
+    return this.standIns.spawn(parent, node, spec, args);
+  }
+
+  /** The stand-in of a child on another node, by an id of the child. */
+  childById(id: string): StandIn | undefined {
+    return this.standIns.find(id);
+  }
+
+  private spawnFailed(node: string, id: string, reason: unknown): void {
+    const lost = reason instanceof TransportError && !this.host.isMember(node);
+    const error = lost ? new NodeDownError(node, reason) : reason;
+    this.failedSpawns.set(id, { node, error });
+    for (const oldest of this.failedSpawns.keys()) {
+      if (this.failedSpawns.size <= FAILED_SPAWNS_MAX) break;
+      this.failedSpawns.delete(oldest);
+    }
   }
 
   /** @internal */
@@ -227,6 +305,14 @@ export class RemoteActors {
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
     this.calls.nodeLost(node);
+    this.standIns.lost(node);
+    this.peers.lost(node);
+    this.guests.lost(node);
+    this.loads.lost(node);
+    for (const failed of this.failedSpawns.values()) {
+      if (failed.node !== node || !(failed.error instanceof TransportError)) continue;
+      failed.error = new NodeDownError(node, failed.error);
+    }
     for (const [key, shadow] of [...this.shadows]) if (shadow.node === node) this.endShadow(key, { type: "killed" });
     for (const [name, end] of [...this.ends]) {
       if (end.node === node) this.sever(name, { type: "error", error: new NodeDownError(node) });
@@ -237,6 +323,18 @@ export class RemoteActors {
       (this.observer?.behaviour as Observer | null)?.ignore(watchRef);
     }
     this.tidy();
+  }
+
+  /** A node is there. */
+  nodeJoined(node: string): void {
+    this.standIns.joined(node);
+    this.guests.joined(node);
+  }
+
+  /** The system has ended. */
+  close(): void {
+    this.peers.close();
+    this.loads.close();
   }
 
   /** The runtime's own actors go when they have nothing left to do. */
@@ -254,21 +352,12 @@ export class RemoteActors {
     });
   }
 
-  private async request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
-    const envelope: Envelope<RemoteRequest> = { libeam: 1, from: this.host.id, body };
-    const reply: Reply = await this.host.transport.request(node, envelope, timeoutMs);
-    if (!isReply(reply)) throw new TransportError("A node answered with no reply", node);
-    if (!reply[0]) throw reply[1];
-    return reply[1];
+  private request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
+    return this.peers.request(node, body, timeoutMs);
   }
 
   private send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
-    const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.host.id, body };
-    try {
-      Promise.resolve(this.host.transport.send(node, envelope)).catch(onFailure);
-    } catch {
-      onFailure(); // A transport of the user's may throw where it must not.
-    }
+    this.peers.send(node, body, onFailure);
   }
 
   // What other nodes do to the actors of this one.
@@ -300,6 +389,18 @@ export class RemoteActors {
       }
       case "watch":
         return this.observe(from, request.to);
+      case "adopt":
+        return this.guests.adopt(from, request);
+      case "revive":
+        return this.guests.revive(from, request.child);
+      case "halt":
+        return this.guests.halt(from, request.child);
+      case "dismiss":
+        return this.guests.dismiss(from, request.child, request.reason);
+      case "crashed":
+        return this.standIns.crashed(from, request.child, request.error);
+      case "ended":
+        return this.standIns.ended(from, request.child, request.reason);
       default:
         throw new LibeamError("This node does not know such a request", "UNKNOWN_REQUEST");
     }
@@ -311,21 +412,34 @@ export class RemoteActors {
     return name === undefined ? undefined : this.host.cellByName(name);
   }
 
-  private spawnFor({ as, className, args, name, mailbox }: RemoteRequest & { kind: "spawn" }): void {
+  private spawnFor({ as, className, args, name, mailbox }: RemoteRequest & { kind: "spawn" }): Spawned {
     const options = {
       args: [...args],
       ...(name === undefined ? {} : { name }),
       ...(mailbox === undefined ? {} : { mailbox }),
     };
-    const cell = this.host.spawnRegistered(className, options);
+    this.alias(as, this.host.spawnUnder(null, this.host.registered(className), options));
+    return { load: this.loads.count() };
+  }
+
+  private alias(as: string, cell: ActorCell): void {
+    if (cell.dead) return;
     this.aliases.set(as, cell);
     this.aliasOf.set(cell, as);
   }
 
+  /** An actor of this node has crashed, and the core has decided. */
+  crashed(cell: ActorCell, error: unknown, decision: number): void {
+    this.standIns.decided(cell, decision, error);
+    this.guests.crashed(cell, error, decision === DECISION_IGNORED);
+  }
+
   /** An actor of this node is gone. */
-  forget(cell: ActorCell): void {
+  forget(cell: ActorCell, reason: () => TerminationReason): void {
     const alias = this.aliasOf.get(cell);
     if (alias !== undefined) this.aliases.delete(alias);
+    this.standIns.gone(cell, reason);
+    this.guests.gone(cell, reason);
   }
 
   private observe(from: string, to: Address): boolean {
@@ -387,12 +501,24 @@ export class RemoteActors {
       case "severed":
         this.sever(body.link, body.reason);
         return;
+      case "family":
+        this.guests.family(from, body.children);
+        return;
+      case "guests":
+        this.standIns.present(from, body.children);
+        return;
+      case "follow":
+        this.loads.followedBy(from);
+        return;
+      case "load":
+        this.loads.told(from, body.actors);
+        return;
     }
   }
 
   /** Exit signals of other nodes come in the name of their sender. */
   private senderOf(node: string, from: Address | undefined): ActorCell | null {
-    return from === undefined ? null : this.cellOf(new ActorId(node, from.id, from.name));
+    return from === undefined ? null : this.host.refTo(new ActorId(node, from.id, from.name))._cell;
   }
 
   private linkFor(node: string, { link: name, to }: RemoteMessage & { kind: "link" }): void {

@@ -11,10 +11,9 @@
  */
 
 import type { ActorRef } from "../../kernel/actor_ref.js";
-import type { ActorCell, Definition } from "../../kernel/cell.js";
 import type { DownMessage, ExitMessage, InfoMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
 import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../../kernel/options.js";
-import { Actor, type ActorClass, definitionOfClass } from "../actor.js";
+import { Actor, type ActorClass } from "../actor.js";
 
 const LEAVE_DEAD: ChildSupervisionOptions = { ...DEFAULT_CHILD_SUPERVISION, strategy: "Stop" };
 
@@ -70,11 +69,4 @@ export class ShadowKeeper extends Actor {
   keep(actor: ActorClass, args: unknown[] = []): ActorRef {
     return this.spawn(actor, { args, mailbox: { maxSize: Number.POSITIVE_INFINITY } }) as ActorRef;
   }
-}
-
-const HIDDEN: ReadonlySet<Definition> = new Set([Shadow, LinkEnd, Observer, ShadowKeeper].map(definitionOfClass));
-
-/** Whether an actor is the runtime's own. */
-export function isHidden(cell: ActorCell): boolean {
-  return HIDDEN.has(cell.definition);
 }

@@ -1,0 +1,140 @@
+/**
+ * What is said to other nodes: envelopes over whatever transport the system was given.
+ *
+ * A request that waits when its node is lost is refused with NodeDownError. One that must not be lost is repeated
+ * (`insist`) until it is answered, its node is lost or does not answer for REPEATS_MAX times, or the system ends; whoever
+ * answers it must not mind it twice.
+ * A node that speaks to itself is answered without the transport.
+ *
+ * Owner: the requests that wait. Failure is a rejection or a callback; nothing here throws.
+ */
+
+import { NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
+import type { Transport } from "../../kernel/collaborators.js";
+import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
+
+/** How long another node may take to answer what it answers at once, in milliseconds. */
+export const OPERATION_MS = 5_000;
+/** Pause before a request is repeated, in milliseconds. */
+const REPEAT_MS = 500;
+/** How often a request is repeated before its node counts as down for it. */
+const REPEATS_MAX = 60;
+
+/** A request under way. */
+interface Pending {
+  node: string;
+  refuse: (error: Error) => void;
+}
+
+/** The answer was an error, other than one of the transport's. */
+class Refusal {
+  constructor(readonly error: unknown) {}
+}
+
+/** See the module's header. */
+export class Peers {
+  private readonly pending = new Set<Pending>();
+  private closed = false;
+
+  constructor(
+    private readonly id: string,
+    private readonly transport: Transport,
+    /** Answers what this node asks itself. */
+    private readonly perform: (from: string, request: RemoteRequest) => unknown,
+  ) {}
+
+  /** Asks a node. @throws what it answers, TransportError, NodeDownError */
+  async request(node: string, body: RemoteRequest, timeoutMs: number = OPERATION_MS): Promise<any> {
+    try {
+      return await this.ask(node, body, timeoutMs);
+    } catch (error) {
+      throw error instanceof Refusal ? error.error : error;
+    }
+  }
+
+  /** Asks until there is an answer. @throws what it is, NodeDownError, SystemShuttingDownError */
+  async insist(node: string, body: RemoteRequest, onRetry: () => RemoteRequest = () => body): Promise<any> {
+    let next = body;
+    for (let left = REPEATS_MAX; ; left--) {
+      try {
+        return await this.ask(node, next, OPERATION_MS);
+      } catch (error) {
+        if (error instanceof Refusal) throw error.error;
+        if (error instanceof NodeDownError || error instanceof SystemShuttingDownError) throw error;
+        if (left === 0) throw new NodeDownError(node, error);
+      }
+      await this.guarded(node, pause(REPEAT_MS));
+      next = onRetry();
+    }
+  }
+
+  /** Sends to a node; `onFailure` is told if it could not be sent. */
+  send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
+    const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.id, body };
+    try {
+      Promise.resolve(this.transport.send(node, envelope)).catch(onFailure);
+    } catch {
+      onFailure(); // A transport of the user's may throw where it must not.
+    }
+  }
+
+  /** Nothing comes from a node any more. */
+  lost(node: string): void {
+    for (const each of [...this.pending]) if (each.node === node) each.refuse(new NodeDownError(node));
+  }
+
+  /** The system has ended: nothing is waited for. */
+  close(): void {
+    this.closed = true;
+    for (const { refuse } of [...this.pending]) refuse(new SystemShuttingDownError("ask other nodes"));
+  }
+
+  private async ask(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
+    if (node === this.id) return this.askSelf(body);
+    const envelope: Envelope<RemoteRequest> = { libeam: 1, from: this.id, body };
+    const reply: Reply = await this.guarded(node, Promise.resolve(this.transport.request(node, envelope, timeoutMs)));
+    if (!isReply(reply)) throw new TransportError("A node answered with no reply", node);
+    if (!reply[0]) throw new Refusal(reply[1]);
+    return reply[1];
+  }
+
+  private async askSelf(body: RemoteRequest): Promise<any> {
+    try {
+      return await this.guarded(this.id, Promise.resolve(this.perform(this.id, body)));
+    } catch (error) {
+      throw error instanceof SystemShuttingDownError && this.closed ? error : new Refusal(error);
+    }
+  }
+
+  /** A promise that is refused early if the node is lost or the system ends. */
+  private guarded<T>(node: string, promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) {
+        promise.catch(ignore);
+        reject(new SystemShuttingDownError("ask other nodes"));
+        return;
+      }
+      const entry: Pending = {
+        node,
+        refuse: (error) => {
+          this.pending.delete(entry);
+          reject(error);
+        },
+      };
+      this.pending.add(entry);
+      promise.then(
+        (value) => {
+          this.pending.delete(entry);
+          resolve(value);
+        },
+        (error) => entry.refuse(error),
+      );
+    });
+  }
+}
+
+function ignore(): void {}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
