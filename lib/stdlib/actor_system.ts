@@ -14,7 +14,7 @@ import {
   SystemShuttingDownError,
 } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
-import { ActorRef, type RefOwner } from "../kernel/actor_ref.js";
+import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
@@ -497,7 +497,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (id === null || typeof id !== "object") throw new InvalidArgumentError("id", "an ActorId", id);
     const own = new ActorId(id.systemId, id.id, id.name);
     const { ref } = this._cellOf(own);
-    return ref.id.id === own.id ? ref : new ActorRef(own, this);
+    if (ref.id.id === own.id) return ref;
+    return ref instanceof TypedActorRef ? new TypedActorRef(own, this) : new ActorRef(own, this);
   }
 
   /** Looks a named actor up, here and then in the registry; null if there is none. */

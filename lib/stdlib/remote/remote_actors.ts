@@ -217,7 +217,7 @@ export class RemoteActors {
     const id = new ActorId(node, randomActorId(definition.takesMethods), options.name);
     const { args = [], name, mailbox } = options;
     const optional = { ...(name === undefined ? {} : { name }), ...(mailbox === undefined ? {} : { mailbox }) };
-    const answer = this.request(node, { kind: "spawn", as: id.id, className, args, ...optional }, OPERATION_MS);
+    const answer = this.peers.order(node, { kind: "spawn", as: id.id, className, args, ...optional });
     this.loads.placed(node, answer as Promise<Spawned>).catch((error) => {
       this.spawnFailed(node, id.id, error);
       this.log.error(`An actor could not be spawned on node ${node}`, error, { className });

@@ -32,7 +32,6 @@ import {
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
-import { DELAY_MS_MAX } from "../../kernel/validate.js";
 import type { PlacementStrategy, PlacementSubject } from "../placement.js";
 import type { Loads } from "./loads.js";
 import type { Peers } from "./peers.js";
@@ -160,10 +159,7 @@ export class StandIn implements Definition, Remote {
       ...(mailbox === undefined ? {} : { mailbox }),
       ...(instead === undefined ? {} : { instead }),
     };
-    await this.settle(
-      place,
-      this.host.loads.placed(place.node, this.host.peers.request(place.node, request, DELAY_MS_MAX)),
-    );
+    await this.settle(place, this.host.loads.placed(place.node, this.host.peers.order(place.node, request)));
     this.everStarted = true;
   }
 
@@ -188,7 +184,7 @@ export class StandIn implements Definition, Remote {
   private async revive(): Promise<void> {
     const { place } = this;
     const { peers } = this.host;
-    await this.settle(place, peers.request(place.node, { kind: "revive", child: place.as }, DELAY_MS_MAX));
+    await this.settle(place, peers.order(place.node, { kind: "revive", child: place.as }));
     this.cell.renewRef();
   }
 
