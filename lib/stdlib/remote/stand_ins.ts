@@ -35,7 +35,7 @@ import { type CallTerms, rejected } from "../../kernel/slots.js";
 import type { PlacementStrategy, PlacementSubject } from "../placement.js";
 import type { Loads } from "./loads.js";
 import type { Peers } from "./peers.js";
-import type { Adopted, RemoteRequest, Verdict } from "./protocol.js";
+import { type Adopted, addressOf, type RemoteRequest, type Verdict } from "./protocol.js";
 
 /** What a remote child is spawned with. */
 export interface RemoteChildSpec {
@@ -148,13 +148,12 @@ export class StandIn implements Definition, Remote {
     const instead = this.findPlace();
     const { place, spec } = this;
     const { name, mailbox, className } = spec;
-    const { id: parentId } = this.parent.ref;
     const request: RemoteRequest = {
       kind: "adopt",
       as: place.as,
       className,
       args,
-      parent: parentId.name === undefined ? { id: parentId.id } : { id: parentId.id, name: parentId.name },
+      parent: addressOf(this.parent.ref.id),
       ...(name === undefined ? {} : { name }),
       ...(mailbox === undefined ? {} : { mailbox }),
       ...(instead === undefined ? {} : { instead }),
