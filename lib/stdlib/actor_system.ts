@@ -137,6 +137,14 @@ export interface ActorInfo {
   childCount: number;
 }
 
+/** A child that lives on another node. */
+export interface RemoteChildEntry {
+  childId: string;
+  childNodeId: string;
+  parentId: string;
+  childClass: string;
+}
+
 /** Queued messages above which a system counts as degraded. */
 const BACKLOG_DEGRADED = 1_000;
 /** Milliseconds between two looks at what a shutdown waits for. */
@@ -446,6 +454,48 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const { takesMethods } = toDefinition(definition);
     const spec = { className: this.nameOf(definition), takesMethods, name, mailbox, strategy, role };
     return this.remote.spawnChild(parent, node, spec, args).cell.ref;
+  }
+
+  /**
+   * Makes a child of an actor on a node, and waits until it has started.
+   *
+   * @returns null if it could not be started; it is tried again as its parent's supervision says.
+   */
+  async spawnChildRemote(
+    parent: ActorRef,
+    definition: ActorClass | ActorDefinition<any, any, any>,
+    node: string,
+    options: SpawnOptions = {},
+  ): Promise<ActorRef | null> {
+    const ref = this.spawnChild(parent, definition, { ...options, strategy: { node } }) as ActorRef;
+    const starting = this.remote.childById(ref.id.id)?.starting;
+    return starting === undefined
+      ? ref
+      : starting.then(
+          () => ref,
+          () => null,
+        );
+  }
+
+  /** Whether an actor of this node is the child of one on another node. */
+  hasRemoteParent(id: string): boolean {
+    const cell = this.cellById(id) ?? this.remote.aliased(id);
+    return cell !== undefined && isGuest(cell);
+  }
+
+  /** What is known of a child that lives on another node. */
+  getRemoteChild(id: string): RemoteChildEntry | undefined {
+    const child = this.remote.childById(id);
+    if (child === undefined) return undefined;
+    const { className, place, parentId } = child;
+    return { childId: place.id, childNodeId: place.node, parentId, childClass: className };
+  }
+
+  /** Stops a child that lives on another node; false if there is none of that id. */
+  async stopRemoteChild(id: string): Promise<boolean> {
+    const child = this.remote.childById(id);
+    await child?.stop();
+    return child !== undefined;
   }
 
   private assertOpen(operation: string): void {

@@ -122,6 +122,11 @@ export class StandIn implements Definition, Remote {
     return new ActorId(this.place.node, this.place.id, this.spec.name);
   }
 
+  /** Id of the parent, which is on this node. */
+  get parentId(): string {
+    return this.parent.ref.id.id;
+  }
+
   private newPlace(node: string): Place {
     const as = randomActorId(this.takesMethods);
     return { node, as, id: as };
