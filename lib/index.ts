@@ -134,6 +134,7 @@ export {
   ActorSystem,
   type DrainOptions,
   type DrainResult,
+  type RemoteChildEntry,
   type Spawner,
   type SpawnOptions,
   type SystemLimits,

@@ -628,6 +628,21 @@ describe("remote children", () => {
     await nodesEmpty(nodes.slice(1));
   });
 
+  it("can be made, looked up and stopped by hand", async () => {
+    const { nodes, parent } = await tree();
+    const [home, a] = [systemOf(nodes, "home"), systemOf(nodes, "a")];
+    const child = (await home.spawnChildRemote(parent, Child, "a", { args: ["x"] })) as any;
+    expect(life.events).toEqual(["init:x@a"]);
+    const entry = { childId: await child.call("id"), childNodeId: "a", parentId: parent.id.id, childClass: "Child" };
+    expect(home.getRemoteChild(child.id.id)).toEqual(entry);
+    expect([a.hasRemoteParent(entry.childId), a.hasRemoteParent(child.id.id)]).toEqual([true, true]);
+    expect([home.hasRemoteParent(parent.id.id), home.getRemoteChild(parent.id.id)]).toEqual([false, undefined]);
+    expect([await home.stopRemoteChild(child.id.id), await home.stopRemoteChild(child.id.id)]).toEqual([true, false]);
+    expect(life.events).toEqual(["init:x@a", "terminate:x@a"]);
+    const Unknown = createActor("Unknown", (_ctx, self) => self);
+    expect(await home.spawnChildRemote(parent, Unknown, "a")).toBeNull();
+  });
+
   it("leave nothing behind after many lives", async () => {
     const { nodes, parent, spawn } = await tree({ maxRestarts: 1_000, periodMs: 1_000 });
     for (let n = 0; n < 50; n++) {

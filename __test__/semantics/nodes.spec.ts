@@ -1,20 +1,25 @@
 /**
- * Between nodes: sentences D1 to D5 of docs/SEMANTICS.md, over in-memory transports. D6 needs a process of its own: see
+ * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 needs a process of its own: see
  * "because its event loop is blocked stays a member" in __test__/cluster/membership.spec.ts.
  */
 
 import {
+  ActorClassNotRegisteredError,
+  type ActorSystem,
   createActor,
   createSystem,
   type DistributedSystem,
   type InMemoryTransport,
   NodeDownError,
+  type PlacementStrategy,
+  type SpawnOptions,
   type System,
 } from "libeam";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { gone, makeProbe } from "../support/probe.js";
+import { crashNode, type HandmadeNode, makeNodes } from "../support/handmade_nodes.js";
+import { gone, makeProbe, watchFor } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
-import { rejection, turns } from "../support/time.js";
+import { nodeTimer, rejection, turns } from "../support/time.js";
 
 const Noter = (seen: unknown[]) =>
   createActor((_ctx, self) =>
@@ -105,5 +110,135 @@ describe("a name", () => {
     expect(await gone(b, younger)).toEqual({ type: "normal" });
     expect(await older.call("count")).toBe(0);
     await vi.waitFor(async () => expect((await b.getActorByName("leader"))?.id.systemId).toBe("a"));
+  });
+});
+
+describe("a child on another node", () => {
+  const Child = createActor("Child", (ctx, self, told: string[]) => {
+    told.push(`init@${ctx.system.id}`);
+    let count = 0;
+    return self
+      .onCall("add", (n: number) => {
+        count += n;
+        return count;
+      })
+      .onCast("add", (n: number) => {
+        count += n;
+      })
+      .onCast("crash", () => {
+        throw new Error("broken");
+      })
+      .onTerminate(() => told.push(`terminate@${ctx.system.id}`));
+  });
+  const Parent = createActor("Parent", (ctx, self, told: string[]) =>
+    self
+      .childSupervision({ strategy: "one-for-one", maxRestarts: 1, periodMs: 60_000 })
+      .onCall("child", (options: SpawnOptions) => ctx.spawn(Child, { ...options, args: [told] }))
+      .onTerminate(() => told.push("the parent's terminate")),
+  );
+
+  async function family(strategy: PlacementStrategy = { node: "a" }) {
+    const nodes = await makeNodes(["home", "a", "b"], { actors: [Child] });
+    const [home, a] = nodes.map(({ system }) => system) as [ActorSystem, ActorSystem];
+    const told: string[] = [];
+    const parent = home.spawn(Parent, { args: [told] });
+    const child = (await parent.call("child", { strategy, name: "child" })) as any;
+    await child.call("add", 0);
+    return { nodes, home, a, told, parent, child };
+  }
+
+  it("D7: is restarted there by the rules of its parent and stays the same actor", async () => {
+    const { home, a, told, child } = await family();
+    const watcher = watchFor(a, a.getRef(child.id));
+    await turns();
+    child.cast("crash");
+    child.cast("add", 5);
+    expect(await child.call("add", 1)).toBe(6);
+    expect(told).toEqual(["init@a", "terminate@a", "init@a"]);
+    expect(await (await home.getActorByName("child"))?.call({ method: "add", args: [0] })).toBe(6);
+    expect(watcher.events).toEqual([]);
+    child.cast("crash"); // One more than its parent allows.
+    expect((await watcher.next()).reason).toEqual({ type: "killed" });
+  });
+
+  it("D8: is placed again when its node is lost, and counts that as a crash", async () => {
+    const { nodes, home, told, child } = await family(
+      (members) => [...members].filter((id) => id !== "home")[0] as string,
+    );
+    const downs = watchFor(home, child);
+    await crashNode(nodes, "a");
+    await vi.waitFor(() => expect(told).toEqual(["init@a", "init@b"]));
+    expect(await child.call("add", 1)).toBe(1);
+    expect(downs.events).toEqual([]);
+    child.cast("crash"); // One more than its parent allows.
+    expect((await downs.next()).reason).toEqual({ type: "killed" });
+  });
+
+  it("D9: ends before its parent, and with its parent's node", async () => {
+    const { home, told, parent } = await family();
+    await home.stop(parent);
+    expect(told).toEqual(["init@a", "terminate@a", "the parent's terminate"]);
+    const other = await family();
+    await crashNode(other.nodes, "home");
+    await vi.waitFor(() => expect(other.told).toEqual(["init@a", "terminate@a"]));
+  });
+});
+
+describe("a spawn on another node", () => {
+  it("D10: that fails tells its callers why", async () => {
+    const Broken = createActor("Broken", () => {
+      throw new RangeError("out of range");
+    });
+    const Unknown = createActor("Unknown", (_ctx, self) => self);
+    const nodes = await makeNodes(["home", "a"], { actors: [Broken] });
+    const { system } = nodes[0] as HandmadeNode;
+    const failed = (definition: any) => rejection(system.spawn(definition, { strategy: { node: "a" } }).call({}));
+    expect(await failed(Broken)).toBeInstanceOf(RangeError);
+    expect(await failed(Unknown)).toBeInstanceOf(ActorClassNotRegisteredError);
+    void nodes[1]?.transport.disconnect();
+    const lost = failed(Broken);
+    nodes[0]?.cluster.leave("a");
+    expect(await lost).toBeInstanceOf(NodeDownError);
+  });
+
+  it("D11: goes where the fewest actors are, spawns under way included", async () => {
+    const Idle = createActor("Idle", (_ctx, self) => self.onCall("ping", () => "pong"));
+    const nodes = await makeNodes(["home", "a", "b"], { actors: [Idle], roles: { a: ["w"], b: ["w"] } });
+    const { system } = nodes[0] as HandmadeNode;
+    const refs = Array.from({ length: 20 }, () => system.spawn(Idle, { strategy: "least-loaded", role: "w" }));
+    await Promise.all(refs.map((ref) => ref.call("ping")));
+    for (const { system } of nodes.slice(1)) expect(system.getActors()).toHaveLength(10);
+  });
+
+  it("D13: asks for names, and for nothing that the other node has not made known itself", async () => {
+    const nodes = await makeNodes(["home", "a"]);
+    const { system } = nodes[0] as HandmadeNode;
+    const module = new URL("../support/actors_of_modules/counters.ts", import.meta.url).href;
+    for (const name of [module, `${module}#counter`, "constructor", "__proto__"]) {
+      const stranger = createActor(name, (_ctx, self) => self);
+      const ref = system.spawn(stranger, { strategy: { node: "a" } });
+      expect(await rejection(ref.call({})), name).toBeInstanceOf(ActorClassNotRegisteredError);
+    }
+    await nodes[1]?.system.registerActorModules([module]);
+    const counter = createActor("counter", (_ctx, self) => self.onCall("where", () => ""));
+    expect(await system.spawn(counter, { strategy: { node: "a" }, args: [] }).call("where")).toBe("a");
+  });
+});
+
+describe("a timer", () => {
+  it("D12: for an actor of another node ends with who started it", async () => {
+    const [one, two] = pair();
+    const seen: unknown[] = [];
+    const target = one.system.getRef(two.spawn(Noter(seen)).id) as any;
+    const Clock = createActor((_ctx, self) => {
+      self.sendInterval({ method: "note", args: ["tick"] }, 2, target);
+      return self;
+    });
+    const clock = one.spawn(Clock);
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(2));
+    await one.stop(clock);
+    const count = await target.call("count");
+    await nodeTimer(20);
+    expect(await target.call("count")).toBe(count);
   });
 });

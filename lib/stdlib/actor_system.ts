@@ -15,7 +15,7 @@ import {
   SystemShuttingDownError,
 } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
-import { ActorRef, type RefOwner } from "../kernel/actor_ref.js";
+import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
 import type { EventLoop } from "../kernel/event_loop.js";
@@ -143,6 +143,14 @@ export interface ActorInfo {
   className: string;
   migratable: boolean;
   childCount: number;
+}
+
+/** A child that lives on another node. */
+export interface RemoteChildEntry {
+  childId: string;
+  childNodeId: string;
+  parentId: string;
+  childClass: string;
 }
 
 /** Queued messages above which a system counts as degraded. */
@@ -490,6 +498,48 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return this.remote.spawnChild(parent, node, spec, args).cell.ref;
   }
 
+  /**
+   * Makes a child of an actor on a node, and waits until it has started.
+   *
+   * @returns null if it could not be started; it is tried again as its parent's supervision says.
+   */
+  async spawnChildRemote(
+    parent: ActorRef,
+    definition: ActorClass | ActorDefinition<any, any, any>,
+    node: string,
+    options: SpawnOptions = {},
+  ): Promise<ActorRef | null> {
+    const ref = this.spawnChild(parent, definition, { ...options, strategy: { node } }) as ActorRef;
+    const starting = this.remote.childById(ref.id.id)?.starting;
+    return starting === undefined
+      ? ref
+      : starting.then(
+          () => ref,
+          () => null,
+        );
+  }
+
+  /** Whether an actor of this node is the child of one on another node. */
+  hasRemoteParent(id: string): boolean {
+    const cell = this.cellById(id) ?? this.remote.aliased(id);
+    return cell !== undefined && isGuest(cell);
+  }
+
+  /** What is known of a child that lives on another node. */
+  getRemoteChild(id: string): RemoteChildEntry | undefined {
+    const child = this.remote.childById(id);
+    if (child === undefined) return undefined;
+    const { className, place, parentId } = child;
+    return { childId: place.id, childNodeId: place.node, parentId, childClass: className };
+  }
+
+  /** Stops a child that lives on another node; false if there is none of that id. */
+  async stopRemoteChild(id: string): Promise<boolean> {
+    const child = this.remote.childById(id);
+    await child?.stop();
+    return child !== undefined;
+  }
+
   private assertOpen(operation: string): void {
     if (this.stopping || this.draining) throw new SystemShuttingDownError(operation);
   }
@@ -541,7 +591,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (id === null || typeof id !== "object") throw new InvalidArgumentError("id", "an ActorId", id);
     const own = new ActorId(id.systemId, id.id, id.name);
     const { ref } = this._cellOf(own);
-    return ref.id.id === own.id ? ref : new ActorRef(own, this);
+    if (ref.id.id === own.id) return ref;
+    return ref instanceof TypedActorRef ? new TypedActorRef(own, this) : new ActorRef(own, this);
   }
 
   /** Looks a named actor up, here and then in the registry; null if there is none. */

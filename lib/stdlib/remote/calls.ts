@@ -138,7 +138,9 @@ export class RemoteCalls {
     if (waiting === undefined) return;
     if (!isReply(reply)) waiting.reject(new TransportError("A node answered with no reply", waiting.to.systemId));
     else if (reply[0]) waiting.resolve(reply[1]);
-    else waiting.reject(this.whyNot(waiting.to, reply[1]));
+    else if (!(reply[1] instanceof ActorNotFoundError)) waiting.reject(reply[1]);
+    // The answer to the spawn of that actor has come before, and may still be on its way through promises.
+    else setImmediate(() => waiting.reject(this.whyNot(waiting.to, reply[1])));
   }
 
   private refuse(call: number, error: unknown): void {

@@ -11,6 +11,7 @@
 
 import { NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
 import type { Transport } from "../../kernel/collaborators.js";
+import { DELAY_MS_MAX } from "../../kernel/validate.js";
 import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
 
 /** How long another node may take to answer what it answers at once, in milliseconds. */
@@ -49,6 +50,26 @@ export class Peers {
       return await this.ask(node, body, timeoutMs);
     } catch (error) {
       throw error instanceof Refusal ? error.error : error;
+    }
+  }
+
+  /**
+   * Has a node do something that takes as long as it takes; a connection that is lost meanwhile counts as a lost node.
+   *
+   * @throws what it answers, TransportError if nothing was sent, NodeDownError
+   */
+  async order(node: string, body: RemoteRequest): Promise<any> {
+    let sent = false; // What cannot be sent is refused at once.
+    const turn = setImmediate(() => {
+      sent = true;
+    });
+    try {
+      return await this.ask(node, body, DELAY_MS_MAX);
+    } catch (error) {
+      if (error instanceof Refusal) throw error.error;
+      throw sent && error instanceof TransportError ? new NodeDownError(node, error) : error;
+    } finally {
+      clearImmediate(turn);
     }
   }
 

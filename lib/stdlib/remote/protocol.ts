@@ -37,6 +37,7 @@
  * lost every watch on it is `killed`, every link is severed with NodeDownError, and every request is refused.
  */
 
+import type { ActorId } from "../../kernel/actor_id.js";
 import type { TerminationReason } from "../../kernel/info.js";
 
 /** Names an actor of the receiver. */
@@ -158,4 +159,14 @@ export interface Envelope<T> {
 /** Whether something that a transport brought is ours. */
 export function isEnvelope(message: unknown): message is Envelope<any> {
   return message !== null && typeof message === "object" && (message as Envelope<unknown>).libeam === 1;
+}
+
+/** The address in an id. */
+export function addressOf({ id, name }: ActorId): Address {
+  return name === undefined ? { id } : { id, name };
+}
+
+/** A key for what belongs to a node. */
+export function keyOf(node: string, id: string): string {
+  return `${node}\n${id}`;
 }

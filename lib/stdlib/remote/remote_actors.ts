@@ -1,9 +1,9 @@
 /**
  * Actors of other nodes, both ways: what this node does to them, and what others do to the actors of this node.
  *
- * One object per system. It owns the calls that wait for another node, the shadows and link ends (shadows.ts), the ids
- * that other nodes have given to actors spawned here, and who watches what from elsewhere. Everything that belongs to a
- * node goes when the node does (`nodeLost`).
+ * One object per system. It owns the calls that wait for another node and the ids that other nodes have given to actors
+ * spawned here, and joins what owns the rest: watches and links (relations.ts), children there (stand_ins.ts) and from
+ * there (guests.ts), loads (loads.ts). Everything that belongs to a node goes when the node does (`nodeLost`).
  *
  * Failure: a call rejects with TransportError if the transport refuses it, NodeDownError if the node is lost while it
  * waits, TimeoutError at its timeout, CallAbortedError at its signal, or with what the other node answered. A cast that
@@ -15,14 +15,13 @@ import { ActorId, randomActorId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../../kernel/cell.js";
 import type { Transport } from "../../kernel/collaborators.js";
-import { crash } from "../../kernel/crash.js";
-import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
+import type { TerminationReason } from "../../kernel/info.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { stop } from "../../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../../kernel/logger.js";
 import { DECISION_IGNORED } from "../../kernel/protocol.js";
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
-import { exit, link } from "../../kernel/signals.js";
+import { exit } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import { assertName } from "../../kernel/validate.js";
 import type { SpawnOptions } from "../actor_system.js";
@@ -34,6 +33,7 @@ import { Loads } from "./loads.js";
 import { OPERATION_MS, Peers } from "./peers.js";
 import {
   type Address,
+  addressOf,
   CALL,
   CANCEL,
   CAST,
@@ -45,7 +45,8 @@ import {
   type Reply,
   type Spawned,
 } from "./protocol.js";
-import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
+import { Relations } from "./relations.js";
+import type { Observer, ShadowKeeper } from "./shadows.js";
 import { type RemoteChildSpec, type StandIn, StandIns } from "./stand_ins.js";
 
 /** What remote actors need of their system. */
@@ -82,12 +83,6 @@ const FAILED_SPAWNS_MAX = 1_000;
 export class RemoteActors {
   private readonly log: Logger;
   private readonly calls: RemoteCalls;
-  /** Shadows by node and id of the actor that they stand for. */
-  private readonly shadows = new Map<string, { node: string; cell: ActorCell }>();
-  /** Link ends by the name of the link. */
-  private readonly ends = new Map<string, { node: string; cell: ActorCell; links: number }>();
-  /** Watches of other nodes, by node and id of the watched actor. */
-  private readonly observed = new Map<string, { node: string; id: string; watchRef: WatchRef }>();
   /** Actors spawned from elsewhere, by the id that they were given there. */
   private readonly aliases = new Map<string, ActorCell>();
   private readonly aliasOf = new WeakMap<ActorCell, string>();
@@ -98,8 +93,7 @@ export class RemoteActors {
   readonly loads: Loads;
   private readonly standIns: StandIns;
   private readonly guests: Guests;
-  private keeper: ActorCell | undefined;
-  private observer: ActorCell | undefined;
+  private readonly relations: Relations;
 
   constructor(private readonly host: RemoteHost) {
     this.log = createLogger("RemoteActors", host.id);
@@ -114,6 +108,12 @@ export class RemoteActors {
     const loads = new Loads(id, peers, countActors);
     this.peers = peers;
     this.loads = loads;
+    this.relations = new Relations({
+      id,
+      peers,
+      spawnHidden: (actor, args) => host.spawnHidden(actor, args),
+      find: ({ id: of, name }) => this.find(of, name),
+    });
     this.standIns = new StandIns({
       id,
       kernel,
@@ -121,7 +121,7 @@ export class RemoteActors {
       loads,
       selectNode: (strategy, role, subject) => host.placement().selectNode(strategy, role, subject),
       spawnUnder: (parent, definition, options) => host.spawnUnder(parent, definition, options),
-      carrierOf: (of) => new RemoteActor(this, of),
+      carrierOf: (of) => new RemoteActor(this, this.relations, of),
       localOf: (as) => this.aliases.get(as),
       spawnFailed: (node, as, error) => this.spawnFailed(node, as, error),
     });
@@ -141,7 +141,7 @@ export class RemoteActors {
   /** The cell of an actor of another node. */
   cellOf(id: ActorId): ActorCell {
     const child = this.standIns.find(id.id)?.remoteCell;
-    return child ?? new RemoteCell(this.host.kernel, id, new RemoteActor(this, id));
+    return child ?? new RemoteCell(this.host.kernel, id, new RemoteActor(this, this.relations, id));
   }
 
   /** An actor of this node by the id that another node gave it. */
@@ -204,7 +204,7 @@ export class RemoteActors {
     const id = new ActorId(node, randomActorId(definition.takesMethods), options.name);
     const { args = [], name, mailbox } = options;
     const optional = { ...(name === undefined ? {} : { name }), ...(mailbox === undefined ? {} : { mailbox }) };
-    const answer = this.request(node, { kind: "spawn", as: id.id, className, args, ...optional }, OPERATION_MS);
+    const answer = this.peers.order(node, { kind: "spawn", as: id.id, className, args, ...optional });
     this.loads.placed(node, answer as Promise<Spawned>).catch((error) => {
       this.spawnFailed(node, id.id, error);
       this.log.error(`An actor could not be spawned on node ${node}`, error, { className });
@@ -232,76 +232,6 @@ export class RemoteActors {
     }
   }
 
-  /** @internal */
-  shadow(id: ActorId): ActorCell {
-    const key = keyOf(id.systemId, id.id);
-    const known = this.shadows.get(key);
-    if (known !== undefined && !known.cell.dead) return known.cell;
-    const cell = this.shadowKeeper().keep(Shadow)._cell;
-    this.shadows.set(key, { node: id.systemId, cell });
-    this.request(id.systemId, { kind: "watch", to: addressOf(id) }, OPERATION_MS).then(
-      (alive) => alive || this.endShadow(key, { type: "normal" }),
-      () => this.endShadow(key, { type: "killed" }),
-    );
-    return cell;
-  }
-
-  private endShadow(key: string, reason: TerminationReason): void {
-    const known = this.shadows.get(key);
-    if (known === undefined) return;
-    this.shadows.delete(key);
-    endFor(known.cell, reason);
-    this.tidy();
-  }
-
-  /** @internal */
-  linkEnd(id: ActorId, local: ActorRef): ActorCell {
-    const name = linkName(local.id, id);
-    const known = this.ends.get(name);
-    if (known !== undefined && !known.cell.dead) {
-      known.links++;
-      return known.cell;
-    }
-    const cell = this.makeEnd(name, id.systemId);
-    this.send(id.systemId, { kind: "link", link: name, to: addressOf(id) }, () =>
-      this.sever(name, { type: "error", error: new NodeDownError(id.systemId) }),
-    );
-    return cell;
-  }
-
-  private makeEnd(name: string, node: string): ActorCell {
-    const onEnd = (reason: TerminationReason): void => {
-      if (!this.ends.has(name)) return;
-      this.send(node, { kind: "severed", link: name, reason });
-      this.sever(name, reason);
-    };
-    const { _cell: cell } = this.shadowKeeper().keep(LinkEnd, [onEnd]);
-    this.ends.set(name, { node, cell, links: 1 });
-    return cell;
-  }
-
-  /** @internal */
-  unlinked(id: ActorId, local: ActorRef): ActorCell | undefined {
-    const name = linkName(local.id, id);
-    const end = this.ends.get(name);
-    if (end === undefined) return undefined;
-    if (--end.links === 0) {
-      this.ends.delete(name);
-      this.send(end.node, { kind: "unlink", link: name });
-      setImmediate(() => void stop(end.cell)); // The link itself is undone first.
-      this.tidy();
-    }
-    return end.cell;
-  }
-
-  private sever(name: string, reason: TerminationReason): void {
-    const end = this.ends.get(name);
-    if (end === undefined) return;
-    this.ends.delete(name);
-    endFor(end.cell, reason);
-    this.tidy();
-  }
-
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
     this.calls.nodeLost(node);
@@ -313,16 +243,7 @@ export class RemoteActors {
       if (failed.node !== node || !(failed.error instanceof TransportError)) continue;
       failed.error = new NodeDownError(node, failed.error);
     }
-    for (const [key, shadow] of [...this.shadows]) if (shadow.node === node) this.endShadow(key, { type: "killed" });
-    for (const [name, end] of [...this.ends]) {
-      if (end.node === node) this.sever(name, { type: "error", error: new NodeDownError(node) });
-    }
-    for (const [key, { node: of, watchRef }] of [...this.observed]) {
-      if (of !== node) continue;
-      this.observed.delete(key);
-      (this.observer?.behaviour as Observer | null)?.ignore(watchRef);
-    }
-    this.tidy();
+    this.relations.lost(node);
   }
 
   /** A node is there. */
@@ -335,21 +256,6 @@ export class RemoteActors {
   close(): void {
     this.peers.close();
     this.loads.close();
-  }
-
-  /** The runtime's own actors go when they have nothing left to do. */
-  private tidy(): void {
-    setImmediate(() => {
-      const { keeper, observer } = this;
-      if (keeper !== undefined && this.shadows.size === 0 && this.ends.size === 0) {
-        this.keeper = undefined;
-        void stop(keeper, null);
-      }
-      if (observer !== undefined && this.observed.size === 0) {
-        this.observer = undefined;
-        void stop(observer, null);
-      }
-    });
   }
 
   private request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
@@ -388,7 +294,7 @@ export class RemoteActors {
         return cell === undefined ? undefined : stop(cell, null);
       }
       case "watch":
-        return this.observe(from, request.to);
+        return this.relations.observe(from, request.to);
       case "adopt":
         return this.guests.adopt(from, request);
       case "revive":
@@ -442,26 +348,6 @@ export class RemoteActors {
     this.guests.gone(cell, reason);
   }
 
-  private observe(from: string, to: Address): boolean {
-    const cell = this.find(to.id, to.name);
-    if (cell === undefined) return false;
-    this.observer ??= this.host.spawnHidden(Observer, [(message: DownMessage) => this.observedDown(message)]);
-    const key = keyOf(from, to.id);
-    if (this.observed.has(key)) return true;
-    const watchRef = (this.observer.behaviour as Observer).observe(cell.ref);
-    this.observed.set(key, { node: from, id: to.id, watchRef });
-    return true;
-  }
-
-  private observedDown({ watchRef, reason }: DownMessage): void {
-    for (const [key, entry] of this.observed) {
-      if (entry.watchRef !== watchRef) continue;
-      this.observed.delete(key);
-      this.send(entry.node, { kind: "down", of: entry.id, reason });
-    }
-    this.tidy();
-  }
-
   private receive(message: unknown): void {
     if (isMarked(message)) {
       if (message[1] === CAST) this.calls.deliver(message);
@@ -486,20 +372,16 @@ export class RemoteActors {
         this.host.groups.broadcast(body.group, body.value);
         return;
       case "down":
-        this.endShadow(keyOf(from, body.of), body.reason);
+        this.relations.down(from, body.of, body.reason);
         return;
       case "link":
-        this.linkFor(from, body);
+        this.relations.link(from, body.link, body.to);
         return;
-      case "unlink": {
-        const end = this.ends.get(body.link);
-        this.ends.delete(body.link);
-        if (end !== undefined) endFor(end.cell, { type: "normal" });
-        this.tidy();
+      case "unlink":
+        this.relations.unlink(body.link);
         return;
-      }
       case "severed":
-        this.sever(body.link, body.reason);
+        this.relations.sever(body.link, body.reason);
         return;
       case "family":
         this.guests.family(from, body.children);
@@ -520,30 +402,13 @@ export class RemoteActors {
   private senderOf(node: string, from: Address | undefined): ActorCell | null {
     return from === undefined ? null : this.host.refTo(new ActorId(node, from.id, from.name))._cell;
   }
-
-  private linkFor(node: string, { link: name, to }: RemoteMessage & { kind: "link" }): void {
-    const cell = this.find(to.id, to.name);
-    if (cell === undefined) {
-      this.send(node, {
-        kind: "severed",
-        link: name,
-        reason: { type: "error", error: new ActorNotFoundError(to.id, this.host.id) },
-      });
-      return;
-    }
-    link(cell, this.makeEnd(name, node).ref);
-  }
-
-  private shadowKeeper(): ShadowKeeper {
-    this.keeper ??= this.host.spawnHidden(ShadowKeeper, []);
-    return this.keeper.behaviour as ShadowKeeper;
-  }
 }
 
 /** What is done to one actor of another node. */
 class RemoteActor implements Remote {
   constructor(
     private readonly actors: RemoteActors,
+    private readonly relations: Relations,
     private readonly id: ActorId,
   ) {}
 
@@ -564,47 +429,16 @@ class RemoteActor implements Remote {
   }
 
   shadow(): ActorCell {
-    return this.actors.shadow(this.id);
+    return this.relations.shadow(this.id);
   }
 
   linkEnd(local: ActorRef): ActorCell {
-    return this.actors.linkEnd(this.id, local);
+    return this.relations.linkEnd(this.id, local);
   }
 
   unlinked(local: ActorRef): ActorCell | undefined {
-    return this.actors.unlinked(this.id, local);
+    return this.relations.unlinked(this.id, local);
   }
 }
 
 function ignore(): void {}
-
-function keyOf(node: string, id: string): string {
-  return `${node}\n${id}`;
-}
-
-/** The same on both sides. */
-function linkName(local: ActorId, remote: ActorId): string {
-  return [`${local.systemId}/${local.id}`, `${remote.systemId}/${remote.id}`].sort().join(" ");
-}
-
-function addressOf({ id, name }: ActorId): Address {
-  return name === undefined ? { id } : { id, name };
-}
-
-/** Ends an actor of the runtime's own in the way in which another one has ended. */
-function endFor(cell: ActorCell, reason: TerminationReason): void {
-  if (cell.dead) return;
-  switch (reason.type) {
-    case "normal":
-      void stop(cell, null);
-      return;
-    case "killed":
-      exit(null, cell, "kill");
-      return;
-    case "error":
-      crash(cell, reason.error);
-      return;
-    default:
-      exit(null, cell, reason.reason);
-  }
-}

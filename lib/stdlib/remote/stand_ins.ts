@@ -32,12 +32,11 @@ import {
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
-import { DELAY_MS_MAX } from "../../kernel/validate.js";
 import type { PlacementStrategy, PlacementSubject } from "../placement.js";
 import { callHere, castHere } from "./calls.js";
 import type { Loads } from "./loads.js";
 import type { Peers } from "./peers.js";
-import type { Adopted, RemoteRequest, Verdict } from "./protocol.js";
+import { type Adopted, addressOf, type RemoteRequest, type Verdict } from "./protocol.js";
 
 /** What a remote child is spawned with. */
 export interface RemoteChildSpec {
@@ -101,6 +100,8 @@ export class StandIn implements Definition, Remote {
   private everStarted = false;
   private placed = true;
   private avoid: string | undefined;
+  /** The place whose node was lost. */
+  private lostAt: Place | undefined;
   /** An error with which it ends. */
   private failure: { error: unknown } | undefined;
   private restarting = false;
@@ -122,6 +123,11 @@ export class StandIn implements Definition, Remote {
   /** Public id of the child now. */
   get id(): ActorId {
     return new ActorId(this.place.node, this.place.id, this.spec.name);
+  }
+
+  /** Id of the parent, which is on this node. */
+  get parentId(): string {
+    return this.parent.ref.id.id;
   }
 
   private newPlace(node: string): Place {
@@ -150,21 +156,17 @@ export class StandIn implements Definition, Remote {
     const instead = this.findPlace();
     const { place, spec } = this;
     const { name, mailbox, className } = spec;
-    const { id: parentId } = this.parent.ref;
     const request: RemoteRequest = {
       kind: "adopt",
       as: place.as,
       className,
       args,
-      parent: parentId.name === undefined ? { id: parentId.id } : { id: parentId.id, name: parentId.name },
+      parent: addressOf(this.parent.ref.id),
       ...(name === undefined ? {} : { name }),
       ...(mailbox === undefined ? {} : { mailbox }),
       ...(instead === undefined ? {} : { instead }),
     };
-    await this.settle(
-      place,
-      this.host.loads.placed(place.node, this.host.peers.request(place.node, request, DELAY_MS_MAX)),
-    );
+    await this.settle(place, this.host.loads.placed(place.node, this.host.peers.order(place.node, request)));
     this.everStarted = true;
   }
 
@@ -189,7 +191,7 @@ export class StandIn implements Definition, Remote {
   private async revive(): Promise<void> {
     const { place } = this;
     const { peers } = this.host;
-    await this.settle(place, peers.request(place.node, { kind: "revive", child: place.as }, DELAY_MS_MAX));
+    await this.settle(place, peers.order(place.node, { kind: "revive", child: place.as }));
     this.cell.renewRef();
   }
 
@@ -198,6 +200,7 @@ export class StandIn implements Definition, Remote {
     let adopted: Adopted;
     try {
       adopted = await answer;
+      if (this.lostAt === place) throw new NodeDownError(place.node); // The answer was on its way through promises.
     } catch (error) {
       if (this.place === place) this.state = "none";
       if (!this.everStarted) this.host.spawnFailed(place.node, place.as, error);
@@ -296,6 +299,7 @@ export class StandIn implements Definition, Remote {
     const { state, place } = this;
     this.avoid = place.node;
     this.state = "none";
+    this.lostAt = place;
     // A start that is under way is refused, which is a crash too.
     if (state === "alive" || state === "down") crash(this.cell, new NodeDownError(place.node));
   }

@@ -1,0 +1,219 @@
+/**
+ * Watches and links across nodes.
+ *
+ * Here the actors of this node stand for those of others (shadows.ts), so that the core's own rules decide who is told
+ * what. A node watches an actor of another one once, for all its watchers, until the end of that actor. A link has an end
+ * on both nodes, with one name.
+ *
+ * Owner: which shadow, link end and watch belongs to which node; all of a node go when it does.
+ */
+
+import { ActorNotFoundError, NodeDownError } from "../../errors.js";
+import type { ActorId } from "../../kernel/actor_id.js";
+import type { ActorRef } from "../../kernel/actor_ref.js";
+import type { ActorCell } from "../../kernel/cell.js";
+import { crash } from "../../kernel/crash.js";
+import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
+import { stop } from "../../kernel/lifecycle.js";
+import { exit, link } from "../../kernel/signals.js";
+import type { Peers } from "./peers.js";
+import { type Address, addressOf, keyOf } from "./protocol.js";
+import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
+
+/** What relations need of their node. */
+export interface RelationsHost {
+  readonly id: string;
+  readonly peers: Peers;
+  spawnHidden(actor: typeof Observer | typeof ShadowKeeper, args: unknown[]): ActorCell;
+  find(address: Address): ActorCell | undefined;
+}
+
+/** See the module's header. */
+export class Relations {
+  /** Shadows by node and id of the actor that they stand for. */
+  private readonly shadows = new Map<string, { node: string; cell: ActorCell }>();
+  /** Link ends by the name of the link. */
+  private readonly ends = new Map<string, { node: string; cell: ActorCell; links: number }>();
+  /** Watches of other nodes, by node and id of the watched actor. */
+  private readonly observed = new Map<string, { node: string; id: string; watchRef: WatchRef }>();
+  private keeper: ActorCell | undefined;
+  private observer: ActorCell | undefined;
+
+  constructor(private readonly host: RelationsHost) {}
+
+  /** An actor of this node that ends when one of another node does. */
+  shadow(id: ActorId): ActorCell {
+    const key = keyOf(id.systemId, id.id);
+    const known = this.shadows.get(key);
+    if (known !== undefined && !known.cell.dead) return known.cell;
+    const cell = this.shadowKeeper().keep(Shadow)._cell;
+    this.shadows.set(key, { node: id.systemId, cell });
+    this.host.peers.request(id.systemId, { kind: "watch", to: addressOf(id) }).then(
+      (alive) => alive || this.endShadow(key, { type: "normal" }),
+      () => this.endShadow(key, { type: "killed" }),
+    );
+    return cell;
+  }
+
+  private endShadow(key: string, reason: TerminationReason): void {
+    const known = this.shadows.get(key);
+    if (known === undefined) return;
+    this.shadows.delete(key);
+    endFor(known.cell, reason);
+    this.tidy();
+  }
+
+  /** What stands for an actor of another node in a link with one of this node. */
+  linkEnd(id: ActorId, local: ActorRef): ActorCell {
+    const name = linkName(local.id, id);
+    const known = this.ends.get(name);
+    if (known !== undefined && !known.cell.dead) {
+      known.links++;
+      return known.cell;
+    }
+    const cell = this.makeEnd(name, id.systemId);
+    this.host.peers.send(id.systemId, { kind: "link", link: name, to: addressOf(id) }, () =>
+      this.sever(name, { type: "error", error: new NodeDownError(id.systemId) }),
+    );
+    return cell;
+  }
+
+  private makeEnd(name: string, node: string): ActorCell {
+    const onEnd = (reason: TerminationReason): void => {
+      if (!this.ends.has(name)) return;
+      this.host.peers.send(node, { kind: "severed", link: name, reason });
+      this.sever(name, reason);
+    };
+    const { _cell: cell } = this.shadowKeeper().keep(LinkEnd, [onEnd]);
+    this.ends.set(name, { node, cell, links: 1 });
+    return cell;
+  }
+
+  /** A link is undone from here; gives what stood at its other side. */
+  unlinked(id: ActorId, local: ActorRef): ActorCell | undefined {
+    const name = linkName(local.id, id);
+    const end = this.ends.get(name);
+    if (end === undefined) return undefined;
+    if (--end.links === 0) {
+      this.ends.delete(name);
+      this.host.peers.send(end.node, { kind: "unlink", link: name });
+      setImmediate(() => void stop(end.cell)); // The link itself is undone first.
+      this.tidy();
+    }
+    return end.cell;
+  }
+
+  /** The other side of a link has ended. */
+  sever(name: string, reason: TerminationReason): void {
+    const end = this.ends.get(name);
+    if (end === undefined) return;
+    this.ends.delete(name);
+    endFor(end.cell, reason);
+    this.tidy();
+  }
+
+  /** An actor that is watched here has ended. */
+  down(node: string, id: string, reason: TerminationReason): void {
+    this.endShadow(keyOf(node, id), reason);
+  }
+
+  /** Watches an actor for another node; false if there is none. */
+  observe(from: string, to: Address): boolean {
+    const cell = this.host.find(to);
+    if (cell === undefined) return false;
+    this.observer ??= this.host.spawnHidden(Observer, [(message: DownMessage) => this.observedDown(message)]);
+    const key = keyOf(from, to.id);
+    if (this.observed.has(key)) return true;
+    const watchRef = (this.observer.behaviour as Observer).observe(cell.ref);
+    this.observed.set(key, { node: from, id: to.id, watchRef });
+    return true;
+  }
+
+  private observedDown({ watchRef, reason }: DownMessage): void {
+    for (const [key, entry] of this.observed) {
+      if (entry.watchRef !== watchRef) continue;
+      this.observed.delete(key);
+      this.host.peers.send(entry.node, { kind: "down", of: entry.id, reason });
+    }
+    this.tidy();
+  }
+
+  /** Makes this side of a link that another node has made. */
+  link(node: string, name: string, to: Address): void {
+    const cell = this.host.find(to);
+    if (cell === undefined) {
+      this.host.peers.send(node, {
+        kind: "severed",
+        link: name,
+        reason: { type: "error", error: new ActorNotFoundError(to.id, this.host.id) },
+      });
+      return;
+    }
+    link(cell, this.makeEnd(name, node).ref);
+  }
+
+  private shadowKeeper(): ShadowKeeper {
+    this.keeper ??= this.host.spawnHidden(ShadowKeeper, []);
+    return this.keeper.behaviour as ShadowKeeper;
+  }
+
+  /** Undoes this side of a link that the other node has undone. */
+  unlink(name: string): void {
+    const end = this.ends.get(name);
+    this.ends.delete(name);
+    if (end !== undefined) endFor(end.cell, { type: "normal" });
+    this.tidy();
+  }
+
+  /** A node is gone. */
+  lost(node: string): void {
+    for (const [key, shadow] of [...this.shadows]) if (shadow.node === node) this.endShadow(key, { type: "killed" });
+    for (const [name, end] of [...this.ends]) {
+      if (end.node === node) this.sever(name, { type: "error", error: new NodeDownError(node) });
+    }
+    for (const [key, { node: of, watchRef }] of [...this.observed]) {
+      if (of !== node) continue;
+      this.observed.delete(key);
+      (this.observer?.behaviour as Observer | null)?.ignore(watchRef);
+    }
+    this.tidy();
+  }
+
+  /** The runtime's own actors go when they have nothing left to do. */
+  private tidy(): void {
+    setImmediate(() => {
+      const { keeper, observer } = this;
+      if (keeper !== undefined && this.shadows.size === 0 && this.ends.size === 0) {
+        this.keeper = undefined;
+        void stop(keeper, null);
+      }
+      if (observer !== undefined && this.observed.size === 0) {
+        this.observer = undefined;
+        void stop(observer, null);
+      }
+    });
+  }
+}
+
+/** The same on both sides. */
+function linkName(local: ActorId, remote: ActorId): string {
+  return [`${local.systemId}/${local.id}`, `${remote.systemId}/${remote.id}`].sort().join(" ");
+}
+
+/** Ends an actor of the runtime's own in the way in which another one has ended. */
+function endFor(cell: ActorCell, reason: TerminationReason): void {
+  if (cell.dead) return;
+  switch (reason.type) {
+    case "normal":
+      void stop(cell, null);
+      return;
+    case "killed":
+      exit(null, cell, "kill");
+      return;
+    case "error":
+      crash(cell, reason.error);
+      return;
+    default:
+      exit(null, cell, reason.reason);
+  }
+}
