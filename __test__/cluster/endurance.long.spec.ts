@@ -29,7 +29,7 @@ describe("a cluster endures", () => {
 
   it("more than the queues hold, for a node that does not read", () => fullConnection(250_000, 1_000, 15_000));
 
-  it("200 rounds of birth and death, 20 of them of whole processes", () => {
+  it("births and deaths of 2,000 actors and 20 processes", () => {
     return rounds({ actors: 2_000, processes: 20, warmUp: 300 });
   });
 

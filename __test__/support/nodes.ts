@@ -65,6 +65,8 @@ export interface CallOrder {
   timeoutMs?: number;
 }
 
+/** Many processes on a busy machine take their time to start, and to miss one. */
+const PATIENCE_MS = 60_000;
 const script = fileURLToPath(new URL("scripts/cluster_node.ts", import.meta.url));
 const running = new Set<ChildProcess>();
 
@@ -75,7 +77,7 @@ afterEach(() => {
 
 /** One process. */
 export class ClusterNode {
-  readonly reports = makeProbe<ClusterNodeReport>();
+  readonly reports = makeProbe<ClusterNodeReport>(PATIENCE_MS);
   /** Resolves with the exit code; null after a signal. */
   readonly exit: Promise<number | null>;
   private readonly child: ChildProcess;
@@ -126,7 +128,7 @@ export class ClusterNode {
   }
 
   /** Waits until all these are members for it. */
-  formed(nodes: string[], timeoutMs = 30_000): Promise<void> {
+  formed(nodes: string[], timeoutMs = PATIENCE_MS): Promise<void> {
     return this.ask("formed", nodes, timeoutMs);
   }
 

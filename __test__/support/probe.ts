@@ -12,6 +12,9 @@ const PATIENCE_MS = 10_000;
 
 /** A list of events that can be waited for. */
 export class Probe<T = any> {
+  /** @param patienceMs for what takes longer than events of one process do. */
+  constructor(private readonly patienceMs = PATIENCE_MS) {}
+
   /** All events so far, in order. */
   readonly events: T[] = [];
   #taken = 0;
@@ -57,7 +60,7 @@ export class Probe<T = any> {
   }
 
   async #until(holds: () => boolean, what: string): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
+    const deadline = performance.now() + this.patienceMs;
     while (!holds()) {
       const left = deadline - performance.now();
       if (left <= 0) throw new Error(`waited for ${what}, got ${JSON.stringify(this.events.map(String))}`);
@@ -72,8 +75,8 @@ export class Probe<T = any> {
 }
 
 /** Makes a probe. */
-export function makeProbe<T = any>(): Probe<T> {
-  return new Probe<T>();
+export function makeProbe<T = any>(patienceMs?: number): Probe<T> {
+  return new Probe<T>(patienceMs);
 }
 
 /** Watches an actor with an actor of its own; the probe gets the DOWN messages. */
