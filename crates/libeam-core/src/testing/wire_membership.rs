@@ -152,7 +152,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let step = |op: u8, number: u8, body: Vec<u8>| [vec![op, number, body.len() as u8], body].concat();
     let wait = || step(6, 100, Vec::new());
     let news = all.iter().flat_map(|message| [step(0, 9, body(std::slice::from_ref(message))), wait()].concat());
-    let table = [step(2, 9, body(&all[..7])), step(4, 9, body(&all[5..7])), wait(), wait(), step(5, 0, Vec::new())].concat();
+    let table =
+        [step(2, 9, body(&all[..7])), step(4, 9, body(&all[5..7])), wait(), wait(), step(5, 0, Vec::new())].concat();
     let meeting =
         [step(3, 10, body(&all[..1])), step(4, 10, body(&all[5..6])), wait(), step(7, 129, Vec::new())].concat();
     vec![news.collect(), table, meeting]
