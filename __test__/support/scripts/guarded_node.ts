@@ -4,6 +4,7 @@
  */
 
 import {
+  type ActorRef,
   createActor,
   createSystem,
   type DistributedCluster,
@@ -33,6 +34,7 @@ for (const event of ["uncaughtException", "unhandledRejection"] as const) {
 const Worker = createActor("Worker", (_ctx, self) =>
   self
     .onCall("echo", (value: unknown) => value)
+    .onCall("ask", (ref: ActorRef, value: number) => ref.call("echo", value))
     .onCast("mark", () => {
       seen.marks++;
     }),
