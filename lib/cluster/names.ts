@@ -5,7 +5,7 @@
  * per owner. A change is applied if it is the next one; otherwise the owner is asked for its whole table. A table is
  * accepted only if it is newer than the copy, so a late one brings nothing back and removal needs no tombstones. The table
  * of a node that leaves the cluster is dropped at once; in its next life it begins anew, because the life is part of the
- * version.
+ * version. A node that comes back is asked for its table, since it may not know that it was gone.
  *
  * Two nodes may take one name at the same time (a race, or a partition). Every node picks the same winner from the same
  * tables: the oldest registration, then the lower node id. The loser's own node takes its entry back and tells
@@ -21,6 +21,8 @@ import type { ActorLocation, Registry, Subscription, Transport } from "../kernel
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 
 const TOPIC = "libeam.names";
+/** Nodes that have left and are asked for their names if they come back; of more, the oldest are not. */
+const LOST_NODES_MAX = 1_024;
 
 interface Entry {
   actorId: string;
@@ -61,9 +63,18 @@ export class RegistrySync extends EventEmitter {
   private readonly own: Table = { life: Date.now(), version: 0, entries: new Map() };
   private readonly others = new Map<string, Table>();
   private subscription: Subscription | undefined;
-  private readonly onJoin = (): void => this.tell(this.wholeTable());
+  /** Nodes that have left and may come back. */
+  private readonly lost = new Set<string>();
+  private readonly onJoin = (nodeId: string): void => {
+    this.tell(this.wholeTable());
+    // One that was thought dead and was not has seen nobody join, and tells nothing by itself.
+    if (this.lost.delete(nodeId)) this.tell({ kind: "want", owner: nodeId });
+  };
   private readonly onLeave = (nodeId: string): void => {
-    this.others.delete(nodeId);
+    if (!this.others.delete(nodeId)) return;
+    this.lost.add(nodeId);
+    const [oldest] = this.lost;
+    if (this.lost.size > LOST_NODES_MAX) this.lost.delete(oldest as string);
   };
 
   constructor(
@@ -90,6 +101,7 @@ export class RegistrySync extends EventEmitter {
     await this.subscription?.unsubscribe();
     this.subscription = undefined;
     this.others.clear();
+    this.lost.clear();
   }
 
   /** Takes a name for an actor of this node. A restarted actor keeps its place in time. */
