@@ -1,6 +1,6 @@
 /**
  * Nodes in processes of their own that do not answer for a while: a blocked event loop is seen by the others and is no
- * loss; a stopped process is lost and comes back.
+ * loss; a stopped process is lost and comes back. Sentences D6 and D7 of docs/SEMANTICS.md.
  */
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -112,7 +112,7 @@ function follow(home: DistributedSystem) {
 }
 
 describe("a node whose event loop is blocked", () => {
-  it("is a member that others see busy, then hung, then well again; its warning names actor and handler", async () => {
+  it("D6: is a member that others see busy, then hung, then well again; its warning names actor and handler", async () => {
     const home = await start("home");
     const [blocked, witness] = await Promise.all([child("blocked", home), child("witness", home)]);
     const worker = await found(home, "worker@blocked");
@@ -158,5 +158,39 @@ describe("a node whose event loop is blocked", () => {
     expect((await health.getHealth()).status).toBe("healthy");
     expect([lost.events, down.events]).toEqual([[], []]);
     expect(witness.told.events.filter(({ member_leave }) => member_leave !== undefined)).toEqual([]);
+  });
+});
+
+describe("a node whose process is stopped", () => {
+  it("D7: is lost with its names; when it goes on it is a member again everywhere, and each name has one owner", async () => {
+    const home = await start("home");
+    const [stopped, witness] = await Promise.all([child("stopped", home), child("witness", home)]);
+    const worker = await found(home, "worker@stopped");
+    await found(home, "worker@witness");
+    await witness.told.find(({ member_join }) => member_join === "stopped");
+    const { lost, events } = follow(home);
+    const down = downOf(home, worker);
+    await worker.call("where");
+
+    stopped.child.kill("SIGSTOP");
+    await witness.told.find(({ member_leave }) => member_leave === "stopped");
+    expect(await down.next()).toEqual({ type: "killed" });
+    expect(lost.events).toEqual(["stopped", "stopped"]); // node_failed, member_leave
+    expect(
+      events.events.filter(({ peer_id }) => peer_id === "stopped").map(({ name, reason }) => [name, reason]),
+    ).toEqual([
+      ["suspect", undefined],
+      ["leave", "dead"],
+    ]);
+    expect(await home.getActorByName("worker@stopped")).toBeNull();
+
+    stopped.child.kill("SIGCONT");
+    await events.find(({ name, peer_id }) => name === "join" && peer_id === "stopped");
+    const joins = ({ member_join }: any) => member_join === "stopped";
+    await vi.waitFor(() => expect(witness.told.events.filter(joins)).toHaveLength(2), 10_000);
+    expect(home.cluster.getPeerState("stopped")).toMatchObject({ status: "alive" });
+    const again = await found(home, "worker@stopped");
+    expect(await again.call("where", { timeout: 10_000 })).toBe("stopped");
+    expect(down.events).toHaveLength(1);
   });
 });

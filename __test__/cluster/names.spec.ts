@@ -3,7 +3,7 @@
  */
 
 import { EventEmitter } from "node:events";
-import { InMemoryTransport, InvalidArgumentError, NodeDownError } from "libeam";
+import { InMemoryTransport, InvalidArgumentError, NodeDownError, TelemetryEvents, telemetry } from "libeam";
 import { describe, expect, it, vi } from "vitest";
 import { NameHomes } from "../../lib/cluster/name_homes.js";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "../../lib/cluster/names.js";
@@ -88,6 +88,17 @@ describe("names", () => {
     expect(await b.registry.getNodeActors("a")).toEqual(["first", "second", "third"]);
   });
 
+  it("of a node that was thought dead come back with it, though it saw nobody join", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
+    await b.registry.register("printer", "b", "actor-1");
+    await turns();
+    a.members.emit("member_leave", "b");
+    expect(await a.registry.lookup("printer")).toBeNull();
+    a.members.emit("member_join", "b");
+    await turns();
+    expect(await a.registry.lookup("printer")).toEqual({ nodeId: "b", actorId: "actor-1" });
+  });
+
   it("of another node cannot be registered here", async () => {
     const [a] = (await cluster(["a", "b"])) as [TestNode, TestNode];
     expect((await rejection(a.registry.register("x", "b", "1"))).code).toBe("TRANSPORT_ERROR");
@@ -103,8 +114,12 @@ describe("one name on two nodes", () => {
     Date.now = () => now() + 1_000;
     await a.registry.register("leader", "a", "younger");
     Date.now = now;
+    const told: unknown[] = [];
+    telemetry.attach("spec", [TelemetryEvents.cluster.nameConflict], (_name, _numbers, facts) => told.push(facts));
     introduce(a, b); // The partition heals.
     await turns();
+    telemetry.reset();
+    expect(told).toEqual([{ node_id: "a", name: "leader", actor_id: "younger", winner: "b" }]);
     for (const { registry } of [a, b]) {
       expect(await registry.lookup("leader")).toEqual({ nodeId: "b", actorId: "older" });
     }

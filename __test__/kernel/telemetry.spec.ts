@@ -36,6 +36,13 @@ describe("the catalogue", () => {
       "libeam.actor.stop",
       "libeam.cluster.join",
       "libeam.cluster.leave",
+      "libeam.cluster.loop",
+      "libeam.cluster.name_conflict",
+      "libeam.cluster.recover",
+      "libeam.cluster.reject",
+      "libeam.cluster.superseded",
+      "libeam.cluster.suspect",
+      "libeam.cluster.update",
       "libeam.gen_stage.buffer_overflow",
       "libeam.gen_stage.cancel",
       "libeam.gen_stage.discard",
@@ -46,7 +53,12 @@ describe("the catalogue", () => {
       "libeam.supervisor.escalate",
       "libeam.supervisor.max_restarts",
       "libeam.supervisor.restart",
+      "libeam.system.loop",
       "libeam.system.shutdown",
+      "libeam.transport.connect",
+      "libeam.transport.disconnect",
+      "libeam.transport.drop",
+      "libeam.transport.refuse",
     ]);
   });
 

@@ -1,0 +1,138 @@
+/**
+ * What the nodes of a cluster tell operators: telemetry of membership and connections, and health.
+ */
+
+import {
+  Actor,
+  type ActorRef,
+  createSystem,
+  type DistributedConfig,
+  type DistributedSystem,
+  loggerConfig,
+  TelemetryEvents,
+  TransportError,
+  telemetry,
+} from "libeam";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { makeProbe, type Probe } from "../support/probe.js";
+import { rejection } from "../support/time.js";
+
+const COOKIE = "a cookie for the specs of clusters";
+const systems: DistributedSystem[] = [];
+
+interface Told {
+  name: string;
+  numbers: Record<string, number>;
+  facts: Record<string, any>;
+}
+
+let told: Probe<Told>;
+
+beforeEach(() => {
+  loggerConfig.configure({ level: "none" });
+  told = makeProbe();
+  const names = [TelemetryEvents.cluster, TelemetryEvents.transport].flatMap((group) => Object.values(group));
+  telemetry.attach("spec", names, (name, numbers, facts) => {
+    told.push({ name: name.slice(1).join("."), numbers, facts });
+  });
+});
+
+afterEach(async () => {
+  telemetry.reset();
+  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
+});
+
+async function start(nodeId: string, seed?: DistributedSystem, more: Partial<DistributedConfig> = {}) {
+  const seedNodes = seed === undefined ? [] : [seed.cluster.getPeerState(seed.nodeId)?.gossipAddress as string];
+  const config = { type: "distributed", nodeId, port: 0, bindAddress: "127.0.0.1", cookie: COOKIE } as const;
+  const system = await createSystem({ ...config, gossip: "fast", seedNodes, ...more });
+  systems.push(system);
+  return system;
+}
+
+/** The first event of a name that one node tells of another. */
+const heard = (name: string, node: string, peer: string) =>
+  told.find(({ name: its, facts }) => its === name && facts.node_id === node && facts.peer_id === peer);
+
+class Echo extends Actor {
+  override handleCall(message: any) {
+    return message;
+  }
+}
+
+it("members that come, change and say goodbye, and their connections", async () => {
+  const a = await start("a");
+  expect(a.cluster.getHealth()).toEqual({
+    name: "Cluster",
+    status: "healthy",
+    message: "Single node cluster",
+    details: { peerCount: 1, peers: ["a"], suspects: [], loops: {}, rejectedPackets: 0 },
+  });
+  const b = await start("b", a, { roles: ["worker"] });
+  const join = await heard("cluster.join", "a", "b");
+  const { address } = b.cluster.getPeerState("b") ?? {};
+  expect([join.numbers, join.facts]).toEqual([
+    { members: 2 },
+    { node_id: "a", peer_id: "b", address, roles: ["worker"] },
+  ]);
+  await Promise.all([heard("transport.connect", "a", "b"), heard("transport.connect", "b", "a")]);
+  expect(a.transport.getHealth()).toEqual({
+    name: "Transport",
+    status: "healthy",
+    message: "Connected to 1 peer(s)",
+    details: { address: a.transport.address, encrypted: true, connected: ["b"], disconnected: [] },
+  });
+  expect(a.cluster.getHealth()).toMatchObject({ status: "healthy", message: "Connected to 1 peer(s)" });
+  b.cluster.setMetadata("zone", "north");
+  expect((await heard("cluster.update", "a", "b")).facts).toMatchObject({
+    roles: ["worker"],
+    metadata: { zone: "north" },
+    loop: "ok",
+  });
+  await b.shutdown();
+  expect((await heard("cluster.leave", "a", "b")).facts).toEqual({ node_id: "a", peer_id: "b", reason: "left" });
+  await heard("transport.disconnect", "a", "b");
+  expect(a.transport.getHealth()).toMatchObject({ status: "healthy", details: { connected: [], disconnected: [] } });
+  expect(b.transport.getHealth()).toMatchObject({ status: "unhealthy", message: "Transport is not listening" });
+  expect(b.cluster.getHealth()).toMatchObject({ status: "degraded", message: "Leaving the cluster" });
+});
+
+it("strangers: packets and connections that are not let in", async () => {
+  const a = await start("a");
+  const stranger = await start("stranger", a, { cookie: "quite another cookie, same length" });
+  const { numbers, facts } = await told.find(({ name, facts }) => name === "cluster.reject" && facts.node_id === "a");
+  expect(numbers.packets).toBeGreaterThan(0);
+  expect(facts).toEqual({ node_id: "a" });
+  expect(a.cluster.getHealth().details?.rejectedPackets).toBeGreaterThan(0);
+  stranger.transport.updatePeers([["a", `tcp://${a.transport.address}`]]);
+  const refused = await told.find(({ name, facts }) => name === "transport.refuse" && facts.node_id === "a");
+  expect(refused.facts).toEqual({ node_id: "a", peer_id: expect.any(String), reason: expect.any(String) });
+  expect(stranger.transport.getHealth()).toMatchObject({ status: "degraded", details: { disconnected: ["a"] } });
+});
+
+it("messages that are not sent", async () => {
+  const a = await start("a");
+  const b = await start("b", a);
+  b.spawn(Echo, { name: "echo" });
+  let echo: ActorRef | null = null;
+  await vi.waitFor(async () => {
+    echo = await a.getActorByName("echo");
+    expect(echo).not.toBeNull();
+  }, 5_000);
+  const big = Buffer.alloc(17 * 1024 * 1024);
+  expect(await rejection((echo as unknown as ActorRef).call(big))).toBeInstanceOf(TransportError);
+  const { numbers, facts } = await heard("transport.drop", "a", "b");
+  expect(numbers.bytes).toBeGreaterThan(big.length);
+  expect(facts).toEqual({ node_id: "a", peer_id: "b", reason: "too_big" });
+});
+
+it("a second process with the id of this one", async () => {
+  const a = await start("a");
+  await start("twin", a);
+  await heard("cluster.join", "a", "twin");
+  const { now } = Date;
+  Date.now = () => now() + 1_000; // The life of the second one is later.
+  await start("twin", a);
+  Date.now = now;
+  await told.find(({ name, facts }) => name === "cluster.superseded" && facts.node_id === "twin");
+});
