@@ -1,6 +1,7 @@
 /**
- * Between nodes: sentences D1 to D5 of docs/SEMANTICS.md, over in-memory transports. D6 needs a process of its own: see
- * "because its event loop is blocked stays a member" in __test__/cluster/membership.spec.ts.
+ * Between nodes: sentences D1 to D5 of docs/SEMANTICS.md, over in-memory transports. D6 and D7 need
+ * processes of their own: see "because its event loop is blocked stays a member" in __test__/cluster/membership.spec.ts, and
+ * __test__/cluster/partitions.spec.ts.
  */
 
 import {

@@ -59,7 +59,11 @@ export class RegistrySync extends EventEmitter {
   private readonly own: Table = { life: Date.now(), version: 0, entries: new Map() };
   private readonly others = new Map<string, Table>();
   private subscription: Subscription | undefined;
-  private readonly onJoin = (): void => this.tell(this.wholeTable());
+  private readonly onJoin = (nodeId: string): void => {
+    this.tell(this.wholeTable());
+    // It may never have missed this node, and then has no reason to tell its table by itself.
+    if (!this.others.has(nodeId)) this.tell({ kind: "want", owner: nodeId });
+  };
   private readonly onLeave = (nodeId: string): void => {
     this.others.delete(nodeId);
   };
