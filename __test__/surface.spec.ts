@@ -1,9 +1,10 @@
 /**
- * The public surface: what `import ... from "libeam"` gives at run time. A change here is a change for users.
+ * The public surface: what `import ... from "libeam"`, and from "libeam/testing", gives at run time. A change here is a change for users.
  */
 
 import { expect, it } from "vitest";
 import * as libeam from "../lib/index.js";
+import * as testing from "../lib/testing/index.js";
 
 it("exports exactly these names", () => {
   expect(Object.keys(libeam).sort()).toMatchInlineSnapshot(`
@@ -99,6 +100,18 @@ it("exports exactly these names", () => {
       "waitForCluster",
       "z85Decode",
       "z85Encode",
+    ]
+  `);
+});
+
+it("exports exactly these names for tests", () => {
+  expect(Object.keys(testing).sort()).toMatchInlineSnapshot(`
+    [
+      "FaultyGossipUDP",
+      "FaultyTransport",
+      "NodeAgent",
+      "TestCluster",
+      "allocatePorts",
     ]
   `);
 });

@@ -75,6 +75,17 @@ describe("names", () => {
     expect(await late.registry.lookup("name-7")).toBeNull();
   });
 
+  it("of a node that only seemed to be gone come back with it", async () => {
+    const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
+    await a.registry.register("printer", "a", "1");
+    await turns();
+    b.members.emit("member_leave", "a"); // Node a was stopped for a while and has missed nobody.
+    expect(await b.registry.lookup("printer")).toBeNull();
+    b.members.emit("member_join", "a");
+    await turns();
+    expect(await b.registry.lookup("printer")).toEqual({ nodeId: "a", actorId: "1" });
+  });
+
   it("of a node that missed a change are asked for again", async () => {
     const [a, b] = (await cluster(["a", "b"])) as [TestNode, TestNode];
     await a.registry.register("first", "a", "1");

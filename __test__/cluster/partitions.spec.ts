@@ -3,11 +3,12 @@
  * name, and no ref that is silently dead.
  */
 
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { loggerConfig } from "../../lib/index.js";
 import { Witnesses } from "../support/witnesses.js";
 
 const HUNG_AFTER_MS = 180_000;
+const PATIENCE_MS = 30_000;
 /** Codes with which a call across a cut may reject. */
 const CUT_CODES = ["NODE_DOWN", "TRANSPORT_ERROR", "PEER_NOT_FOUND"];
 
@@ -79,11 +80,9 @@ describe.each([
       );
       expect(owners).toMatchObject({ old: someRight, new: someLeft });
       // Whoever had the younger one was told that it is gone, and nobody else.
-      const ended = await witnesses.askAll(ids, "ended");
-      for (const id of ids) {
-        const expected = id === someLeft ? { old: "normal" } : id === someRight ? { new: "normal" } : {};
-        expect(ended[id], id).toEqual(expected);
-      }
+      const losers = { [someLeft]: { old: "normal" }, [someRight]: { new: "normal" } };
+      const ended = { ...Object.fromEntries(ids.map((id) => [id, {}])), ...losers };
+      await vi.waitFor(async () => expect(await witnesses.askAll(ids, "ended")).toEqual(ended), PATIENCE_MS);
       // Every ref that was held works, or its actor is gone and says so.
       for (const [id, outcomes] of Object.entries(await witnesses.askAll(ids, "tryHeld"))) {
         for (const [name, outcome] of Object.entries<string>(outcomes)) {
@@ -92,6 +91,28 @@ describe.each([
           expect(outcome, `${id} to ${name}`).toBe(lost ? "ACTOR_NOT_FOUND" : `ok:${home}`);
         }
       }
+    },
+    HUNG_AFTER_MS,
+  );
+});
+
+describe("a node that is missed though it lives", () => {
+  it(
+    "is a member again when it goes on, with its names, and refs to it work",
+    async () => {
+      const witnesses = await Witnesses.start(3);
+      const { ids, cluster } = witnesses;
+      const sleeper = ids.at(-1) as string;
+      const others = ids.slice(0, -1);
+      await holdAll(witnesses, ids);
+      cluster.node(sleeper).kill("SIGSTOP");
+      await witnesses.see(others);
+      await witnesses.agree(others, [`home@${sleeper}`], (who) => who[`home@${sleeper}`] === null);
+      cluster.node(sleeper).kill("SIGCONT");
+      await witnesses.see(ids);
+      const homes = ids.map((id) => `home@${id}`);
+      await witnesses.agree(ids, homes, (who) => ids.every((id) => who[`home@${id}`] === id));
+      await vi.waitFor(() => expectSides(witnesses, [ids]), PATIENCE_MS);
     },
     HUNG_AFTER_MS,
   );

@@ -8,7 +8,7 @@
 import { type ActorRef, createActor, type DownMessage, type System } from "../../lib/index.js";
 
 /** How long a probe waits for an event before it says which ones it got instead. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** A list of events that can be waited for. */
 export class Probe<T = any> {

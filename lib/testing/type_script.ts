@@ -9,13 +9,17 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { InvalidOptionError } from "../errors.js";
 
+const CURRENT = pathToFileURL(`${process.cwd()}/package.json`).href;
 const TYPE_SCRIPT = /\.[cm]?tsx?$/;
 
-/** @throws InvalidOptionError if nothing is there to load TypeScript with. */
-export function loaderFlags(entry: string, modules: string[]): string[] {
+/**
+ * @param program a URL in the folder of the program.
+ * @throws InvalidOptionError if nothing is there to load TypeScript with.
+ */
+export function loaderFlags(entry: string, modules: string[], program = CURRENT): string[] {
   const typed = [entry, ...modules].filter((url) => TYPE_SCRIPT.test(new URL(url).pathname));
   if (typed.length === 0) return [];
-  const tsx = findTsx([...typed, pathToFileURL(`${process.cwd()}/package.json`).href]);
+  const tsx = findTsx([...typed, program]);
   if (tsx !== undefined) return ["--import", tsx];
   const strips = Boolean((process.features as { typescript?: unknown }).typescript);
   if (strips && !typed.includes(entry)) return [];

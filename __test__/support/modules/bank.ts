@@ -14,7 +14,7 @@ export const Account = createActor((ctx, self, start = 0) => {
     })
     .onCall("balance", () => balance)
     .onCall("where", () => ctx.self.id.systemId)
-    .onCall("stuck", () => new Promise<void>(() => {}))
+    .onCall("pid", () => process.pid)
     .onCast("set", (amount: number) => {
       balance = amount;
     });
