@@ -19,8 +19,6 @@ import { assertName } from "../kernel/validate.js";
 export class FaultyTransport implements Transport {
   readonly #inner: Transport;
   readonly #cut = new Set<string>();
-  /** Publishes to one node; only there if the inner transport has it. */
-  readonly publishTo?: (nodeId: string, topic: string, message: any) => Promise<void>;
 
   /** @throws InvalidArgumentError */
   constructor(inner: Transport) {
@@ -28,12 +26,6 @@ export class FaultyTransport implements Transport {
       throw new InvalidArgumentError("inner", "a transport", inner);
     }
     this.#inner = inner;
-    const { publishTo } = inner as Pick<FaultyTransport, "publishTo">;
-    if (publishTo === undefined) return;
-    this.publishTo = async (nodeId, topic, message) => {
-      this.#assertReachable(nodeId);
-      await publishTo.call(inner, nodeId, topic, message);
-    };
   }
 
   /** Cuts this node off from others. */
