@@ -274,6 +274,8 @@ class Guest implements Definition {
 /** See the module's header. */
 export class Guests {
   private readonly guests = new Map<string, Guest>();
+  /** Guests whose predecessor is still to end, with the node of their parent. */
+  private readonly expected = new Map<string, string>();
   /** Nodes whose actors have, or have had, children here. */
   private readonly parents = new Set<string>();
   private keeper: ActorCell | undefined;
@@ -283,7 +285,13 @@ export class Guests {
   /** Spawns a guest; the answer comes when its `init` has ended. */
   async adopt(from: string, request: RemoteRequest & { kind: "adopt" }): Promise<Adopted> {
     const { as, className, args, name, mailbox, parent, instead } = request;
-    if (instead !== undefined) await this.guests.get(instead)?.dismiss({ type: "normal" });
+    this.parents.add(from);
+    const before = instead === undefined ? undefined : this.guests.get(instead);
+    if (before !== undefined) {
+      this.expected.set(as, from);
+      await before.dismiss({ type: "normal" });
+      if (!this.expected.delete(as)) throw new ActorNotFoundError(as, this.host.id); // It was given up meanwhile.
+    }
     const known = this.guests.get(as);
     if (known !== undefined) return known.whenStarted();
     const inner = this.host.registered(className);
@@ -299,7 +307,6 @@ export class Guests {
       throw error;
     }
     this.guests.set(as, guest);
-    this.parents.add(from);
     this.host.alias(as, guest.cell);
     return started;
   }
@@ -317,6 +324,7 @@ export class Guests {
   /** Ends a guest; one that is gone is ended already. */
   async dismiss(from: string, child: string, reason: TerminationReason): Promise<void> {
     const guest = this.guests.get(child);
+    if (this.expected.get(child) === from) this.expected.delete(child);
     if (guest?.node === from) await guest.dismiss(reason);
   }
 
@@ -347,11 +355,13 @@ export class Guests {
     for (const guest of [...this.guests.values()]) {
       if (guest.node === from && !known.has(guest.as)) guest.orphaned();
     }
+    for (const [as, node] of [...this.expected]) if (node === from && !known.has(as)) this.expected.delete(as);
   }
 
   /** A node is gone, and with it the parents that were there. */
   lost(node: string): void {
     for (const guest of [...this.guests.values()]) if (guest.node === node) guest.bereaved();
+    for (const [as, of] of [...this.expected]) if (of === node) this.expected.delete(as);
   }
 
   /** A node is there: it is told which children of its actors are. */

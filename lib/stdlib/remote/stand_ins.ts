@@ -75,6 +75,10 @@ interface Place {
   as: string;
   /** Public id of its incarnation. */
   id: string;
+  /** The connection was lost while a guest was on its way there. */
+  uncertain: boolean;
+  /** The node has been lost since. */
+  lost: boolean;
 }
 
 type State = "none" | "starting" | "alive" | "down";
@@ -129,7 +133,7 @@ export class StandIn implements Definition, Remote {
 
   private newPlace(node: string): Place {
     const as = randomActorId(this.takesMethods);
-    return { node, as, id: as };
+    return { node, as, id: as, uncertain: false, lost: false };
   }
 
   // What the runtime asks of a definition.
@@ -199,10 +203,12 @@ export class StandIn implements Definition, Remote {
       adopted = await answer;
     } catch (error) {
       if (this.place === place) this.state = "none";
+      place.uncertain = error instanceof NodeDownError && !place.lost;
       if (!this.everStarted) this.host.spawnFailed(place.node, place.as, error);
       throw error;
     }
     if (this.place !== place) return; // It was given up meanwhile, and has begun again elsewhere.
+    if (place.lost) throw new NodeDownError(place.node); // Race: lost when the answer was on its way.
     this.previousId = place.id;
     this.family.renamed(this, adopted.id);
     this.state = adopted.failure === undefined ? "alive" : "down";
@@ -232,9 +238,10 @@ export class StandIn implements Definition, Remote {
   async terminate(): Promise<void> {
     const { place, state, restarting } = this;
     this.restarting = false;
-    if (state === "none" || (restarting && state === "down")) return;
+    if (restarting && (state === "none" || state === "down")) return;
     if (!restarting) {
-      await this.dismiss();
+      const dismissed = this.dismiss();
+      if (state !== "none") await dismissed;
       return;
     }
     await this.host.peers.insist(place.node, { kind: "halt", child: place.as }).then(
@@ -250,8 +257,9 @@ export class StandIn implements Definition, Remote {
   /** Has the guest ended, for the reason for which the stand-in ends. */
   async dismiss(reason: TerminationReason = this.reason()): Promise<void> {
     const { place } = this;
-    if (this.state === "none") return;
+    if (this.state === "none" && !place.uncertain) return;
     this.state = "none";
+    place.uncertain = false;
     await this.family.dismiss(place, reason);
   }
 
@@ -295,6 +303,7 @@ export class StandIn implements Definition, Remote {
     const { state, place } = this;
     this.avoid = place.node;
     this.state = "none";
+    place.lost = true;
     // A start that is under way is refused, which is a crash too.
     if (state === "alive" || state === "down") crash(this.cell, new NodeDownError(place.node));
   }
@@ -522,10 +531,8 @@ export class StandIns {
   /** A node is there: it is told which of its guests are accounted for. */
   joined(node: string): void {
     if (!this.nodes.has(node)) return;
-    const children = [...this.standIns.values()]
-      .filter(({ place }) => place.node === node)
-      .map(({ place }) => place.as);
-    this.host.peers.send(node, { kind: "family", children });
+    const there = [...this.standIns.values()].filter(({ place, state }) => place.node === node && state !== "none");
+    this.host.peers.send(node, { kind: "family", children: there.map(({ place }) => place.as) });
   }
 }
 
