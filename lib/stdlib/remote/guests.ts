@@ -84,9 +84,12 @@ class Guest implements Definition {
   ending: TerminationReason | undefined;
   /** Lets a waiting `init` go on, or refuses it. */
   private wait: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  private started = false;
+  /** How often it has been started. */
+  private life = 0;
   /** A revival came before the guest was down. */
   private revived = false;
+  /** A revival was let through; the next life is about to begin. */
+  private resuming = false;
   private goingDown = false;
   private failedInit: { error: unknown } | undefined;
   private verdict: Promise<boolean> = Promise.resolve(true);
@@ -113,8 +116,7 @@ class Guest implements Definition {
   start(cell: ActorCell, args: readonly unknown[]): unknown {
     this.cell = cell;
     this.goingDown = false;
-    if (!this.started || this.revived) {
-      this.started = true;
+    if (this.life === 0 || this.revived) {
       this.revived = false;
       return this.begin(cell, args);
     }
@@ -131,6 +133,8 @@ class Guest implements Definition {
 
   private begin(cell: ActorCell, args: readonly unknown[]): unknown {
     let result: unknown;
+    this.resuming = false;
+    this.life++;
     try {
       result = this.inner.start(cell, args);
     } catch (error) {
@@ -180,18 +184,27 @@ class Guest implements Definition {
     return new Promise((resolve) => {
       this.outcome = (failure) => {
         this.outcome = ignore;
-        const { id } = this.cell.ref.id;
-        resolve({ id, load: this.host.countActors(), ...(failure === undefined ? {} : { failure }) });
+        resolve(this.report(failure));
       };
     });
   }
 
+  private report(failure: { error: unknown } | undefined): Adopted {
+    const { id } = this.cell.ref.id;
+    const load = this.host.countActors();
+    return { id, load, life: this.life, ...(failure === undefined ? {} : { failure }) };
+  }
+
   revive(): Promise<Adopted> {
+    if (this.wait === undefined && !this.goingDown && !this.resuming) return Promise.resolve(this.report(undefined)); // It lives.
     const started = this.whenStarted();
     const { wait } = this;
     this.wait = undefined;
     if (wait === undefined) this.revived = true;
-    else wait.resolve();
+    else {
+      this.resuming = true;
+      wait.resolve();
+    }
     return started;
   }
 
@@ -225,10 +238,16 @@ class Guest implements Definition {
   /** It has crashed; `leaving` if it was on its way out already. */
   crashed(error: unknown, leaving: boolean): void {
     if (!leaving) this.goingDown = true;
+    if (!leaving && this.ending === undefined && this.wait !== undefined) {
+      this.skipTurn(); // A signal has met an actor between two lives.
+      return;
+    }
     if (leaving || this.ending !== undefined || error instanceof Halted) return;
     if (this.failedInit !== undefined && this.failedInit.error === error) return; // The parent's node has its answer.
-    const told = this.tell({ kind: "crashed", child: this.as, error }, () => {
-      return { kind: "crashed", child: this.as, error: plainError(error) }; // It could not be sent as it is, perhaps.
+    const child = this.as;
+    const life = this.resuming ? this.life + 1 : this.life;
+    const told = this.tell({ kind: "crashed", child, life, error }, () => {
+      return { kind: "crashed", child, life, error: plainError(error) }; // It could not be sent as it is, perhaps.
     }) as Promise<Verdict>;
     const verdict = told.then(
       ({ restart, unknown }) => {
@@ -241,6 +260,13 @@ class Guest implements Definition {
       },
     );
     this.verdict = Promise.race([verdict, patience()]);
+  }
+
+  /** Goes down and waits again: nothing has begun that could be restarted. */
+  private skipTurn(): void {
+    const { wait } = this;
+    this.wait = undefined;
+    wait?.reject(new Dismissed());
   }
 
   /** Nobody looks after it any more. */

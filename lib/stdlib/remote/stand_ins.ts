@@ -75,6 +75,8 @@ interface Place {
   as: string;
   /** Public id of its incarnation. */
   id: string;
+  /** How often the guest has been started there. */
+  life: number;
   /** The connection was lost while a guest was on its way there. */
   uncertain: boolean;
   /** The node has been lost since. */
@@ -133,7 +135,7 @@ export class StandIn implements Definition, Remote {
 
   private newPlace(node: string): Place {
     const as = randomActorId(this.takesMethods);
-    return { node, as, id: as, uncertain: false, lost: false };
+    return { node, as, id: as, life: 0, uncertain: false, lost: false };
   }
 
   // What the runtime asks of a definition.
@@ -210,6 +212,7 @@ export class StandIn implements Definition, Remote {
     if (this.place !== place) return; // It was given up meanwhile, and has begun again elsewhere.
     if (place.lost) throw new NodeDownError(place.node); // Race: lost when the answer was on its way.
     this.previousId = place.id;
+    place.life = adopted.life;
     this.family.renamed(this, adopted.id);
     this.state = adopted.failure === undefined ? "alive" : "down";
     if (adopted.failure !== undefined) throw adopted.failure.error;
@@ -276,11 +279,12 @@ export class StandIn implements Definition, Remote {
     this.decision = decision;
   }
 
-  /** The guest has crashed and goes down. */
-  crashed(error: unknown): Verdict {
+  /** The guest has crashed in that life, and goes down. */
+  crashed(life: number, error: unknown): Verdict {
     const { cell } = this;
     if (this.state === "none") return { restart: false, unknown: true };
-    if (this.state === "alive") {
+    // Race: a halt may have taken it down as well, and have been followed by another life.
+    if (this.state === "alive" && life === this.place.life) {
       this.state = "down";
       crash(cell, error);
     }
@@ -478,9 +482,9 @@ export class StandIns {
   }
 
   /** A guest tells that it has crashed. */
-  async crashed(from: string, child: string, error: unknown): Promise<Verdict> {
+  async crashed(from: string, child: string, life: number, error: unknown): Promise<Verdict> {
     const standIn = await this.settled(from, child);
-    return standIn === undefined ? { restart: false, unknown: true } : standIn.crashed(error);
+    return standIn === undefined ? { restart: false, unknown: true } : standIn.crashed(life, error);
   }
 
   /** A guest tells that it has ended. */
