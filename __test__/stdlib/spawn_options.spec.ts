@@ -196,10 +196,10 @@ describe("placement", () => {
     await system.shutdown();
   });
 
-  it("of children is always here", async () => {
+  it("of children is here unless they name a strategy", async () => {
     const system = systemOn({ cluster: new TwoNodes() });
     const Parent = createActor((ctx, self) =>
-      self.onCall("spawn", () => [1, 2, 3].map(() => ctx.spawn(Args, { strategy: "round-robin" }).id.systemId)),
+      self.onCall("spawn", () => [1, 2, 3].map(() => ctx.spawn(Args).id.systemId)),
     );
     expect(await system.spawn(Parent).call("spawn")).toEqual(["n1", "n1", "n1"]);
     await system.shutdown();

@@ -138,14 +138,20 @@ export class RemoteCalls {
     if (waiting === undefined) return;
     if (!isReply(reply)) waiting.reject(new TransportError("A node answered with no reply", waiting.to.systemId));
     else if (reply[0]) waiting.resolve(reply[1]);
-    else if (!(reply[1] instanceof ActorNotFoundError)) waiting.reject(reply[1]);
-    // The answer to the spawn of that actor has come before, and may still be on its way through promises.
-    else setImmediate(() => waiting.reject(this.whyNot(waiting.to, reply[1])));
+    else if (reply[1] instanceof ActorNotFoundError) this.rejectWithCause(waiting, reply[1]);
+    else waiting.reject(reply[1]);
+  }
+
+  /** What came of the spawn of that actor has come before, and may still be on its way through promises. */
+  private rejectWithCause(waiting: WaitingCall, error: unknown): void {
+    setImmediate(() => waiting.reject(this.whyNot(waiting.to, error)));
   }
 
   private refuse(call: number, error: unknown): void {
     const waiting = this.take(call);
-    waiting?.reject(this.whyNot(waiting.to, error));
+    if (waiting === undefined) return;
+    if (error instanceof TransportError) this.rejectWithCause(waiting, error);
+    else waiting.reject(error);
   }
 
   private giveUp(call: number, error: Error): void {

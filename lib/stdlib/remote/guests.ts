@@ -84,9 +84,12 @@ class Guest implements Definition {
   ending: TerminationReason | undefined;
   /** Lets a waiting `init` go on, or refuses it. */
   private wait: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  private started = false;
+  /** How often it has been started. */
+  private life = 0;
   /** A revival came before the guest was down. */
   private revived = false;
+  /** A revival was let through; the next life is about to begin. */
+  private resuming = false;
   private goingDown = false;
   private failedInit: { error: unknown } | undefined;
   private verdict: Promise<boolean> = Promise.resolve(true);
@@ -113,8 +116,7 @@ class Guest implements Definition {
   start(cell: ActorCell, args: readonly unknown[]): unknown {
     this.cell = cell;
     this.goingDown = false;
-    if (!this.started || this.revived) {
-      this.started = true;
+    if (this.life === 0 || this.revived) {
       this.revived = false;
       return this.begin(cell, args);
     }
@@ -131,6 +133,8 @@ class Guest implements Definition {
 
   private begin(cell: ActorCell, args: readonly unknown[]): unknown {
     let result: unknown;
+    this.resuming = false;
+    this.life++;
     try {
       result = this.inner.start(cell, args);
     } catch (error) {
@@ -180,18 +184,27 @@ class Guest implements Definition {
     return new Promise((resolve) => {
       this.outcome = (failure) => {
         this.outcome = ignore;
-        const { id } = this.cell.ref.id;
-        resolve({ id, load: this.host.countActors(), ...(failure === undefined ? {} : { failure }) });
+        resolve(this.report(failure));
       };
     });
   }
 
+  private report(failure: { error: unknown } | undefined): Adopted {
+    const { id } = this.cell.ref.id;
+    const load = this.host.countActors();
+    return { id, load, life: this.life, ...(failure === undefined ? {} : { failure }) };
+  }
+
   revive(): Promise<Adopted> {
+    if (this.wait === undefined && !this.goingDown && !this.resuming) return Promise.resolve(this.report(undefined)); // It lives.
     const started = this.whenStarted();
     const { wait } = this;
     this.wait = undefined;
     if (wait === undefined) this.revived = true;
-    else wait.resolve();
+    else {
+      this.resuming = true;
+      wait.resolve();
+    }
     return started;
   }
 
@@ -225,10 +238,16 @@ class Guest implements Definition {
   /** It has crashed; `leaving` if it was on its way out already. */
   crashed(error: unknown, leaving: boolean): void {
     if (!leaving) this.goingDown = true;
+    if (!leaving && this.ending === undefined && this.wait !== undefined) {
+      this.skipTurn(); // A signal has met an actor between two lives.
+      return;
+    }
     if (leaving || this.ending !== undefined || error instanceof Halted) return;
     if (this.failedInit !== undefined && this.failedInit.error === error) return; // The parent's node has its answer.
-    const told = this.tell({ kind: "crashed", child: this.as, error }, () => {
-      return { kind: "crashed", child: this.as, error: plainError(error) }; // It could not be sent as it is, perhaps.
+    const child = this.as;
+    const life = this.resuming ? this.life + 1 : this.life;
+    const told = this.tell({ kind: "crashed", child, life, error }, () => {
+      return { kind: "crashed", child, life, error: plainError(error) }; // It could not be sent as it is, perhaps.
     }) as Promise<Verdict>;
     const verdict = told.then(
       ({ restart, unknown }) => {
@@ -241,6 +260,13 @@ class Guest implements Definition {
       },
     );
     this.verdict = Promise.race([verdict, patience()]);
+  }
+
+  /** Goes down and waits again: nothing has begun that could be restarted. */
+  private skipTurn(): void {
+    const { wait } = this;
+    this.wait = undefined;
+    wait?.reject(new Dismissed());
   }
 
   /** Nobody looks after it any more. */
@@ -274,6 +300,8 @@ class Guest implements Definition {
 /** See the module's header. */
 export class Guests {
   private readonly guests = new Map<string, Guest>();
+  /** Guests whose predecessor is still to end, with the node of their parent. */
+  private readonly expected = new Map<string, string>();
   /** Nodes whose actors have, or have had, children here. */
   private readonly parents = new Set<string>();
   private keeper: ActorCell | undefined;
@@ -283,7 +311,13 @@ export class Guests {
   /** Spawns a guest; the answer comes when its `init` has ended. */
   async adopt(from: string, request: RemoteRequest & { kind: "adopt" }): Promise<Adopted> {
     const { as, className, args, name, mailbox, parent, instead } = request;
-    if (instead !== undefined) await this.guests.get(instead)?.dismiss({ type: "normal" });
+    this.parents.add(from);
+    const before = instead === undefined ? undefined : this.guests.get(instead);
+    if (before !== undefined) {
+      this.expected.set(as, from);
+      await before.dismiss({ type: "normal" });
+      if (!this.expected.delete(as)) throw new ActorNotFoundError(as, this.host.id); // It was given up meanwhile.
+    }
     const known = this.guests.get(as);
     if (known !== undefined) return known.whenStarted();
     const inner = this.host.registered(className);
@@ -299,7 +333,6 @@ export class Guests {
       throw error;
     }
     this.guests.set(as, guest);
-    this.parents.add(from);
     this.host.alias(as, guest.cell);
     return started;
   }
@@ -317,6 +350,7 @@ export class Guests {
   /** Ends a guest; one that is gone is ended already. */
   async dismiss(from: string, child: string, reason: TerminationReason): Promise<void> {
     const guest = this.guests.get(child);
+    if (this.expected.get(child) === from) this.expected.delete(child);
     if (guest?.node === from) await guest.dismiss(reason);
   }
 
@@ -347,11 +381,13 @@ export class Guests {
     for (const guest of [...this.guests.values()]) {
       if (guest.node === from && !known.has(guest.as)) guest.orphaned();
     }
+    for (const [as, node] of [...this.expected]) if (node === from && !known.has(as)) this.expected.delete(as);
   }
 
   /** A node is gone, and with it the parents that were there. */
   lost(node: string): void {
     for (const guest of [...this.guests.values()]) if (guest.node === node) guest.bereaved();
+    for (const [as, of] of [...this.expected]) if (of === node) this.expected.delete(as);
   }
 
   /** A node is there: it is told which children of its actors are. */

@@ -18,7 +18,7 @@
  * - `adopt`: spawn there with a parent here, in the place of `instead`; `revive`: start it again. The answer is an
  *   {@link Adopted}, and comes when `init` has ended.
  * - `halt`: have it go down and wait; `dismiss`: end it for that reason. Answered when that is done.
- * - `crashed`, to the parent's node: answered with a {@link Verdict}; `ended`: the child is gone, not by its parent's will.
+ * - `crashed` in that life, to the parent's node: answered with a {@link Verdict}; `ended`: the child is gone, not by its parent's will.
  * The last four are repeated until they are answered, so each of them may come twice.
  *
  * # Further messages (not answered)
@@ -66,6 +66,8 @@ export interface Spawned {
 export interface Adopted extends Spawned {
   /** Id of the incarnation. */
   id: string;
+  /** How often the child has been started. */
+  life: number;
   /** Set if `init` has failed: the child is down and waits. */
   failure?: { error: unknown };
 }
@@ -87,7 +89,7 @@ export type RemoteRequest =
   | { kind: "revive"; child: string }
   | { kind: "halt"; child: string }
   | { kind: "dismiss"; child: string; reason: TerminationReason }
-  | { kind: "crashed"; child: string; error: unknown }
+  | { kind: "crashed"; child: string; life: number; error: unknown }
   | { kind: "ended"; child: string; reason: TerminationReason };
 
 /** See the module's header. */

@@ -48,7 +48,8 @@ export class Relations {
     if (known !== undefined && !known.cell.dead) return known.cell;
     const cell = this.shadowKeeper().keep(Shadow)._cell;
     this.shadows.set(key, { node: id.systemId, cell });
-    this.host.peers.request(id.systemId, { kind: "watch", to: addressOf(id) }).then(
+    // As long as it takes: a blocked event loop is no end of anything.
+    this.host.peers.order(id.systemId, { kind: "watch", to: addressOf(id) }).then(
       (alive) => alive || this.endShadow(key, { type: "normal" }),
       () => this.endShadow(key, { type: "killed" }),
     );

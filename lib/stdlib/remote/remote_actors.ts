@@ -304,7 +304,7 @@ export class RemoteActors {
       case "dismiss":
         return this.guests.dismiss(from, request.child, request.reason);
       case "crashed":
-        return this.standIns.crashed(from, request.child, request.error);
+        return this.standIns.crashed(from, request.child, request.life, request.error);
       case "ended":
         return this.standIns.ended(from, request.child, request.reason);
       default:

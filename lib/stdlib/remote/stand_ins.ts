@@ -76,6 +76,12 @@ interface Place {
   as: string;
   /** Public id of its incarnation. */
   id: string;
+  /** How often the guest has been started there. */
+  life: number;
+  /** The connection was lost while a guest was on its way there. */
+  uncertain: boolean;
+  /** The node has been lost since. */
+  lost: boolean;
 }
 
 type State = "none" | "starting" | "alive" | "down";
@@ -100,8 +106,6 @@ export class StandIn implements Definition, Remote {
   private everStarted = false;
   private placed = true;
   private avoid: string | undefined;
-  /** The place whose node was lost. */
-  private lostAt: Place | undefined;
   /** An error with which it ends. */
   private failure: { error: unknown } | undefined;
   private restarting = false;
@@ -132,7 +136,7 @@ export class StandIn implements Definition, Remote {
 
   private newPlace(node: string): Place {
     const as = randomActorId(this.takesMethods);
-    return { node, as, id: as };
+    return { node, as, id: as, life: 0, uncertain: false, lost: false };
   }
 
   // What the runtime asks of a definition.
@@ -200,14 +204,17 @@ export class StandIn implements Definition, Remote {
     let adopted: Adopted;
     try {
       adopted = await answer;
-      if (this.lostAt === place) throw new NodeDownError(place.node); // The answer was on its way through promises.
+      if (place.lost) throw new NodeDownError(place.node); // The answer was on its way through promises.
     } catch (error) {
       if (this.place === place) this.state = "none";
+      place.uncertain = error instanceof NodeDownError && !place.lost;
       if (!this.everStarted) this.host.spawnFailed(place.node, place.as, error);
       throw error;
     }
     if (this.place !== place) return; // It was given up meanwhile, and has begun again elsewhere.
+    if (place.lost) throw new NodeDownError(place.node); // Race: lost when the answer was on its way.
     this.previousId = place.id;
+    place.life = adopted.life;
     this.family.renamed(this, adopted.id);
     this.state = adopted.failure === undefined ? "alive" : "down";
     if (adopted.failure !== undefined) throw adopted.failure.error;
@@ -236,9 +243,10 @@ export class StandIn implements Definition, Remote {
   async terminate(): Promise<void> {
     const { place, state, restarting } = this;
     this.restarting = false;
-    if (state === "none" || (restarting && state === "down")) return;
+    if (restarting && (state === "none" || state === "down")) return;
     if (!restarting) {
-      await this.dismiss();
+      const dismissed = this.dismiss();
+      if (state !== "none") await dismissed;
       return;
     }
     await this.host.peers.insist(place.node, { kind: "halt", child: place.as }).then(
@@ -254,8 +262,9 @@ export class StandIn implements Definition, Remote {
   /** Has the guest ended, for the reason for which the stand-in ends. */
   async dismiss(reason: TerminationReason = this.reason()): Promise<void> {
     const { place } = this;
-    if (this.state === "none") return;
+    if (this.state === "none" && !place.uncertain) return;
     this.state = "none";
+    place.uncertain = false;
     await this.family.dismiss(place, reason);
   }
 
@@ -272,11 +281,12 @@ export class StandIn implements Definition, Remote {
     this.decision = decision;
   }
 
-  /** The guest has crashed and goes down. */
-  crashed(error: unknown): Verdict {
+  /** The guest has crashed in that life, and goes down. */
+  crashed(life: number, error: unknown): Verdict {
     const { cell } = this;
     if (this.state === "none") return { restart: false, unknown: true };
-    if (this.state === "alive") {
+    // Race: a halt may have taken it down as well, and have been followed by another life.
+    if (this.state === "alive" && life === this.place.life) {
       this.state = "down";
       crash(cell, error);
     }
@@ -299,7 +309,7 @@ export class StandIn implements Definition, Remote {
     const { state, place } = this;
     this.avoid = place.node;
     this.state = "none";
-    this.lostAt = place;
+    place.lost = true;
     // A start that is under way is refused, which is a crash too.
     if (state === "alive" || state === "down") crash(this.cell, new NodeDownError(place.node));
   }
@@ -472,9 +482,9 @@ export class StandIns {
   }
 
   /** A guest tells that it has crashed. */
-  async crashed(from: string, child: string, error: unknown): Promise<Verdict> {
+  async crashed(from: string, child: string, life: number, error: unknown): Promise<Verdict> {
     const standIn = await this.settled(from, child);
-    return standIn === undefined ? { restart: false, unknown: true } : standIn.crashed(error);
+    return standIn === undefined ? { restart: false, unknown: true } : standIn.crashed(life, error);
   }
 
   /** A guest tells that it has ended. */
@@ -525,10 +535,8 @@ export class StandIns {
   /** A node is there: it is told which of its guests are accounted for. */
   joined(node: string): void {
     if (!this.nodes.has(node)) return;
-    const children = [...this.standIns.values()]
-      .filter(({ place }) => place.node === node)
-      .map(({ place }) => place.as);
-    this.host.peers.send(node, { kind: "family", children });
+    const there = [...this.standIns.values()].filter(({ place, state }) => place.node === node && state !== "none");
+    this.host.peers.send(node, { kind: "family", children: there.map(({ place }) => place.as) });
   }
 }
 
