@@ -122,14 +122,16 @@ function writeHeader(bytes: Buffer, at: number, kind: number, number: number): v
   bytes.writeUInt32LE(number, at + 1);
 }
 
-/** Reads the messages of a frame. */
+/** Reads the messages of a frame. What is too short to be one is passed over, and what is cut off ends it. */
 export function readFrame(frame: Buffer, take: (kind: number, number: number, from: number, to: number) => void): void {
   let at = 0;
-  while (at + LENGTH_BYTES + HEADER_BYTES <= frame.length) {
+  while (at + LENGTH_BYTES <= frame.length) {
     const from = at + LENGTH_BYTES;
     const to = from + frame.readUInt32LE(at);
-    if (to < from + HEADER_BYTES || to > frame.length) return; // Not from a node of this version.
-    take(frame[from] as number, frame.readUInt32LE(from + 1), from + HEADER_BYTES, to);
+    if (to > frame.length) return;
+    if (to >= from + HEADER_BYTES) {
+      take(frame[from] as number, frame.readUInt32LE(from + 1), from + HEADER_BYTES, to);
+    }
     at = to;
   }
 }

@@ -248,11 +248,11 @@ class Guest implements Definition {
     const life = this.resuming ? this.life + 1 : this.life;
     const told = this.tell({ kind: "crashed", child, life, error }, () => {
       return { kind: "crashed", child, life, error: plainError(error) }; // It could not be sent as it is, perhaps.
-    }) as Promise<Verdict>;
+    }) as Promise<Verdict | undefined>;
     const verdict = told.then(
-      ({ restart, unknown }) => {
-        if (unknown) this.orphaned();
-        return restart;
+      (verdict) => {
+        if (typeof verdict?.restart !== "boolean" || verdict.unknown) this.orphaned();
+        return verdict?.restart === true;
       },
       () => {
         this.orphaned();

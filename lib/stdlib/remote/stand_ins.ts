@@ -212,7 +212,6 @@ export class StandIn implements Definition, Remote {
       throw error;
     }
     if (this.place !== place) return; // It was given up meanwhile, and has begun again elsewhere.
-    if (place.lost) throw new NodeDownError(place.node); // Race: lost when the answer was on its way.
     this.previousId = place.id;
     place.life = adopted.life;
     this.family.renamed(this, adopted.id);
