@@ -1,5 +1,6 @@
 //! The way to one peer: dials, greets, sends; again and again until it is told to stop.
 
+use super::awake::Pulse;
 use super::inbox::only_part;
 use super::sockets::{dealer, endpoint};
 use super::{FAREWELL, GREETING_TIMEOUT, LinkEvent, Shared};
@@ -37,6 +38,7 @@ pub(super) struct Peer {
     node: NodeId,
     outgoing: Mutex<Outgoing>,
     filled: Notify,
+    pulse: Arc<Pulse>,
     wish: watch::Sender<Wish>,
     /// The life that it is up with.
     up: Mutex<Option<u64>>,
@@ -48,6 +50,7 @@ impl Peer {
             node,
             outgoing: Mutex::new(Outgoing::new(shared.frame_bytes_max, shared.queue_bytes_max)),
             filled: Notify::new(),
+            pulse: Arc::clone(&shared.pulse),
             wish: watch::Sender::new(Wish { addr, stop: false, redials: 0 }),
             up: Mutex::new(None),
         }
@@ -62,6 +65,7 @@ impl Peer {
         drop(outgoing);
         if idle && pushed == Pushed::Queued {
             self.filled.notify_one();
+            self.pulse.beat();
         }
         (pushed, room)
     }

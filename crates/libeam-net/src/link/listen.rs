@@ -211,6 +211,7 @@ impl Desk {
             self.answer(from, &Greeting::Farewell);
         } else if batch::is_complete(frame) {
             self.shared.inbox.put(session.node.clone(), frame);
+            self.shared.pulse.beat();
         } else {
             tracing::warn!(node = %session.node, "a frame ends within a message; the connection is cut");
             self.cut(connection);

@@ -25,6 +25,7 @@
 //! Failure. Connections fail all the time and are made again. Who is sent away, here or there, is
 //! [`LinkEvent::Refused`], once per cause.
 
+mod awake;
 mod dial;
 mod inbox;
 mod keys;
@@ -33,6 +34,7 @@ mod sockets;
 
 pub use keys::{CurveKeys, KEY_BYTES};
 
+use awake::Pulse;
 use dial::Peer;
 use inbox::Inbox;
 use libeam_core::membership::member::NodeId;
@@ -161,6 +163,7 @@ struct Shared {
     peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
     roster: Mutex<Roster>,
     inbox: Inbox,
+    pulse: Arc<Pulse>,
 }
 
 /// Something for the driver to do.
@@ -205,6 +208,7 @@ impl Link {
             peers: RwLock::default(),
             roster: Mutex::default(),
             inbox: Inbox::new(queue_bytes_max),
+            pulse: Arc::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (commands, received) = mpsc::unbounded_channel();
@@ -327,6 +331,8 @@ async fn run(
 ) {
     let mut listening = listener.start();
     let mut dialling = JoinSet::new();
+    let pulse = Arc::clone(&shared.pulse);
+    let awake = tokio::spawn(async move { awake::keep_awake(&pulse).await });
     loop {
         tokio::select! {
             () = shared.inbox.bell.notified() => if shared.inbox.wakes() { on_news() },
@@ -338,6 +344,7 @@ async fn run(
             }
         }
     }
+    awake.abort();
     let peers = std::mem::take(&mut *shared.peers.write());
     peers.values().for_each(|peer| peer.stop());
     // The farewell itself is bounded; this is for what might go wrong within the sockets.
