@@ -6,7 +6,7 @@ use libeam_core::security::keys::KEY_BYTES;
 use libeam_core::security::z85;
 use libeam_net::link::{CurveKeys, Link, LinkEvent, LinkOptions, Sent};
 use napi::bindgen_prelude::{Array, BufferSlice, Object};
-use napi::{Env, Error, JsString, JsValue, Result, Status, Unknown};
+use napi::{Env, Error, JsValue, Result, Status, Unknown};
 use napi_derive::napi;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -140,21 +140,18 @@ impl NativeLink {
     /// Fetches the news.
     #[napi(catch_unwind, ts_return_type = "NativeLinkNews")]
     pub fn take_news(&self, env: Env) -> Result<Object<'static>> {
-        let mut failed = None;
-        let mut frames = Vec::new();
-        let mut sender: Option<(NodeId, JsString<'_>)> = None;
+        // Frames of one sender that follow each other become one: a buffer costs more than what is in it.
+        let mut joined: Vec<(NodeId, Vec<u8>)> = Vec::new();
         let events = self.link.as_ref().map_or_else(Vec::new, |link| {
-            link.take_news_with(|from, bytes| match frame_of(&env, &mut sender, from, bytes) {
-                Ok(frame) => frames.push(frame),
-                Err(error) => failed = Some(error),
+            link.take_news_with(|from, bytes| match joined.last_mut() {
+                Some((sender, frame)) if Arc::ptr_eq(sender, from) => frame.extend_from_slice(bytes),
+                _ => joined.push((from.clone(), bytes.to_vec())),
             })
         });
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let frames = joined.into_iter().map(|(from, bytes)| frame_of(&env, &from, bytes)).collect::<Result<_>>()?;
         let events = events.iter().map(|event| event_of(&env, event)).collect::<Result<_>>()?;
         let mut news = Object::new(&env)?;
-        news.set("frames", Array::from_vec(&env, frames)?)?;
+        news.set("frames", Array::from_vec::<Object<'_>>(&env, frames)?)?;
         news.set("events", Array::from_vec::<Object<'_>>(&env, events)?)?;
         Ok(Object::from_raw(env.raw(), news.raw()))
     }
@@ -176,18 +173,9 @@ fn outcome(sent: Sent) -> f64 {
     }
 }
 
-fn frame_of<'env>(
-    env: &'env Env,
-    sender: &mut Option<(NodeId, JsString<'env>)>,
-    from: &NodeId,
-    bytes: &[u8],
-) -> Result<Object<'env>> {
-    let name = match sender {
-        Some((node, name)) if Arc::ptr_eq(node, from) => *name,
-        _ => sender.insert((from.clone(), env.create_string(from)?)).1,
-    };
+fn frame_of<'env>(env: &'env Env, from: &str, bytes: Vec<u8>) -> Result<Object<'env>> {
     let mut frame = Object::new(env)?;
-    frame.set("from", name)?;
+    frame.set("from", from)?;
     frame.set("data", BufferSlice::copy_from(env, bytes)?)?;
     Ok(frame)
 }

@@ -7,7 +7,7 @@
 //! which is seen from turns that take too long.
 
 use crate::MonotonicClock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// A pause after which messages count as rare.
@@ -22,18 +22,26 @@ const TURN_US_MAX: u64 = 100;
 /// Time for which others have the processor then.
 const GIVE_WAY_US: u64 = 5_000;
 
-/// What has happened on a link, counted.
+/// What has happened on a link, counted, and whether its thread is awake to see it.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     count: AtomicU64,
+    awake: AtomicBool,
     beat: Notify,
 }
 
 impl Pulse {
-    /// A message is to be sent, or has come.
+    /// The thread has sent or received something.
     pub fn beat(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::SeqCst);
         self.beat.notify_one();
+    }
+
+    /// Another thread has left something to be sent. Tells whether the thread of the link has to be woken for it.
+    pub fn submitted(&self) -> bool {
+        // Counted before it is asked: the thread looks at the count once more after it has said that it sleeps.
+        self.count.fetch_add(1, Ordering::SeqCst);
+        !self.awake.load(Ordering::SeqCst)
     }
 }
 
@@ -72,19 +80,21 @@ impl Eagerness {
     }
 }
 
-/// Keeps the runtime turning while that is worth while.
-pub(super) async fn keep_awake(pulse: &Pulse) {
+/// Keeps the runtime turning while that is worth while. `look` is called when something may have been submitted meanwhile.
+pub(super) async fn keep_awake(pulse: &Pulse, look: impl Fn()) {
     let clock = MonotonicClock;
     let mut eagerness = Eagerness::default();
     let mut seen = 0;
     loop {
         pulse.beat.notified().await;
         let mut now_us = clock.now_us();
+        pulse.awake.store(true, Ordering::SeqCst);
         loop {
-            let count = pulse.count.load(Ordering::Relaxed);
+            let count = pulse.count.load(Ordering::SeqCst);
             if count != seen {
                 seen = count;
                 eagerness.happened(now_us);
+                look();
             }
             if !eagerness.is_awake(now_us) {
                 break;
@@ -93,10 +103,14 @@ pub(super) async fn keep_awake(pulse: &Pulse) {
             tokio::task::yield_now().await;
             std::thread::yield_now();
             let after_us = clock.now_us();
-            if pulse.count.load(Ordering::Relaxed) == seen {
+            if pulse.count.load(Ordering::SeqCst) == seen {
                 eagerness.waited(after_us - now_us, after_us);
             }
             now_us = after_us;
+        }
+        pulse.awake.store(false, Ordering::SeqCst);
+        if pulse.count.load(Ordering::SeqCst) != seen {
+            look();
         }
     }
 }

@@ -63,11 +63,17 @@ impl Peer {
         let pushed = push(&mut outgoing);
         let room = outgoing.room();
         drop(outgoing);
-        if idle && pushed == Pushed::Queued {
+        if idle && pushed == Pushed::Queued && self.pulse.submitted() {
             self.filled.notify_one();
-            self.pulse.beat();
         }
         (pushed, room)
+    }
+
+    /// Something may have been added without waking the thread.
+    pub fn look(&self) {
+        if !self.outgoing.lock().is_empty() {
+            self.filled.notify_one();
+        }
     }
 
     pub fn room(&self) -> usize {
@@ -237,6 +243,7 @@ impl<'a> Line<'a> {
             let frame = self.peer.outgoing.lock().pop();
             match frame {
                 Some(frame) => {
+                    self.peer.pulse.beat();
                     self.during(monitor, socket.send(Message::single(frame))).await?.map_err(|_| Broken::Lost)?;
                 }
                 None if self.leaving => break,

@@ -332,7 +332,10 @@ async fn run(
     let mut listening = listener.start();
     let mut dialling = JoinSet::new();
     let pulse = Arc::clone(&shared.pulse);
-    let awake = tokio::spawn(async move { awake::keep_awake(&pulse).await });
+    let of_peers = Arc::clone(&shared);
+    let awake = tokio::spawn(async move {
+        awake::keep_awake(&pulse, || of_peers.peers.read().values().for_each(|peer| peer.look())).await;
+    });
     loop {
         tokio::select! {
             () = shared.inbox.bell.notified() => if shared.inbox.wakes() { on_news() },
