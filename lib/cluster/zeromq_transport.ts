@@ -21,6 +21,7 @@ import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines } from "../stdlib/remote/deadlines.js";
+import { Tickets } from "../stdlib/remote/tickets.js";
 import { Codec, type MakeRef } from "./codec.js";
 import type { CurveKeyPair } from "./key_material.js";
 import { FULL, NO_PEER, Outboxes, readFrame } from "./outbox.js";
@@ -76,7 +77,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly peers = new Map<string, string>();
   /** Nodes that can be sent to now. */
   private readonly connected = new Set<string>();
-  private readonly waiting = new Map<number, Waiting>();
+  private readonly waiting = new Tickets<Waiting>();
   private readonly deadlines = new Deadlines();
   private readonly early = new Map<string, Early[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
@@ -84,7 +85,6 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private outboxes: Outboxes | undefined;
   private keys: CurveKeyPair | undefined;
   private accepted: string[] = [];
-  private requests = 0;
   private requestHandler: RequestHandler | undefined;
   private messageHandler: MessageHandler | undefined;
 
@@ -175,11 +175,10 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.link = undefined;
     this.outboxes = undefined;
     this.early.clear();
-    for (const waiting of this.waiting.values()) {
+    for (const [number, waiting] of this.waiting.entries()) {
+      this.waiting.take(number);
       this.refuse(waiting, new TransportError("Transport disconnected", waiting.node));
     }
-    this.connected.clear();
-    this.waiting.clear();
   }
 
   /** Tells where other nodes are (`tcp://host:port`); those that are known already stay. */
@@ -221,12 +220,17 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   request(nodeId: string, message: any, timeout: number): Promise<any> {
     return new Promise((resolve, reject) => {
       assertTimeoutMs("timeout", timeout);
-      const number = this.nextNumber();
-      this.push(nodeId, REQUEST, number, message);
       const waiting: Waiting = { node: nodeId, resolve, reject, deadline: undefined };
-      this.waiting.set(number, waiting);
+      const number = this.waiting.add(waiting);
+      if (number === undefined) throw new TransportError("Too many requests wait for answers", nodeId);
+      try {
+        this.push(nodeId, REQUEST, number, message);
+      } catch (error) {
+        this.waiting.take(number);
+        throw error;
+      }
       waiting.deadline = this.deadlines.add(timeout, () => {
-        this.waiting.delete(number);
+        this.waiting.take(number);
         reject(new TransportError(`Node ${nodeId} did not answer within ${timeout}ms`, nodeId));
       });
     });
@@ -269,12 +273,6 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
         handlers.delete(own);
       },
     };
-  }
-
-  /** Numbers begin anew after 2^32; by then nobody waits for the answers to the first ones. */
-  private nextNumber(): number {
-    this.requests = (this.requests + 1) >>> 0;
-    return this.requests;
   }
 
   private push(node: string, kind: number, number: number, value: unknown): void {
@@ -337,9 +335,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   private lost(node: string): void {
-    for (const [number, waiting] of [...this.waiting]) {
+    for (const [number, waiting] of this.waiting.entries()) {
       if (waiting.node !== node) continue;
-      this.waiting.delete(number);
+      this.waiting.take(number);
       this.refuse(waiting, new TransportError(`The connection to node ${node} was lost before it answered`, node));
     }
   }
@@ -378,9 +376,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   private answered(kind: number, number: number, payload: unknown): void {
-    const waiting = this.waiting.get(number);
+    const waiting = this.waiting.take(number);
     if (waiting === undefined) return; // It gave up meanwhile.
-    this.waiting.delete(number);
     this.deadlines.remove(waiting.deadline);
     if (kind === ANSWER) waiting.resolve(payload);
     else waiting.reject(payload);

@@ -23,6 +23,7 @@ import { callOnTerms, cast, castMethod } from "../../kernel/send.js";
 import { type CallSignal, type CallTerms, NO_DEADLINE, rejected, timeoutWord } from "../../kernel/slots.js";
 import { type Deadline, Deadlines } from "./deadlines.js";
 import { CALL, CANCEL, CAST, type CallMessage, type CastMessage, isReply, MARK } from "./protocol.js";
+import { placeOf, Tickets } from "./tickets.js";
 
 /** What calls need of their system. */
 export interface CallHost {
@@ -72,6 +73,8 @@ class Cancellation implements CallSignal {
   reason: unknown;
   private listener: (() => void) | undefined;
 
+  constructor(readonly call: number) {}
+
   addEventListener(_type: "abort", listener: () => void): void {
     this.listener = listener;
   }
@@ -90,11 +93,10 @@ class Cancellation implements CallSignal {
 
 /** See the module's header. */
 export class RemoteCalls {
-  private readonly waiting = new Map<number, WaitingCall>();
+  private readonly waiting = new Tickets<WaitingCall>();
   private readonly deadlines = new Deadlines();
-  private calls = 0;
-  /** Calls of other nodes that run here, by node and number. */
-  private readonly served = new Map<string, Map<number, Cancellation>>();
+  /** Calls of other nodes that run here, by node and the place of their number. */
+  private readonly served = new Map<string, (Cancellation | undefined)[]>();
 
   constructor(
     private readonly host: CallHost,
@@ -109,16 +111,17 @@ export class RemoteCalls {
     const word = terms.timeoutMs < 0 ? timeoutWord(kernel.callTimeoutMs) : terms.timeoutMs;
     const patienceMs = word === NO_DEADLINE ? Number.POSITIVE_INFINITY : word;
     const node = id.systemId;
-    const call = ++this.calls;
     const waiting = new WaitingCall(id, terms.signal);
+    const call = this.waiting.add(waiting);
+    if (call === undefined) return rejected(new TransportError("Too many calls wait for other nodes", node));
     const message: CallMessage = [MARK, CALL, from, call, id.id, id.name, method, value, word];
     let answer: Promise<any>;
     try {
       answer = transport.request(node, message, patienceMs + GRACE_MS);
     } catch (error) {
+      this.waiting.take(call);
       return rejected(error); // A transport of the user's may throw where it must not.
     }
-    this.waiting.set(call, waiting);
     waiting.deadline = this.deadlines.add(patienceMs, () => this.giveUp(call, timedOut(patienceMs)));
     if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
     answer.then(
@@ -163,9 +166,8 @@ export class RemoteCalls {
 
   /** The call is over for its caller. */
   private take(call: number): WaitingCall | undefined {
-    const waiting = this.waiting.get(call);
+    const waiting = this.waiting.take(call);
     if (waiting === undefined) return undefined;
-    this.waiting.delete(call);
     this.deadlines.remove(waiting.deadline);
     if (waiting.onAbort !== undefined) waiting.signal?.removeEventListener("abort", waiting.onAbort);
     return waiting;
@@ -194,26 +196,27 @@ export class RemoteCalls {
     if (method !== undefined && !Array.isArray(value)) {
       return replyWith(new InvalidArgumentError("args", "an array", value));
     }
-    const signal = new Cancellation();
+    const signal = new Cancellation(call);
     const served = this.servedFor(from);
-    served.set(call, signal);
+    const place = placeOf(call);
+    served[place] = signal;
     const running = callHere(cell, method, value, { timeoutMs: word, signal });
     return running.then(
       (result) => {
-        served.delete(call);
+        if (served[place] === signal) served[place] = undefined;
         return [true, result];
       },
       (error) => {
-        served.delete(call);
+        if (served[place] === signal) served[place] = undefined;
         return [false, error];
       },
     );
   }
 
-  private servedFor(node: string): Map<number, Cancellation> {
+  private servedFor(node: string): (Cancellation | undefined)[] {
     let served = this.served.get(node);
     if (served === undefined) {
-      served = new Map();
+      served = [];
       this.served.set(node, served);
     }
     return served;
@@ -221,7 +224,8 @@ export class RemoteCalls {
 
   /** The caller of a call does not wait any more. */
   cancel(node: string, call: number): void {
-    this.served.get(node)?.get(call)?.cancel(undefined);
+    const signal = this.served.get(node)?.[placeOf(call)];
+    if (signal?.call === call) signal.cancel(undefined);
   }
 
   /** A cast of another node has come. */
@@ -234,12 +238,12 @@ export class RemoteCalls {
 
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
-    for (const [call, waiting] of [...this.waiting]) {
+    for (const [call, waiting] of this.waiting.entries()) {
       if (waiting.to.systemId === node) this.refuse(call, new NodeDownError(node));
     }
     const served = this.served.get(node);
     this.served.delete(node);
-    for (const signal of served?.values() ?? []) signal.cancel(new NodeDownError(node));
+    for (const signal of served ?? []) signal?.cancel(new NodeDownError(node));
   }
 }
 
