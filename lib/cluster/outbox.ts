@@ -44,18 +44,23 @@ export class Outboxes {
 
   constructor(private readonly link: NativeLink) {}
 
-  /** Adds a message; negative if it was refused. */
-  add(node: string, kind: number, number: number, payload: Uint8Array): number {
+  /** Adds a message with a part of `bytes`; negative if it was refused. */
+  add(node: string, kind: number, number: number, bytes: Buffer, start = 0, end = bytes.length): number {
     const box = this.boxOf(node);
-    const size = LENGTH_BYTES + HEADER_BYTES + payload.length;
-    if (size > BATCH_BYTES) return this.sendAlone(box, kind, number, payload);
+    const size = LENGTH_BYTES + HEADER_BYTES + end - start;
+    if (size > BATCH_BYTES) return this.sendAlone(box, kind, number, bytes.subarray(start, end));
     if (box.used + size > BATCH_BYTES) this.handOver(box);
     if (box.used + size > box.room) {
       this.handOver(box);
       box.room = this.link.room(node);
       if (size > box.room) return box.room < 0 ? NO_PEER : FULL;
     }
-    this.write(box, kind, number, payload);
+    this.open(box);
+    const { frame, used } = box;
+    frame.writeUInt32LE(HEADER_BYTES + end - start, used);
+    writeHeader(frame, used + LENGTH_BYTES, kind, number);
+    bytes.copy(frame, used + LENGTH_BYTES + HEADER_BYTES, start, end);
+    box.used = used + size;
     return 0;
   }
 
@@ -81,18 +86,13 @@ export class Outboxes {
     return box;
   }
 
-  private write(box: Outbox, kind: number, number: number, payload: Uint8Array): void {
-    const { used } = box;
+  /** Sees to a frame to write into, and to its end. */
+  private open(box: Outbox): asserts box is Outbox & { frame: Buffer } {
     if (box.frame === undefined) {
       box.frame = this.spare ?? Buffer.allocUnsafeSlow(BATCH_BYTES);
       this.spare = undefined;
       this.filled.push(box);
     }
-    const { frame } = box;
-    frame.writeUInt32LE(HEADER_BYTES + payload.length, used);
-    writeHeader(frame, used + LENGTH_BYTES, kind, number);
-    frame.set(payload, used + LENGTH_BYTES + HEADER_BYTES);
-    box.used = used + LENGTH_BYTES + HEADER_BYTES + payload.length;
     if (this.scheduled) return;
     this.scheduled = true;
     process.nextTick(this.flushSoon);
@@ -106,7 +106,7 @@ export class Outboxes {
     box.used = 0;
   }
 
-  private sendAlone(box: Outbox, kind: number, number: number, payload: Uint8Array): number {
+  private sendAlone(box: Outbox, kind: number, number: number, payload: Buffer): number {
     this.handOver(box);
     const message = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
     writeHeader(message, 0, kind, number);

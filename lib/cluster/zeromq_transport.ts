@@ -65,7 +65,7 @@ interface Waiting {
 interface Early {
   kind: number;
   number: number;
-  payload: Uint8Array;
+  payload: Buffer;
 }
 
 const SENT = Promise.resolve();
@@ -277,13 +277,16 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   private push(node: string, kind: number, number: number, value: unknown): void {
     if (this.outboxes === undefined) throw new TransportError("Transport disconnected", node);
-    const payload = this.codec.encode(value);
     if (!this.peers.has(node)) {
-      this.keepEarly(node, { kind, number, payload });
+      this.keepEarly(node, { kind, number, payload: this.codec.encode(value) });
       return;
     }
-    const outcome = this.add(node, kind, number, payload);
-    if (outcome < 0) throw notSent(node, outcome);
+    const { codec } = this;
+    const bytes = codec.encodeShared(value);
+    const outcome = this.outboxes.add(node, kind, number, bytes, codec.start, codec.end);
+    if (outcome >= 0) return;
+    this.dropped(node, codec.end - codec.start, outcome);
+    throw notSent(node, outcome);
   }
 
   /** A node speaks before membership has told where it is: what is said to it waits until then. */
@@ -291,22 +294,21 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     const early = this.early.get(node);
     if (early === undefined) throw new PeerNotFoundError(node);
     if (early.length >= EARLY_MESSAGES_MAX) {
-      this.dropped(node, message.payload, FULL);
+      this.dropped(node, message.payload.length, FULL);
       throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
     }
     early.push(message);
   }
 
-  /** Adds a message to what is sent; negative if it was refused. */
-  private add(node: string, kind: number, number: number, payload: Uint8Array): number {
+  /** Sends a message that nobody waits for. */
+  private add(node: string, kind: number, number: number, payload: Buffer): void {
     const outcome = this.outboxes?.add(node, kind, number, payload) ?? NO_PEER;
-    if (outcome < 0) this.dropped(node, payload, outcome);
-    return outcome;
+    if (outcome < 0) this.dropped(node, payload.length, outcome);
   }
 
-  private dropped(node: string, payload: Uint8Array, outcome: number): void {
+  private dropped(node: string, bytes: number, outcome: number): void {
     const reason = outcome === FULL ? "queue_full" : outcome === NO_PEER ? "no_peer" : "too_big";
-    this.observe(TelemetryEvents.transport.drop, node, { reason }, { bytes: payload.length });
+    this.observe(TelemetryEvents.transport.drop, node, { reason }, { bytes });
   }
 
   private observe(event: EventName, peer_id: string, facts: object = {}, numbers: Record<string, number> = {}): void {
