@@ -7,7 +7,6 @@
  */
 
 import {
-  ActorClassNotRegisteredError,
   InvalidArgumentError,
   InvalidOptionError,
   LibeamError,
@@ -60,17 +59,10 @@ import {
   assertTimeoutMs,
   cellOf,
 } from "../kernel/validate.js";
-import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
-import { loadActorModules } from "./actor_modules.js";
+import { type Actor, type ActorClass, isMigratable } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
-import {
-  type ActorDefinition,
-  type DefinitionArgs,
-  type DefinitionRef,
-  FunctionalActor,
-  isActorDefinition,
-  nameDefinition,
-} from "./create_actor.js";
+import { type ActorDefinition, type DefinitionArgs, type DefinitionRef, FunctionalActor } from "./create_actor.js";
+import { Definitions, toDefinition } from "./definitions.js";
 import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { type HeartbeatConfig, HeartbeatManager } from "./heartbeat.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
@@ -183,7 +175,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly placement: PlacementEngine;
   private readonly remote: RemoteActors;
   private readonly mailboxes: MailboxControl;
-  private readonly classes = new Map<string, ActorClass | ActorDefinition>();
+  private readonly definitions = new Definitions();
   private readonly log: Logger;
   private readonly rootSupervision: Partial<SupervisionOptions>;
   private readonly registered: RegisteredNames;
@@ -244,7 +236,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       isStopping: () => this.stopping,
       spawnHidden: (actor, args) => this.spawnCell(toDefinition(actor), { args }, null),
       spawnUnder: (parent, definition, options) => this.spawnCell(definition, options, parent),
-      registered: (className) => this.definitionOf(className),
+      registered: (className) => this.definitionFor(className),
       refTo: (id) => this.getRef(id),
       cellById: (id) => this.cellById(id),
       cellByName: (name) => this.cellByName(name),
@@ -381,7 +373,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const details = {
       actorCount: this.countActors(),
       totalMailboxSize,
-      registeredClasses: this.classes.size,
+      registeredClasses: this.definitions.size,
       ...(lastBlock === undefined ? {} : { lastLoopBlock: lastBlock }),
     };
     const health = (status: ComponentHealth["status"], message: string): ComponentHealth => {
@@ -403,10 +395,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Makes a class or definition known under a name for remote spawns; a later one wins. */
   registerActorClass(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void {
-    if (name !== undefined) assertName("class name", name);
-    if (name !== undefined && isActorDefinition(definition)) nameDefinition(definition, name);
-    const own = isActorDefinition(definition) ? definition.className : (definition as ActorClass)?.name;
-    this.classes.set(name ?? String(own), definition);
+    this.definitions.register(definition, name);
   }
 
   /** Makes several known. */
@@ -422,13 +411,13 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * @throws InvalidOptionError, and LibeamError (ACTOR_MODULE) for a module that cannot be imported, exports no actor, or an
    * export name that means two actors. Nothing is made known then.
    */
-  async registerActorModules(modules: readonly (string | URL)[]): Promise<void> {
-    for (const [name, definition] of await loadActorModules(modules)) this.registerActorClass(definition, name);
+  registerActorModules(modules: readonly (string | URL)[]): Promise<void> {
+    return this.definitions.registerModules(modules);
   }
 
   /** The class or definition that was made known under a name. */
   getActorClass(name: string): ActorClass | ActorDefinition | undefined {
-    return this.classes.get(name);
+    return this.definitions.get(name);
   }
 
   /**
@@ -444,7 +433,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.assertOpen("spawn actors");
     const node = this.nodeFor(definition, options);
     if (node !== this.id) {
-      return this.remote.spawn(node, toDefinition(definition), this.nameOf(definition), options) as DefinitionRef<D>;
+      return this.remote.spawn(
+        node,
+        toDefinition(definition),
+        this.definitions.nameOf(definition),
+        options,
+      ) as DefinitionRef<D>;
     }
     return this.spawnCell(toDefinition(definition), options, null).ref as DefinitionRef<D>;
   }
@@ -453,20 +447,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private nodeFor(definition: unknown, options: SpawnOptions | undefined): string {
     if (options?.strategy === undefined && options?.role === undefined) return this.id;
     const { strategy = "local", role, name } = options;
-    return this.placement.selectNode(strategy, role, { className: this.nameOf(definition), name });
-  }
-
-  /** Under which name other nodes know a definition. */
-  private nameOf(definition: unknown): string {
-    for (const [name, known] of this.classes) if (known === definition) return name;
-    return toDefinition(definition).className;
-  }
-
-  private definitionOf(className: string): Definition {
-    this.assertOpen("spawn actors");
-    const definition = this.classes.get(className);
-    if (definition === undefined) throw new ActorClassNotRegisteredError(className);
-    return toDefinition(definition);
+    return this.placement.selectNode(strategy, role, { className: this.definitions.nameOf(definition), name });
   }
 
   /**
@@ -494,7 +475,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const { name, args } = request;
     const { mailbox, role, strategy = "local" } = options;
     const { takesMethods } = toDefinition(definition);
-    const spec = { className: this.nameOf(definition), takesMethods, name, mailbox, strategy, role };
+    const spec = { className: this.definitions.nameOf(definition), takesMethods, name, mailbox, strategy, role };
     return this.remote.spawnChild(parent, node, spec, args).cell.ref;
   }
 
@@ -538,6 +519,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const child = this.remote.childById(id);
     await child?.stop();
     return child !== undefined;
+  }
+
+  /** What another node wants to spawn. */
+  private definitionFor(className: string): Definition {
+    this.assertOpen("spawn actors");
+    return this.definitions.named(className);
   }
 
   private assertOpen(operation: string): void {
@@ -975,14 +962,6 @@ function timerOwner(ref: ActorRef): ActorCell {
 /** Whether no actor that users see is above an actor of this node. */
 function isRoot(cell: ActorCell): boolean {
   return cell.parent === null || isHidden(cell.parent);
-}
-
-function toDefinition(definition: unknown): Definition {
-  if (isActorDefinition(definition)) return definition;
-  if (typeof definition === "function" && definition.prototype instanceof Actor) {
-    return definitionOfClass(definition as ActorClass);
-  }
-  throw new InvalidArgumentError("spawn", "a class that extends Actor or the result of createActor", definition);
 }
 
 function readSpawnOptions(
