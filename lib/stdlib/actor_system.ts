@@ -36,9 +36,6 @@ import {
   DECISION_IGNORED,
   OP_BACKLOG,
   OP_CHILDREN,
-  OP_GROUP_JOIN,
-  OP_GROUP_LEAVE,
-  OP_GROUP_MEMBERS,
   OP_WHEREIS,
   POLICY_DROP_NEWEST,
   POLICY_DROP_OLDEST,
@@ -67,12 +64,13 @@ import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { type HeartbeatConfig, HeartbeatManager } from "./heartbeat.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
-import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
+import type { ProcessGroupManager } from "./process_groups.js";
 import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
 import { isGuest, isHalt } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
 import { standInOf } from "./remote/stand_ins.js";
+import { SystemGroups } from "./system_groups.js";
 
 /** How an actor is spawned. */
 export interface SpawnOptions<TArgs extends any[] = any[]> {
@@ -179,8 +177,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly log: Logger;
   private readonly rootSupervision: Partial<SupervisionOptions>;
   private readonly registered: RegisteredNames;
-  /** Refs to members of groups on other nodes. */
-  private readonly refsOfMembers = new WeakMap<GroupMember, ActorRef>();
+  private readonly groups: SystemGroups;
   /** Undefined if failed nodes are the cluster's business. */
   private readonly heartbeats: HeartbeatManager | undefined;
   private running = false;
@@ -201,7 +198,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     heartbeat?: Partial<HeartbeatConfig>,
     private readonly mailbox: MailboxConfig = {},
     timeouts: SystemTimeouts = {},
-    private readonly processGroups?: ProcessGroupManager,
+    processGroups?: ProcessGroupManager,
     limits: SystemLimits = {},
   ) {
     if (cluster === null || typeof cluster?.nodeId !== "string") {
@@ -227,6 +224,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       spawnedAs: (name) => this.spawnedAs(name),
       tellRegistry: (tell) => this.tellRegistry(tell),
     });
+    this.groups = new SystemGroups({
+      kernel: this.kernel,
+      manager: processGroups,
+      remote: () => this.remote,
+      cellById: (id) => this.cellById(id),
+      cellOf: (id) => this._cellOf(id),
+      getRef: (id) => this.getRef(id),
+    });
     this.remote = new RemoteActors({
       id: this.id,
       transport,
@@ -240,11 +245,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       refTo: (id) => this.getRef(id),
       cellById: (id) => this.cellById(id),
       cellByName: (name) => this.cellByName(name),
-      groups: {
-        join: (group, cell) => this.joinHere(group, cell),
-        leave: (group, cell) => this.leaveHere(group, cell),
-        broadcast: (group, message) => this.broadcastHere(group, message),
-      },
+      groups: this.groups,
     });
     if (heartbeat !== undefined && cluster.detectsFailures !== true) {
       this.heartbeats = new HeartbeatManager(this.id, transport, cluster, heartbeat);
@@ -254,12 +255,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.placement = new PlacementEngine(cluster, this.remote.loads);
     cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
     cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
-    processGroups?._attach({
-      join: (group, { nodeId, actorId, name }) =>
-        this.joinGroup(group, this.getRef(new ActorId(nodeId, actorId, name))),
-      leave: (group, actorId) => this.leaveHere(group, this.cellById(actorId)),
-      members: (group) => this.cellsOfGroup(group).map(({ ref }) => describeMember(ref)),
-    });
+    this.groups.attach();
   }
 
   // Life of the system.
@@ -275,7 +271,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** A node is gone: calls to it reject, watches on its actors give DOWN `killed`, links to them break. */
   handleNodeFailure(nodeId: string): void {
     this.remote.nodeLost(nodeId);
-    this.processGroups?._nodeLost(nodeId);
+    this.groups.nodeLost(nodeId);
   }
 
   /** Whether the system runs and is not shutting down. */
@@ -790,14 +786,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * @throws InvalidArgumentError; LibeamError (ENTRY_LIMIT) if this node has 1,048,576 memberships.
    */
   joinGroup(group: string, ref: ActorRef): void {
-    if (this.isElsewhere(ref)) this.remote.changeGroup("join", group, ref.id);
-    else this.joinHere(group, cellOf(ref));
+    this.groups.change("join", group, ref);
   }
 
   /** Removes an actor from a group; the node of the actor does it. @throws InvalidArgumentError */
   leaveGroup(group: string, ref: ActorRef): void {
-    if (this.isElsewhere(ref)) this.remote.changeGroup("leave", group, ref.id);
-    else this.leaveHere(group, cellOf(ref));
+    this.groups.change("leave", group, ref);
   }
 
   /**
@@ -805,59 +799,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * order there. What other nodes do is seen here a little later.
    */
   getGroup(group: string): ActorRef[] {
-    const refs = this.cellsOfGroup(group).map(({ ref }) => ref);
-    for (const member of this.processGroups?._membersElsewhere(group) ?? []) refs.push(this.refOf(member));
-    return refs;
+    return this.groups.refs(group);
   }
 
   /** Casts a message to every member of a group, with one message to each other node that has members. */
   broadcast(group: string, message: any): void {
-    this.broadcastHere(group, message);
-    for (const node of this.processGroups?._nodesOf(group) ?? []) this.remote.broadcast(node, group, message);
-  }
-
-  private isElsewhere(ref: ActorRef): boolean {
-    const cell = cellOf(ref);
-    return this.processGroups !== undefined && (cell.kernel !== this.kernel || cell.remote !== undefined);
-  }
-
-  private joinHere(group: string, cell: ActorCell): void {
-    if (this.processGroups === undefined || cell.dead || cell.kernel !== this.kernel) return;
-    assertName("group", group);
-    this.processGroups._join(group, cell.index, () => entryOf(cell.ref));
-    this.groupOp(OP_GROUP_JOIN, group, cell);
-  }
-
-  private leaveHere(group: string, cell: ActorCell | undefined): void {
-    if (this.processGroups === undefined || cell === undefined || cell.dead || cell.kernel !== this.kernel) return;
-    assertName("group", group);
-    this.processGroups._leave(group, cell.index);
-    this.groupOp(OP_GROUP_LEAVE, group, cell);
-  }
-
-  private groupOp(op: number, group: string, cell: ActorCell): void {
-    this.kernel.args[0] = cell.index;
-    this.kernel.controlText(op, group);
-  }
-
-  private cellsOfGroup(group: string): ActorCell[] {
-    if (this.processGroups === undefined) return [];
-    assertName("group", group);
-    const cells = [...this.kernel.list(OP_GROUP_MEMBERS, group)].map((index) => this.kernel.cells[index]);
-    return cells.filter((cell) => cell !== undefined);
-  }
-
-  private broadcastHere(group: string, message: any): void {
-    for (const { ref } of this.cellsOfGroup(group)) ref.cast(message);
-  }
-
-  private refOf(member: GroupMember): ActorRef {
-    let ref = this.refsOfMembers.get(member);
-    if (ref === undefined) {
-      ref = this._cellOf(new ActorId(member.nodeId, member.actorId, member.name)).ref;
-      this.refsOfMembers.set(member, ref);
-    }
-    return ref;
+    this.groups.broadcast(group, message);
   }
 
   // What the kernel tells.
@@ -893,7 +840,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   restarted(cell: ActorCell, oldId: string, attempt: number): void {
     if (cell.name !== undefined) this.announceName(cell);
     this.registered.restarted(cell);
-    this.processGroups?._restarted(cell.index, () => entryOf(cell.ref));
+    this.groups.restarted(cell);
     if (!telemetry.active || isGuest(cell)) return;
     const actor_id = standInOf(cell)?.previousId ?? oldId;
     const metadata = { actor_id, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
@@ -909,14 +856,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   gone(cell: ActorCell, kind: number, token: number): void {
     const { name } = cell;
     this.registered.gone(cell);
-    this.processGroups?._gone(cell.index);
+    this.groups.gone(cell);
     this.remote.forget(cell, () => terminationReason(this.kernel, kind, token));
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
   }
 
   /** @internal */
   neverStarted(cell: ActorCell): void {
-    this.processGroups?._gone(cell.index); // It may have joined in its `init`.
+    this.groups.gone(cell); // It may have joined in its `init`.
   }
 
   private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
@@ -979,14 +926,6 @@ function readSpawnOptions(
     request.args = args;
   }
   if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
-}
-
-function describeMember(ref: ActorRef): GroupMember {
-  return { nodeId: ref.id.systemId, ...entryOf(ref) };
-}
-
-function entryOf({ id: { id, name } }: ActorRef): { actorId: string; name?: string } {
-  return { actorId: id, ...(name === undefined ? {} : { name }) };
 }
 
 function pause(ms: number): Promise<void> {

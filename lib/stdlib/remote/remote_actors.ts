@@ -72,7 +72,7 @@ export interface RemoteHost {
   readonly groups: {
     join(group: string, cell: ActorCell): void;
     leave(group: string, cell: ActorCell): void;
-    broadcast(group: string, message: any): void;
+    broadcastHere(group: string, message: any): void;
   };
 }
 
@@ -369,7 +369,7 @@ export class RemoteActors {
         return;
       }
       case "broadcast":
-        this.host.groups.broadcast(body.group, body.value);
+        this.host.groups.broadcastHere(body.group, body.value);
         return;
       case "down":
         this.relations.down(from, body.of, body.reason);
