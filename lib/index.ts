@@ -137,7 +137,6 @@ export {
   type RemoteChildEntry,
   type Spawner,
   type SpawnOptions,
-  type SystemLimits,
 } from "./stdlib/actor_system.js";
 export { Agent } from "./stdlib/agent.js";
 export { BoundedMailbox } from "./stdlib/bounded_mailbox.js";
@@ -219,3 +218,4 @@ export {
 } from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";
 export type { RegisterNameOptions } from "./stdlib/registered_names.js";
+export type { SystemLimits } from "./stdlib/system_limits.js";

@@ -43,7 +43,6 @@ import {
 } from "../kernel/protocol.js";
 import { RemoteCell } from "../kernel/remote_cell.js";
 import { exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
-import { timeoutWord } from "../kernel/slots.js";
 import { setSupervision } from "../kernel/supervision.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
@@ -71,6 +70,7 @@ import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
 import { standInOf } from "./remote/stand_ins.js";
 import { SystemGroups } from "./system_groups.js";
+import { kernelLimits, type SystemLimits } from "./system_limits.js";
 
 /** How an actor is spawned. */
 export interface SpawnOptions<TArgs extends any[] = any[]> {
@@ -84,22 +84,6 @@ export interface SpawnOptions<TArgs extends any[] = any[]> {
   role?: string;
   /** Bounds of the mailbox, merged over the system's. */
   mailbox?: MailboxConfig;
-}
-
-/** Limits of a system. */
-export interface SystemLimits {
-  /** Live actors at most; default 4,194,304. */
-  actorsMax?: number;
-  /** Timers of one actor at most; default 100,000. */
-  timersPerActorMax?: number;
-  /** Stashed messages of one actor at most; default 4,194,304. */
-  stashMessagesMax?: number;
-  /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
-  stopTimeoutMs?: number;
-  /** Time without a turn after which the event loop counts as busy; default 500 ms, Infinity turns the watch off. */
-  loopBusyMs?: number;
-  /** Time without a turn after which the event loop counts as hung; default 5000 ms. */
-  loopHungMs?: number;
 }
 
 /** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
@@ -149,15 +133,6 @@ const BACKLOG_DEGRADED = 1_000;
 const SHUTDOWN_POLL_MS = 5;
 /** Milliseconds that `terminate` handlers get even if draining used the whole timeout. */
 const SHUTDOWN_GRACE_MS = 50;
-
-const DEFAULT_LIMITS: Required<SystemLimits> = {
-  actorsMax: 4_194_304,
-  timersPerActorMax: 100_000,
-  stashMessagesMax: 4_194_304,
-  stopTimeoutMs: 5_000,
-  loopBusyMs: 500,
-  loopHungMs: 5_000,
-};
 
 const POLICIES: Record<string, number> = {
   "drop-newest": POLICY_DROP_NEWEST,
@@ -887,18 +862,6 @@ function followLoop(cluster: Cluster, loop: EventLoop): void {
 }
 
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
-
-function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
-  assertPlainOptions("limits", limits);
-  const merged = { ...DEFAULT_LIMITS, ...limits };
-  for (const [name, value] of Object.entries(merged)) {
-    if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);
-    else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
-      throw new InvalidOptionError(`limits.${name}`, value, "a whole number of 1 or more");
-    }
-  }
-  return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
-}
 
 /** Who has the timers of an actor: itself, or what stands here for an actor of another node. */
 function timerOwner(ref: ActorRef): ActorCell {
