@@ -31,9 +31,6 @@ import {
   type SystemTimeouts,
 } from "../kernel/options.js";
 import {
-  DECISION_ESCALATE,
-  DECISION_GIVE_UP,
-  DECISION_IGNORED,
   OP_BACKLOG,
   OP_CHILDREN,
   OP_WHEREIS,
@@ -65,10 +62,10 @@ import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
 import { PlacementEngine, type PlacementStrategy } from "./placement.js";
 import type { ProcessGroupManager } from "./process_groups.js";
 import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
-import { isGuest, isHalt } from "./remote/guests.js";
+import { isGuest } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
-import { standInOf } from "./remote/stand_ins.js";
+import { SupervisorReports } from "./supervisor_reports.js";
 import { SystemGroups } from "./system_groups.js";
 import { kernelLimits, type SystemLimits } from "./system_limits.js";
 
@@ -150,7 +147,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly mailboxes: MailboxControl;
   private readonly definitions = new Definitions();
   private readonly log: Logger;
-  private readonly rootSupervision: Partial<SupervisionOptions>;
+  private readonly reports: SupervisorReports;
   private readonly registered: RegisteredNames;
   private readonly groups: SystemGroups;
   /** Undefined if failed nodes are the cluster's business. */
@@ -188,8 +185,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const callTimeout = (timeouts as SystemTimeouts).defaultCallTimeout ?? DEFAULT_CALL_TIMEOUT_MS;
     assertTimeoutMs("timeouts.defaultCallTimeout", callTimeout);
     this.id = cluster.nodeId;
-    this.rootSupervision = supervision;
     this.log = createLogger("ActorSystem", this.id);
+    this.reports = new SupervisorReports(this.log, supervision);
     this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
@@ -792,23 +789,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** @internal */
   crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void {
     this.remote.crashed(cell, error, decision);
-    const standIn = standInOf(cell);
-    if (isHalt(error) || (standIn === undefined && isHidden(cell))) return; // It only does as another actor has done.
-    const strategy = this.strategyOf(cell);
-    const actor_id = standIn?.place.id ?? cell.ref.id.id;
-    this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });
-    // Of a child it is the node of the parent that decides, and tells.
-    if (!telemetry.active || decision === DECISION_IGNORED || isGuest(cell)) return;
-    const message = error instanceof Error ? error.message : String(error);
-    telemetry.execute(TelemetryEvents.supervisor.crash, {}, { actor_id, error: message, strategy });
-    if (decision === DECISION_GIVE_UP) {
-      const { maxRestarts = 3, periodMs = 5_000 } = this.supervisionOf(cell);
-      const metadata = { actor_id, max_restarts: maxRestarts, period_ms: periodMs };
-      telemetry.execute(TelemetryEvents.supervisor.maxRestarts, { count: attempt }, metadata);
-    }
-    if (decision === DECISION_ESCALATE) {
-      telemetry.execute(TelemetryEvents.supervisor.escalate, {}, { actor_id, error: message });
-    }
+    this.reports.crashed(cell, error, decision, attempt);
   }
 
   /** @internal */
@@ -816,10 +797,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (cell.name !== undefined) this.announceName(cell);
     this.registered.restarted(cell);
     this.groups.restarted(cell);
-    if (!telemetry.active || isGuest(cell)) return;
-    const actor_id = standInOf(cell)?.previousId ?? oldId;
-    const metadata = { actor_id, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
-    telemetry.execute(TelemetryEvents.supervisor.restart, {}, metadata);
+    this.reports.restarted(cell, oldId, attempt);
   }
 
   /** @internal */
@@ -839,20 +817,6 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** @internal */
   neverStarted(cell: ActorCell): void {
     this.groups.gone(cell); // It may have joined in its `init`.
-  }
-
-  private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
-    const { parent } = cell;
-    if (parent === null) return this.rootSupervision;
-    try {
-      return (parent.behaviour === null ? undefined : parent.definition.childSupervision(parent)) ?? {};
-    } catch {
-      return {}; // The kernel has logged it and goes by the default.
-    }
-  }
-
-  private strategyOf(cell: ActorCell): string {
-    return this.supervisionOf(cell).strategy ?? (cell.parent === null ? "Restart" : "one-for-one");
   }
 }
 
