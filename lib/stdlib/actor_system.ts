@@ -6,13 +6,7 @@
  * process share nothing.
  */
 
-import {
-  InvalidArgumentError,
-  InvalidOptionError,
-  LibeamError,
-  NameAlreadyRegisteredError,
-  SystemShuttingDownError,
-} from "../errors.js";
+import { InvalidArgumentError, LibeamError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
@@ -30,14 +24,7 @@ import {
   type SupervisionOptions,
   type SystemTimeouts,
 } from "../kernel/options.js";
-import {
-  OP_BACKLOG,
-  OP_CHILDREN,
-  OP_WHEREIS,
-  POLICY_DROP_NEWEST,
-  POLICY_DROP_OLDEST,
-  POLICY_ERROR,
-} from "../kernel/protocol.js";
+import { OP_BACKLOG, OP_CHILDREN, OP_WHEREIS, POLICY_DROP_NEWEST } from "../kernel/protocol.js";
 import { RemoteCell } from "../kernel/remote_cell.js";
 import { exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
 import { setSupervision } from "../kernel/supervision.js";
@@ -59,38 +46,16 @@ import { Definitions, toDefinition } from "./definitions.js";
 import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { type HeartbeatConfig, HeartbeatManager } from "./heartbeat.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
-import { PlacementEngine, type PlacementStrategy } from "./placement.js";
+import { PlacementEngine } from "./placement.js";
 import type { ProcessGroupManager } from "./process_groups.js";
 import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
 import { isGuest } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
+import { mailboxPolicy, NO_ARGS, readSpawnOptions, type Spawner, type SpawnOptions } from "./spawn_options.js";
 import { SupervisorReports } from "./supervisor_reports.js";
 import { SystemGroups } from "./system_groups.js";
 import { kernelLimits, type SystemLimits } from "./system_limits.js";
-
-/** How an actor is spawned. */
-export interface SpawnOptions<TArgs extends any[] = any[]> {
-  /** Name under which it can be found; at most one live actor has it. */
-  name?: string;
-  /** Arguments of `init` or of the factory. */
-  args?: [...TArgs];
-  /** Where; default "local". */
-  strategy?: PlacementStrategy;
-  /** Role that the node must have. */
-  role?: string;
-  /** Bounds of the mailbox, merged over the system's. */
-  mailbox?: MailboxConfig;
-}
-
-/** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
-export interface Spawner {
-  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
-    definition: D,
-    options?: SpawnOptions<DefinitionArgs<D>>,
-  ): DefinitionRef<D>;
-  stop(ref: ActorRef): Promise<void>;
-}
 
 /** How a system is drained. */
 export interface DrainOptions {
@@ -130,12 +95,6 @@ const BACKLOG_DEGRADED = 1_000;
 const SHUTDOWN_POLL_MS = 5;
 /** Milliseconds that `terminate` handlers get even if draining used the whole timeout. */
 const SHUTDOWN_GRACE_MS = 50;
-
-const POLICIES: Record<string, number> = {
-  "drop-newest": POLICY_DROP_NEWEST,
-  "drop-oldest": POLICY_DROP_OLDEST,
-  error: POLICY_ERROR,
-};
 
 /** One node's actors. See the module's header. */
 export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHooks {
@@ -515,7 +474,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const { maxSize = this.mailbox.maxSize, overflowStrategy = this.mailbox.overflowStrategy } = options?.mailbox ?? {};
     if (maxSize !== undefined && Number.isFinite(maxSize)) {
       request.capacity = Math.floor(maxSize);
-      request.policy = POLICIES[overflowStrategy ?? "drop-newest"];
+      request.policy = mailboxPolicy(overflowStrategy);
     }
     const cell = spawn(this.kernel, request);
     if (cell.name !== undefined) this.announceName(cell);
@@ -825,8 +784,6 @@ function followLoop(cluster: Cluster, loop: EventLoop): void {
   (cluster as { _followLoop?(loop: EventLoop): void })._followLoop?.(loop);
 }
 
-const NO_ARGS: readonly unknown[] = Object.freeze([]);
-
 /** Who has the timers of an actor: itself, or what stands here for an actor of another node. */
 function timerOwner(ref: ActorRef): ActorCell {
   const cell = cellOf(ref);
@@ -836,23 +793,6 @@ function timerOwner(ref: ActorRef): ActorCell {
 /** Whether no actor that users see is above an actor of this node. */
 function isRoot(cell: ActorCell): boolean {
   return cell.parent === null || isHidden(cell.parent);
-}
-
-function readSpawnOptions(
-  options: SpawnOptions,
-  request: { args: readonly unknown[]; name: string | undefined },
-): void {
-  assertPlainOptions("spawn options", options);
-  const { name, args, mailbox } = options as SpawnOptions;
-  if (name !== undefined) {
-    assertName("name", name);
-    request.name = name;
-  }
-  if (args !== undefined) {
-    if (!Array.isArray(args)) throw new InvalidOptionError("args", args, "an array");
-    request.args = args;
-  }
-  if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
 }
 
 function pause(ms: number): Promise<void> {
