@@ -1,6 +1,6 @@
 /**
  * Nodes in processes of their own that do not answer for a while: a blocked event loop is seen by the others and is no
- * loss; a stopped process is lost and comes back. Sentences D6 and D7 of docs/SEMANTICS.md.
+ * loss; a stopped process is lost and comes back. Sentences D6 and D16 of docs/SEMANTICS.md.
  */
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -162,7 +162,7 @@ describe("a node whose event loop is blocked", () => {
 });
 
 describe("a node whose process is stopped", () => {
-  it("D7: is lost with its names; when it goes on it is a member again everywhere, and each name has one owner", async () => {
+  it("D16: is lost with its names; when it goes on it is a member again everywhere, and each name has one owner", async () => {
     const home = await start("home");
     const [stopped, witness] = await Promise.all([child("stopped", home), child("witness", home)]);
     const worker = await found(home, "worker@stopped");

@@ -43,7 +43,7 @@ function sessionFrames(cluster: string, node: string): string[] {
   return [hello.toString("hex"), "00000000"];
 }
 
-describe.runIf(loopbacks)("strangers at a cluster", { timeout: PATIENCE_MS }, () => {
+describe.runIf(loopbacks)("D14: strangers at a cluster", { timeout: PATIENCE_MS }, () => {
   const nodes = new Map<string, GuardedNode>();
   const addresses = new Map<string, { gossip: string; link: string }>();
   const baseline = new Map<string, number>();
@@ -189,7 +189,7 @@ describe.runIf(loopbacks)("strangers at a cluster", { timeout: PATIENCE_MS }, ()
     }
   });
 
-  it("recordings of datagrams, streams and sessions do nothing to the life that they were made of", async () => {
+  it("D15: recordings of datagrams, streams and sessions do nothing to the life that they were made of", async () => {
     const { rejected, members } = await reportOf("b");
     expect(members).toContain("c");
     const datagrams = recorder.datagrams.slice();

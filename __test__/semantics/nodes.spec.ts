@@ -1,7 +1,6 @@
 /**
- * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 needs a process of its own: see
- * "because its event loop is blocked stays a member" in __test__/cluster/membership.spec.ts. So do D14 and D15
- * (__test__/cluster/strangers.spec.ts), D16 (blocked.spec.ts) and D17 (partitions.spec.ts).
+ * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 and D14 to D17 need processes:
+ * __test__/cluster/blocked.spec.ts (D6, D16), strangers.spec.ts (D14, D15), partitions.spec.ts (D17).
  */
 
 import {
