@@ -59,7 +59,7 @@ import { kernelLimits, type SystemLimits } from "./system_limits.js";
 
 /** How a system is drained. */
 export interface DrainOptions {
-  /** Node to which actors are moved; not in one process. */
+  /** Node to which actors are to be moved; refused, there is no migration yet. */
   migrateTarget?: string;
   /** Milliseconds. */
   timeout?: number;
@@ -224,12 +224,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * Refuses new actors from now on; those that exist go on answering.
    *
    * @returns `drained`: how many actors are alive; zero if the system drains already.
-   * @throws LibeamError (NOT_IMPLEMENTED) with a `migrateTarget`: there is nowhere to migrate to in one process.
+   * @throws LibeamError (NOT_IMPLEMENTED) with a `migrateTarget`: there is no migration yet.
    */
   async drain(options: DrainOptions = {}): Promise<DrainResult> {
     assertPlainOptions("drain options", options);
     if ((options as DrainOptions).migrateTarget !== undefined) {
-      throw new LibeamError("A system in one process cannot migrate actors; nothing was drained", "NOT_IMPLEMENTED");
+      throw new LibeamError("Actors cannot be migrated yet; nothing was drained", "NOT_IMPLEMENTED");
     }
     const drained = this.draining ? 0 : this.countActors();
     this.draining = true;
