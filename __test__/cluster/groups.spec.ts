@@ -19,6 +19,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Dice } from "../support/dice.js";
 import { makeProbe } from "../support/probe.js";
+import { printedSeed } from "../support/seed.js";
 import { thrown, turns } from "../support/time.js";
 import { type WiredNode, Wires } from "../support/wires.js";
 
@@ -442,7 +443,7 @@ class History {
 }
 
 describe("random histories", () => {
-  const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+  const seed = printedSeed();
 
   it.each(Array.from({ length: 20 }, (_, n) => seed + n))(
     "end with the groups of a plain model: LIBEAM_SEED=%i",
