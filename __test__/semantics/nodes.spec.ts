@@ -7,16 +7,15 @@ import {
   ActorClassNotRegisteredError,
   type ActorSystem,
   createActor,
-  createSystem,
-  type DistributedSystem,
   type InMemoryTransport,
   NodeDownError,
   type PlacementStrategy,
   type SpawnOptions,
   type System,
 } from "libeam";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { crashNode, type HandmadeNode, makeNodes } from "../support/handmade_nodes.js";
+import { gossipOf, startNode } from "../support/loopback_nodes.js";
 import { gone, makeProbe, watchFor } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
 import { nodeTimer, rejection, turns } from "../support/time.js";
@@ -87,24 +86,12 @@ describe("two nodes", () => {
 });
 
 describe("a name", () => {
-  const nodes: DistributedSystem[] = [];
-  afterEach(async () => {
-    await Promise.all(nodes.splice(0).map((node) => node.shutdown({ timeout: 200, drainMailboxes: false })));
-  });
-
   it("D4: that two nodes have given stays with the older registration", async () => {
-    const start = async (nodeId: string, seedNodes: string[]) => {
-      const cookie = "a cookie for one name on two nodes";
-      const options = { nodeId, seedNodes, cookie, port: 0, bindAddress: "127.0.0.1", gossip: "fast" } as const;
-      const node = await createSystem({ type: "distributed", ...options, seedNodes: [...seedNodes] });
-      nodes.push(node);
-      return node;
-    };
-    const a = await start("a", []);
+    const a = await startNode("a");
     const older = a.spawn(Noter([]), { name: "leader" });
     const { now } = Date;
     Date.now = () => now() + 1_000;
-    const b = await start("b", [a.cluster.getPeerState("a")?.gossipAddress as string]);
+    const b = await startNode("b", [gossipOf(a)]);
     const younger = b.spawn(Noter([]), { name: "leader" });
     Date.now = now;
     expect(await gone(b, younger)).toEqual({ type: "normal" });
