@@ -135,9 +135,6 @@ export {
   type DrainOptions,
   type DrainResult,
   type RemoteChildEntry,
-  type Spawner,
-  type SpawnOptions,
-  type SystemLimits,
 } from "./stdlib/actor_system.js";
 export { Agent } from "./stdlib/agent.js";
 export { BoundedMailbox } from "./stdlib/bounded_mailbox.js";
@@ -219,3 +216,5 @@ export {
 } from "./stdlib/placement.js";
 export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.js";
 export type { RegisterNameOptions } from "./stdlib/registered_names.js";
+export type { Spawner, SpawnOptions } from "./stdlib/spawn_options.js";
+export type { SystemLimits } from "./stdlib/system_limits.js";

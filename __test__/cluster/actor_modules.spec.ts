@@ -3,10 +3,11 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Actor, createSystem, type DistributedSystem, InvalidOptionError, LibeamError } from "libeam";
+import { Actor, type DistributedSystem, InvalidOptionError, LibeamError } from "libeam";
 import { afterEach, describe, expect, it } from "vitest";
 import * as counters from "../support/actors_of_modules/counters.js";
 import { makeNodes } from "../support/handmade_nodes.js";
+import { gossipOf, startNode } from "../support/loopback_nodes.js";
 import { rejection } from "../support/time.js";
 
 const url = (name: string) => new URL(`../support/actors_of_modules/${name}`, import.meta.url);
@@ -45,19 +46,9 @@ describe("actors of modules", () => {
   });
 
   it("are loaded by nodes of a cluster before they can be spawned there", async () => {
-    const common = {
-      type: "distributed",
-      cookie: "a cookie for modules of actors",
-      bindAddress: "127.0.0.1",
-      port: 0,
-      gossip: "fast",
-      actors: [url("counters.ts")],
-    } as const;
-    const one = await createSystem({ ...common, actors: [...common.actors], nodeId: "one", seedNodes: [] });
-    nodes.push(one);
-    const seedNodes = [one.cluster.getPeerState("one")?.gossipAddress as string];
-    const two = await createSystem({ ...common, actors: [...common.actors], nodeId: "two", seedNodes });
-    nodes.push(two);
+    const more = { actors: [url("counters.ts")] };
+    const one = await startNode("one", [], more);
+    await startNode("two", [gossipOf(one)], more);
     await one.waitForCluster({ nodes: ["two"] });
     const counter = one.spawn(counters.counter, { strategy: { node: "two" }, args: [1] });
     expect([await counter.call("where"), await counter.call("add", 1)]).toEqual(["two", 2]);

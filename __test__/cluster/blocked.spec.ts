@@ -1,15 +1,11 @@
 /**
  * Nodes in processes of their own that do not answer for a while: a blocked event loop is seen by the others and is no
- * loss; a stopped process is lost and comes back. Sentences D6 and D7 of docs/SEMANTICS.md.
+ * loss; a stopped process is lost and comes back. Sentences D6 and D16 of docs/SEMANTICS.md.
  */
 
-import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import {
   type ActorRef,
   createActor,
-  createSystem,
-  type DistributedConfig,
   type DistributedSystem,
   HealthAggregator,
   HeartbeatManager,
@@ -21,67 +17,22 @@ import {
   telemetry,
 } from "libeam";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { forkNode, found, gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeProbe, type Probe } from "../support/probe.js";
 import { rejection } from "../support/time.js";
 
-const COOKIE = "a cookie for the specs of clusters";
 const HUNG_MS = 1_500;
 const HELD_MS = 5_000;
-const script = fileURLToPath(new URL("../support/scripts/node.ts", import.meta.url));
-const systems: System[] = [];
-const children = new Set<ChildProcess>();
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
-afterEach(async () => {
-  telemetry.reset();
-  for (const child of children) child.kill("SIGKILL");
-  children.clear();
-  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
-});
+afterEach(() => telemetry.reset());
 
-const configOf = (nodeId: string, seedNodes: string[]): DistributedConfig => ({
-  type: "distributed",
-  nodeId,
-  port: 0,
-  bindAddress: "127.0.0.1",
-  cookie: COOKIE,
-  gossip: "fast",
-  seedNodes,
-  limits: { loopHungMs: HUNG_MS },
-});
+const limits = { loopHungMs: HUNG_MS };
 
-async function start(nodeId: string): Promise<DistributedSystem> {
-  const system = await createSystem(configOf(nodeId, []));
-  systems.push(system);
-  return system;
-}
-
-interface Node {
-  child: ChildProcess;
-  told: Probe<any>;
-}
+const start = (nodeId: string) => startNode(nodeId, [], { limits });
 
 /** A node in a process of its own that knows this one, and sees it. */
-async function child(nodeId: string, home: DistributedSystem): Promise<Node> {
-  const seed = home.cluster.getPeerState(home.nodeId)?.gossipAddress as string;
-  const args = [JSON.stringify(configOf(nodeId, [seed])), "tells"];
-  const process = fork(script, args, { execArgv: ["--import", "tsx"] });
-  const told = makeProbe<any>();
-  children.add(process);
-  process.on("exit", () => children.delete(process));
-  process.on("message", told.push);
-  await told.find(({ gossip }) => gossip !== undefined);
-  return { child: process, told };
-}
-
-async function found(system: System, name: string): Promise<any> {
-  let ref: ActorRef | null = null;
-  await vi.waitFor(async () => {
-    ref = await system.getActorByName(name);
-    expect(ref).not.toBeNull();
-  }, 10_000);
-  return ref;
-}
+const child = (nodeId: string, home: DistributedSystem) => forkNode(nodeId, [gossipOf(home)], { limits }, "tells");
 
 /** DOWN messages for an actor. */
 function downOf(system: System, ref: ActorRef): Probe<any> {
@@ -162,7 +113,7 @@ describe("a node whose event loop is blocked", () => {
 });
 
 describe("a node whose process is stopped", () => {
-  it("D7: is lost with its names; when it goes on it is a member again everywhere, and each name has one owner", async () => {
+  it("D16: is lost with its names; when it goes on it is a member again everywhere, and each name has one owner", async () => {
     const home = await start("home");
     const [stopped, witness] = await Promise.all([child("stopped", home), child("witness", home)]);
     const worker = await found(home, "worker@stopped");

@@ -6,6 +6,7 @@ import { ActorId, ActorRef, createActor, LibeamError, MailboxFullError, TimeoutE
 import { describe, expect, it } from "vitest";
 import { Codec } from "../../lib/cluster/codec.js";
 import { Dice } from "../support/dice.js";
+import { printedSeed } from "../support/seed.js";
 import { makeSystem } from "../support/system.js";
 import { thrown } from "../support/time.js";
 
@@ -166,7 +167,7 @@ describe("refs", () => {
 });
 
 it("bytes that make no sense are refused and nothing else", () => {
-  const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+  const seed = printedSeed();
   const dice = new Dice(seed);
   const good = codec.encode({ a: [1, "two", new Map([[1, { b: new Date() }]])], e: new RangeError("x") });
   for (let round = 0; round < 2_000; round++) {

@@ -2,9 +2,7 @@
  * Systems that are nodes of a cluster: several in this process, and some in processes that are killed.
  */
 
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import {
   Actor,
   ActorClassNotRegisteredError,
@@ -12,7 +10,6 @@ import {
   Consumer,
   createActor,
   createSystem,
-  type DistributedCluster,
   type DistributedConfig,
   InvalidOptionError,
   loggerConfig,
@@ -22,67 +19,20 @@ import {
   TimeoutError,
   TransportError,
 } from "libeam";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { COOKIE, forkNode, found, gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeProbe } from "../support/probe.js";
 import { rejection } from "../support/time.js";
 
-const COOKIE = "a cookie for the specs of clusters";
-const script = fileURLToPath(new URL("../support/scripts/node.ts", import.meta.url));
-const systems: System[] = [];
-const children = new Set<ChildProcess>();
-
 beforeEach(() => loggerConfig.configure({ level: "none" }));
-afterEach(async () => {
-  for (const child of children) child.kill("SIGKILL");
-  children.clear();
-  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
-});
-
-const gossipOf = (system: System) =>
-  (system.cluster as DistributedCluster).getPeerState(system.nodeId)?.gossipAddress as string;
-
-async function start(nodeId: string, seedNodes: string[] = [], more: Partial<DistributedConfig> = {}): Promise<System> {
-  const system = await createSystem({
-    type: "distributed",
-    nodeId,
-    port: 0,
-    bindAddress: "127.0.0.1",
-    cookie: COOKIE,
-    gossip: "fast",
-    seedNodes,
-    ...more,
-  });
-  systems.push(system);
-  return system;
-}
 
 /** Nodes of this process that all see each other. */
 async function cluster(ids: string[], more: Partial<DistributedConfig> = {}): Promise<System[]> {
-  const first = await start(ids[0] as string, [], more);
-  const others = await Promise.all(ids.slice(1).map((id) => start(id, [gossipOf(first)], more)));
+  const first = await startNode(ids[0] as string, [], more);
+  const others = await Promise.all(ids.slice(1).map((id) => startNode(id, [gossipOf(first)], more)));
   const all = [first, ...others];
   await Promise.all(all.map((system) => system.waitForCluster({ nodes: ids })));
   return all;
-}
-
-/** A node in a process of its own. */
-async function child(nodeId: string, seeds: string[]): Promise<ChildProcess> {
-  const config = { nodeId, port: 0, cookie: COOKIE, gossip: "fast", seedNodes: seeds };
-  const process = fork(script, [JSON.stringify(config)], { execArgv: ["--import", "tsx"] });
-  children.add(process);
-  process.on("exit", () => children.delete(process));
-  await once(process, "message");
-  return process;
-}
-
-/** A ref by name, as soon as the name has arrived. */
-async function found(system: System, name: string): Promise<any> {
-  let ref: ActorRef | null = null;
-  await vi.waitFor(async () => {
-    ref = await system.getActorByName(name);
-    expect(ref).not.toBeNull();
-  }, 5_000);
-  return ref;
 }
 
 const Counter = createActor("Counter", (_ctx, self, start: number) => {
@@ -206,8 +156,8 @@ describe("nodes of a cluster", () => {
   });
 
   it("spawn by role, and say what is not registered", async () => {
-    const first = await start("gateway", [], { roles: ["gateway"] });
-    const second = await start("worker", [gossipOf(first)], { roles: ["worker"] });
+    const first = await startNode("gateway", [], { roles: ["gateway"] });
+    const second = await startNode("worker", [gossipOf(first)], { roles: ["worker"] });
     second.register(Counter);
     await first.waitForCluster(); // The other one may not know of this one yet.
     const ref = first.spawn(Counter, { strategy: "round-robin", role: "worker", args: [5] });
@@ -255,7 +205,7 @@ describe("nodes of a cluster", () => {
 
   it("do not let a node with another cookie in, and go on", async () => {
     const [a, b] = (await cluster(["a", "b"])) as [System, System];
-    const stranger = await start("stranger", [gossipOf(a)], { cookie: "quite another cookie, same length" });
+    const stranger = await startNode("stranger", [gossipOf(a)], { cookie: "quite another cookie, same length" });
     b.spawn(Echo, { name: "echo" });
     const echo = await found(a, "echo");
     for (let i = 0; i < 20; i++) expect(await echo.call(i)).toBe(i);
@@ -294,10 +244,10 @@ describe("nodes of a cluster", () => {
     await Promise.all(callers);
     expect(a.keyring?.list()).toEqual(b.keyring?.list());
     expect(a.keyring?.list()).not.toContain(before);
-    const late = await start("late", [gossipOf(a)], { cookie: "the next cookie of this cluster" });
+    const late = await startNode("late", [gossipOf(a)], { cookie: "the next cookie of this cluster" });
     await late.waitForCluster({ nodes: ["a", "b", "c"], timeout: 10_000 });
     expect(await (await found(late, "echo@b")).call("hello")).toBe("hello");
-    const outdated = await start("outdated", [gossipOf(a)]);
+    const outdated = await startNode("outdated", [gossipOf(a)]);
     expect(await rejection(outdated.waitForCluster({ timeout: 300 }))).toBeInstanceOf(TimeoutError);
   });
 
@@ -318,8 +268,8 @@ describe("nodes of a cluster", () => {
 
 describe("a node in a process of its own", () => {
   it("is killed: calls to it reject, watches tell, its names are free; it comes back with a new one", async () => {
-    const home = await start("home");
-    const victim = await child("victim", [gossipOf(home)]);
+    const home = await startNode("home");
+    const { child: victim } = await forkNode("victim", [gossipOf(home)]);
     const worker = await found(home, "worker@victim");
     expect(await worker.call("where")).toBe("victim");
     const heard = makeProbe<any>();
@@ -334,14 +284,14 @@ describe("a node in a process of its own", () => {
     expect(await heard.next()).toEqual({ type: "killed" });
     expect(heard.events).toHaveLength(1);
     await vi.waitFor(async () => expect(await home.getActorByName("worker@victim")).toBeNull(), 10_000);
-    await child("victim", [gossipOf(home)]);
+    await forkNode("victim", [gossipOf(home)]);
     const again = await found(home, "worker@victim");
     expect(await again.call("add", 5, { timeout: 10_000 })).toBe(5);
   });
 
   it("says goodbye and ends by itself", async () => {
-    const home = await start("home");
-    const other = await child("other", [gossipOf(home)]);
+    const home = await startNode("home");
+    const { child: other } = await forkNode("other", [gossipOf(home)]);
     await found(home, "worker@other");
     const ended = once(other, "exit");
     other.send("shutdown");

@@ -3,14 +3,10 @@
  * against a model. Over in-memory wires, over ZeroMQ, and with processes that are killed.
  */
 
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import {
   type ActorRef,
   type ActorSystem,
   createActor,
-  createSystem,
   type DistributedSystem,
   InvalidArgumentError,
   loggerConfig,
@@ -18,7 +14,9 @@ import {
 } from "libeam";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Dice } from "../support/dice.js";
+import { forkNode, gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeProbe } from "../support/probe.js";
+import { printedSeed } from "../support/seed.js";
 import { thrown, turns } from "../support/time.js";
 import { type WiredNode, Wires } from "../support/wires.js";
 
@@ -442,7 +440,7 @@ class History {
 }
 
 describe("random histories", () => {
-  const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+  const seed = printedSeed();
 
   it.each(Array.from({ length: 20 }, (_, n) => seed + n))(
     "end with the groups of a plain model: LIBEAM_SEED=%i",
@@ -456,57 +454,19 @@ describe("random histories", () => {
 });
 
 describe("nodes of a real cluster", () => {
-  const COOKIE = "a cookie for the specs of groups";
-  const script = fileURLToPath(new URL("../support/scripts/node.ts", import.meta.url));
-  const systems: DistributedSystem[] = [];
-  const children = new Set<ChildProcess>();
-
-  afterEach(async () => {
-    for (const child of children) child.kill("SIGKILL");
-    children.clear();
-    await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
-  });
-
-  const settings = (nodeId: string, seedNodes: string[]) =>
-    ({
-      type: "distributed",
-      nodeId,
-      port: 0,
-      bindAddress: "127.0.0.1",
-      cookie: COOKIE,
-      gossip: "fast",
-      seedNodes,
-    }) as const;
-
-  async function start(nodeId: string, seedNodes: string[] = []): Promise<DistributedSystem> {
-    const system = await createSystem(settings(nodeId, seedNodes));
-    systems.push(system);
-    return system;
-  }
-
-  const gossipOf = ({ cluster, nodeId }: DistributedSystem) => cluster.getPeerState(nodeId)?.gossipAddress as string;
-
-  async function child(nodeId: string, seeds: string[]): Promise<ChildProcess> {
-    const process = fork(script, [JSON.stringify(settings(nodeId, seeds))], { execArgv: ["--import", "tsx"] });
-    children.add(process);
-    process.on("exit", () => children.delete(process));
-    await once(process, "message");
-    return process;
-  }
-
   const nodesOf = (system: DistributedSystem, group: string) => system.getGroup(group).map(({ id }) => id.systemId);
   const sees = (system: DistributedSystem, group: string, nodes: string[]) =>
     vi.waitFor(() => expect(nodesOf(system, group)).toEqual(nodes), 10_000);
 
   it("see each other's members, also those of before, and broadcast with one frame per node", async () => {
-    const a = await start("a");
+    const a = await startNode("a");
     const heard = makeProbe<string>();
     for (let n = 0; n < 3; n++)
       a.joinGroup(
         "all",
         spawn(a.system, (what) => heard.push(`a:${what}`)),
       );
-    const [b, c] = await Promise.all([start("b", [gossipOf(a)]), start("c", [gossipOf(a)])]);
+    const [b, c] = await Promise.all([startNode("b", [gossipOf(a)]), startNode("c", [gossipOf(a)])]);
     for (const node of [b, c]) {
       for (let n = 0; n < 3; n++)
         node.joinGroup(
@@ -523,8 +483,8 @@ describe("nodes of a real cluster", () => {
   });
 
   it("lose the members of a node that is killed, and get those of its next life", async () => {
-    const home = await start("home");
-    const victim = await child("victim", [gossipOf(home)]);
+    const home = await startNode("home");
+    const { child: victim } = await forkNode("victim", [gossipOf(home)]);
     await sees(home, "workers", ["victim"]);
     const [worker] = home.getGroup("workers") as any[];
     expect(await worker.call("where")).toBe("victim");
@@ -532,14 +492,14 @@ describe("nodes of a real cluster", () => {
     expect(await worker.call("add", 1)).toBe(2);
     victim.kill("SIGKILL");
     await sees(home, "workers", []);
-    await child("victim", [gossipOf(home)]);
+    await forkNode("victim", [gossipOf(home)]);
     await sees(home, "workers", ["victim"]);
     expect(await (home.getGroup("workers")[0] as any).call("add", 5, { timeout: 10_000 })).toBe(5);
   });
 
   it("see the members of a node that was stopped and goes on", async () => {
-    const home = await start("home");
-    const other = await child("other", [gossipOf(home)]);
+    const home = await startNode("home");
+    const { child: other } = await forkNode("other", [gossipOf(home)]);
     await sees(home, "workers", ["other"]);
     other.kill("SIGSTOP");
     await sees(home, "workers", []);

@@ -12,14 +12,14 @@ import { type NativeLink, startLink } from "../../lib/kernel/native.js";
 import { CALL, CANCEL, CAST, type CallMessage, MARK } from "../../lib/stdlib/remote/protocol.js";
 import { Dice } from "../support/dice.js";
 import { makeProbe } from "../support/probe.js";
+import { printedSeed } from "../support/seed.js";
 import { mutated } from "../support/strangers.js";
 
 const COOKIE = "a cookie that the liar has, too";
 const MESSAGES = 20_000;
 const [REQUEST, ANSWER, REFUSAL, MESSAGE, PUBLICATION] = [0, 1, 2, 3, 4];
 
-const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
-console.log(`hostile messages: LIBEAM_SEED=${seed}`);
+const seed = printedSeed();
 const stray: unknown[] = [];
 let refused = 0;
 const onStray = (error: unknown) => void stray.push(error);

@@ -8,6 +8,7 @@ import { describe, expect, it, vi } from "vitest";
 import { NameHomes } from "../../lib/cluster/name_homes.js";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "../../lib/cluster/names.js";
 import { Dice } from "../support/dice.js";
+import { printedSeed } from "../support/seed.js";
 import { rejection, turns } from "../support/time.js";
 
 interface TestNode {
@@ -139,7 +140,7 @@ describe("one name on two nodes", () => {
   });
 
   it("has exactly one winner everywhere, from five nodes that race for a thousand names", async () => {
-    const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+    const seed = printedSeed();
     const dice = new Dice(seed);
     const nodes = await cluster(["a", "b", "c", "d", "e"]);
     const names = Array.from({ length: 1_000 }, (_, i) => `name-${i}`);
@@ -250,7 +251,7 @@ describe("a name that is reserved at its home", () => {
   });
 
   it("goes to one of five nodes that race for a thousand names, and nobody loses what it got", async () => {
-    const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+    const seed = printedSeed();
     const dice = new Dice(seed);
     const nodes = await cluster(["a", "b", "c", "d", "e"]);
     const names = Array.from({ length: 1_000 }, (_, i) => `name-${i}`);

@@ -2,11 +2,11 @@
  * The outbox: messages of one turn in one frame, in order, and nothing that was taken is lost.
  */
 
-import { randomInt } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { FULL, NO_PEER, Outboxes, readFrame } from "../../lib/cluster/outbox.js";
 import type { NativeLink } from "../../lib/kernel/native.js";
 import { Dice } from "../support/dice.js";
+import { printedSeed } from "../support/seed.js";
 import { turn } from "../support/time.js";
 
 /** A link that keeps what it is given, up to so many bytes per node. */
@@ -63,8 +63,7 @@ describe("an outbox", () => {
   });
 
   test("keeps the order of small and big messages", async () => {
-    const seed = Number(process.env.LIBEAM_SEED ?? randomInt(2 ** 31));
-    console.log(`LIBEAM_SEED=${seed}`);
+    const seed = printedSeed();
     const dice = new Dice(seed);
     const link = new KeptLink();
     const boxes = outboxes(link);

@@ -37,7 +37,7 @@ describe.each([
   { name: "2|2", left: 2, right: 2 },
   { name: "1|4", left: 1, right: 4 },
   { name: "4|1 (the controller with the many)", left: 4, right: 1 },
-])("a partition $name", ({ left: leftCount, right: rightCount }) => {
+])("D17: a partition $name", ({ left: leftCount, right: rightCount }) => {
   it(
     "lets both sides go on, and heals to one view with one owner per name",
     async () => {

@@ -2,50 +2,29 @@
  * Children in other processes: what supervision promises when a process is killed, ends, or takes the parent along.
  */
 
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { createSystem, type DistributedSystem, loggerConfig, NodeDownError } from "libeam";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type DistributedSystem, loggerConfig, NodeDownError } from "libeam";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Boss, Hand } from "../support/actors_of_modules/crew.js";
+import { forkNode, gossipOf, startNode } from "../support/loopback_nodes.js";
 import { watchFor } from "../support/probe.js";
 import { rejection } from "../support/time.js";
 
-const common = {
-  type: "distributed",
-  cookie: "a cookie for children in processes",
-  port: 0,
-  bindAddress: "127.0.0.1",
-  gossip: "fast",
-  actors: [new URL("../support/actors_of_modules/crew.ts", import.meta.url).href],
-} as const;
-const script = fileURLToPath(new URL("../support/scripts/node.ts", import.meta.url));
-const processes = new Set<ChildProcess>();
+const actors = [new URL("../support/actors_of_modules/crew.ts", import.meta.url).href];
 let home: DistributedSystem;
 
 beforeEach(async () => {
   loggerConfig.configure({ level: "none" });
-  home = await createSystem({ ...common, actors: [...common.actors], nodeId: "home", seedNodes: [] });
-});
-afterEach(async () => {
-  for (const child of processes) child.kill("SIGKILL");
-  processes.clear();
-  await home.shutdown({ timeout: 200, drainMailboxes: false });
+  home = await startNode("home", [], { actors });
 });
 
 /** Nodes in processes of their own, which all are workers. */
 async function workers(...ids: string[]): Promise<ChildProcess[]> {
-  const seedNodes = [home.cluster.getPeerState("home")?.gossipAddress as string];
-  const children = ids.map((nodeId) => {
-    const config = { ...common, nodeId, seedNodes, roles: ["worker"], ready: { nodes: ["home"] } };
-    const child = fork(script, [JSON.stringify(config)], { execArgv: ["--import", "tsx"] });
-    processes.add(child);
-    child.on("exit", () => processes.delete(child));
-    return child;
-  });
-  await Promise.all(children.map((child) => once(child, "message")));
+  const more = { actors, roles: ["worker"], ready: { nodes: ["home"] } };
+  const nodes = await Promise.all(ids.map((nodeId) => forkNode(nodeId, [gossipOf(home)], more)));
   await home.waitForCluster({ nodes: ids });
-  return children;
+  return nodes.map(({ child }) => child);
 }
 
 const WORKER = { strategy: "round-robin", role: "worker" } as const;

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Dice } from "../support/dice.js";
 import { GuardedNode, type GuardedReport } from "../support/guarded.js";
 import { freePort, Recorder } from "../support/recorder.js";
+import { printedSeed } from "../support/seed.js";
 import { crowd, dial, knock, mutated, over, pythonWithZmq, say, shout, type ZmqKnock } from "../support/strangers.js";
 
 const COOKIE = "what the members know and nobody else";
@@ -27,12 +28,11 @@ const RSS_GROWTH_MAX = 160 * 2 ** 20;
 const BEFORE_KEYS = 64 + 2 + 168;
 const PATIENCE_MS = 120_000;
 
-const seed = Number(process.env.LIBEAM_SEED ?? Date.now() % 1_000_000);
+const seed = printedSeed();
 const dice = new Dice(seed);
 const python = pythonWithZmq();
 const loopbacks = process.platform === "linux";
 if (!loopbacks) console.log("strangers: skipped, this system has one loopback address only");
-else console.log(`strangers: LIBEAM_SEED=${seed}`);
 if (python === undefined) console.log("strangers: no python3 with pyzmq here, so its clients are left out");
 
 /** The greeting of a session and a batch with a cast, as a node would send them. */
@@ -43,7 +43,7 @@ function sessionFrames(cluster: string, node: string): string[] {
   return [hello.toString("hex"), "00000000"];
 }
 
-describe.runIf(loopbacks)("strangers at a cluster", { timeout: PATIENCE_MS }, () => {
+describe.runIf(loopbacks)("D14: strangers at a cluster", { timeout: PATIENCE_MS }, () => {
   const nodes = new Map<string, GuardedNode>();
   const addresses = new Map<string, { gossip: string; link: string }>();
   const baseline = new Map<string, number>();
@@ -189,7 +189,7 @@ describe.runIf(loopbacks)("strangers at a cluster", { timeout: PATIENCE_MS }, ()
     }
   });
 
-  it("recordings of datagrams, streams and sessions do nothing to the life that they were made of", async () => {
+  it("D15: recordings of datagrams, streams and sessions do nothing to the life that they were made of", async () => {
     const { rejected, members } = await reportOf("b");
     expect(members).toContain("c");
     const datagrams = recorder.datagrams.slice();

@@ -5,7 +5,6 @@
 import {
   Actor,
   type ActorRef,
-  createSystem,
   type DistributedConfig,
   type DistributedSystem,
   loggerConfig,
@@ -14,11 +13,9 @@ import {
   telemetry,
 } from "libeam";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeProbe, type Probe } from "../support/probe.js";
 import { rejection } from "../support/time.js";
-
-const COOKIE = "a cookie for the specs of clusters";
-const systems: DistributedSystem[] = [];
 
 interface Told {
   name: string;
@@ -37,18 +34,10 @@ beforeEach(() => {
   });
 });
 
-afterEach(async () => {
-  telemetry.reset();
-  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 200, drainMailboxes: false })));
-});
+afterEach(() => telemetry.reset());
 
-async function start(nodeId: string, seed?: DistributedSystem, more: Partial<DistributedConfig> = {}) {
-  const seedNodes = seed === undefined ? [] : [seed.cluster.getPeerState(seed.nodeId)?.gossipAddress as string];
-  const config = { type: "distributed", nodeId, port: 0, bindAddress: "127.0.0.1", cookie: COOKIE } as const;
-  const system = await createSystem({ ...config, gossip: "fast", seedNodes, ...more });
-  systems.push(system);
-  return system;
-}
+const start = (nodeId: string, seed?: DistributedSystem, more?: Partial<DistributedConfig>) =>
+  startNode(nodeId, seed === undefined ? [] : [gossipOf(seed)], more);
 
 /** The first event of a name that one node tells of another. */
 const heard = (name: string, node: string, peer: string) =>

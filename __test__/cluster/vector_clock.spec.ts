@@ -5,6 +5,8 @@
 import { describe, expect, it } from "vitest";
 import { VectorClock } from "../../lib/cluster/vector_clock.js";
 import { InvalidArgumentError } from "../../lib/errors.js";
+import { Dice } from "../support/dice.js";
+import { printedSeed } from "../support/seed.js";
 
 const clock = (counts: Record<string, number>): VectorClock => VectorClock.fromJSON(counts);
 
@@ -64,17 +66,13 @@ describe("merge", () => {
   });
 
   it("on random clocks is commutative and idempotent, and never goes back", () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
-    let state = seed;
-    const random = (below: number): number => {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-      return (state >> 8) % below;
-    };
+    const seed = printedSeed();
+    const dice = new Dice(seed);
     const randomClock = () =>
-      clock(Object.fromEntries(Array.from({ length: random(4) }, () => [`n${random(4)}`, random(3)])));
+      clock(Object.fromEntries(Array.from({ length: dice.below(4) }, () => [`n${dice.below(4)}`, dice.below(3)])));
     for (let round = 0; round < 500; round += 1) {
       const [a, b] = [randomClock(), randomClock()];
-      const at = `seed ${seed}, ${a} with ${b}`;
+      const at = `LIBEAM_SEED=${seed}: ${a} with ${b}`;
       const merged = a.clone().merge(b);
       expect(merged.toString(), at).toBe(
         clock({ ...merged.toJSON() })

@@ -2,9 +2,10 @@
  * Names and groups: sentences N1 to N8 of docs/SEMANTICS.md.
  */
 
-import { createActor, createSystem, type DistributedSystem, NameAlreadyRegisteredError } from "libeam";
+import { createActor, NameAlreadyRegisteredError } from "libeam";
 import { afterEach, describe, expect, it } from "vitest";
 import { Worker } from "../support/actors.js";
+import { gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeSystem } from "../support/system.js";
 import { gate, thrown, turns } from "../support/time.js";
 import { type WiredNode, Wires } from "../support/wires.js";
@@ -49,21 +50,9 @@ describe("a name", () => {
 });
 
 describe("a name that is registered at its home", () => {
-  const nodes: DistributedSystem[] = [];
-  afterEach(async () => {
-    await Promise.all(nodes.splice(0).map((node) => node.shutdown({ timeout: 200, drainMailboxes: false })));
-  });
-
   it("N8: goes to one of those who ask, and the others are refused and go on", async () => {
-    const start = async (nodeId: string, seedNodes: string[]): Promise<DistributedSystem> => {
-      const cookie = "a cookie for names and their homes";
-      const options = { nodeId, seedNodes, cookie, port: 0, bindAddress: "127.0.0.1", gossip: "fast" } as const;
-      const node = await createSystem({ type: "distributed", ...options });
-      nodes.push(node);
-      return node;
-    };
-    const a = await start("a", []);
-    const b = await start("b", [a.cluster.getPeerState("a")?.gossipAddress as string]);
+    const a = await startNode("a");
+    const b = await startNode("b", [gossipOf(a)]);
     await Promise.all([a, b].map((node) => node.waitForCluster({ nodes: ["a", "b"] })));
     for (let n = 0; n < 10; n++) {
       const refs = [a, b].map((node) => node.spawn(Worker, { args: ["w", quiet] }));

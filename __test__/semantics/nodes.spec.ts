@@ -1,23 +1,21 @@
 /**
- * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 needs a process of its own: see
- * "because its event loop is blocked stays a member" in __test__/cluster/membership.spec.ts. So do D14 and D15
- * (__test__/cluster/strangers.spec.ts), D16 (blocked.spec.ts) and D17 (partitions.spec.ts).
+ * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 and D14 to D17 need processes:
+ * __test__/cluster/blocked.spec.ts (D6, D16), strangers.spec.ts (D14, D15), partitions.spec.ts (D17).
  */
 
 import {
   ActorClassNotRegisteredError,
   type ActorSystem,
   createActor,
-  createSystem,
-  type DistributedSystem,
   type InMemoryTransport,
   NodeDownError,
   type PlacementStrategy,
   type SpawnOptions,
   type System,
 } from "libeam";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { crashNode, type HandmadeNode, makeNodes } from "../support/handmade_nodes.js";
+import { gossipOf, startNode } from "../support/loopback_nodes.js";
 import { gone, makeProbe, watchFor } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
 import { nodeTimer, rejection, turns } from "../support/time.js";
@@ -88,24 +86,12 @@ describe("two nodes", () => {
 });
 
 describe("a name", () => {
-  const nodes: DistributedSystem[] = [];
-  afterEach(async () => {
-    await Promise.all(nodes.splice(0).map((node) => node.shutdown({ timeout: 200, drainMailboxes: false })));
-  });
-
   it("D4: that two nodes have given stays with the older registration", async () => {
-    const start = async (nodeId: string, seedNodes: string[]) => {
-      const cookie = "a cookie for one name on two nodes";
-      const options = { nodeId, seedNodes, cookie, port: 0, bindAddress: "127.0.0.1", gossip: "fast" } as const;
-      const node = await createSystem({ type: "distributed", ...options, seedNodes: [...seedNodes] });
-      nodes.push(node);
-      return node;
-    };
-    const a = await start("a", []);
+    const a = await startNode("a");
     const older = a.spawn(Noter([]), { name: "leader" });
     const { now } = Date;
     Date.now = () => now() + 1_000;
-    const b = await start("b", [a.cluster.getPeerState("a")?.gossipAddress as string]);
+    const b = await startNode("b", [gossipOf(a)]);
     const younger = b.spawn(Noter([]), { name: "leader" });
     Date.now = now;
     expect(await gone(b, younger)).toEqual({ type: "normal" });

@@ -2,10 +2,10 @@
  * Deadlines of what waits for other nodes, against a clock that the test moves.
  */
 
-import { randomInt } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Deadline, Deadlines } from "../../lib/stdlib/remote/deadlines.js";
 import { Dice } from "../support/dice.js";
+import { printedSeed } from "../support/seed.js";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
@@ -15,8 +15,7 @@ afterEach(() => {
 });
 
 test("expire in time, never early, and not at all once they are taken back", () => {
-  const seed = Number(process.env.LIBEAM_SEED ?? randomInt(2 ** 31));
-  console.log(`LIBEAM_SEED=${seed}`);
+  const seed = printedSeed();
   const dice = new Dice(seed);
   const deadlines = new Deadlines();
   const expired = new Map<number, number>();

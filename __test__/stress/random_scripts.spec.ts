@@ -8,6 +8,7 @@
 import { createSystem, loggerConfig, type System } from "libeam";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Script } from "../support/puppets.js";
+import { printedSeed } from "../support/seed.js";
 import { nodeTimer, turns } from "../support/time.js";
 
 const SCRIPTS = 10_000;
@@ -53,7 +54,7 @@ const isEmpty = (counters: Record<string, number>[]): boolean =>
   counters.every((each) => Object.keys(each).length === 0);
 
 async function playOut(script: Script, systems: System[]): Promise<void> {
-  const report = (what: string): string => `seed ${script.seed}: ${what}\n${script.log.join("\n")}`;
+  const report = (what: string): string => `LIBEAM_SEED=${script.seed}: ${what}\n${script.log.join("\n")}`;
   let played: unknown = false;
   script.play().then(
     () => {
@@ -76,9 +77,7 @@ async function playOut(script: Script, systems: System[]): Promise<void> {
 
 describe("random scripts", () => {
   it(`${SCRIPTS} of them leave nothing behind`, async () => {
-    const given = Number(process.env.LIBEAM_SEED ?? Number.NaN);
-    const first = Number.isNaN(given) ? Math.floor(Math.random() * 2 ** 30) : given;
-    console.log(`seed ${first}`);
+    const first = printedSeed();
     for (let played = 0; played < SCRIPTS; played += SCRIPTS_PER_SYSTEM) {
       const systems = openSystems();
       for (let at = 0; at < SCRIPTS_PER_SYSTEM; at++) {

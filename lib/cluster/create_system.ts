@@ -10,10 +10,12 @@ import type { MailboxConfig, ShutdownOptions, SupervisionOptions, SystemTimeouts
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import type { ActorClass } from "../stdlib/actor.js";
 import type { ActorRegistry, NamedRef } from "../stdlib/actor_registry.js";
-import { ActorSystem, type Spawner, type SpawnOptions, type SystemLimits } from "../stdlib/actor_system.js";
+import { ActorSystem } from "../stdlib/actor_system.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../stdlib/create_actor.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { RegisterNameOptions } from "../stdlib/registered_names.js";
+import type { Spawner, SpawnOptions } from "../stdlib/spawn_options.js";
+import type { SystemLimits } from "../stdlib/system_limits.js";
 import type { Keyring } from "./cluster_keyring.js";
 import { type WaitForClusterOptions, waitForCluster } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";

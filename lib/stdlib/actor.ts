@@ -16,9 +16,9 @@ import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signa
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
 import { cellOf } from "../kernel/validate.js";
-import type { SpawnOptions } from "./actor_system.js";
 import { ClassContext, systemOf } from "./context.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
+import type { SpawnOptions } from "./spawn_options.js";
 
 /** State that an actor can take to another node. */
 export interface Migratable {

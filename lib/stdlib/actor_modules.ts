@@ -13,7 +13,8 @@ import { InvalidOptionError, LibeamError } from "../errors.js";
 import { Actor, type ActorClass } from "./actor.js";
 import { type ActorDefinition, isActorDefinition } from "./create_actor.js";
 
-type AnyActor = ActorClass | ActorDefinition<any, any, any>;
+/** A class or a definition. */
+export type AnyActor = ActorClass | ActorDefinition<any, any, any>;
 
 /** Imports modules and gives their actors by name. @throws InvalidOptionError, LibeamError (ACTOR_MODULE) */
 export async function loadActorModules(modules: readonly (string | URL)[]): Promise<Map<string, AnyActor>> {

@@ -6,14 +6,7 @@
  * process share nothing.
  */
 
-import {
-  ActorClassNotRegisteredError,
-  InvalidArgumentError,
-  InvalidOptionError,
-  LibeamError,
-  NameAlreadyRegisteredError,
-  SystemShuttingDownError,
-} from "../errors.js";
+import { InvalidArgumentError, LibeamError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
@@ -31,23 +24,9 @@ import {
   type SupervisionOptions,
   type SystemTimeouts,
 } from "../kernel/options.js";
-import {
-  DECISION_ESCALATE,
-  DECISION_GIVE_UP,
-  DECISION_IGNORED,
-  OP_BACKLOG,
-  OP_CHILDREN,
-  OP_GROUP_JOIN,
-  OP_GROUP_LEAVE,
-  OP_GROUP_MEMBERS,
-  OP_WHEREIS,
-  POLICY_DROP_NEWEST,
-  POLICY_DROP_OLDEST,
-  POLICY_ERROR,
-} from "../kernel/protocol.js";
+import { OP_BACKLOG, OP_CHILDREN, OP_WHEREIS, POLICY_DROP_NEWEST } from "../kernel/protocol.js";
 import { RemoteCell } from "../kernel/remote_cell.js";
 import { exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
-import { timeoutWord } from "../kernel/slots.js";
 import { setSupervision } from "../kernel/supervision.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
@@ -60,70 +39,27 @@ import {
   assertTimeoutMs,
   cellOf,
 } from "../kernel/validate.js";
-import { Actor, type ActorClass, definitionOfClass, isMigratable } from "./actor.js";
-import { loadActorModules } from "./actor_modules.js";
+import { type Actor, type ActorClass, isMigratable } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
-import {
-  type ActorDefinition,
-  type DefinitionArgs,
-  type DefinitionRef,
-  FunctionalActor,
-  isActorDefinition,
-  nameDefinition,
-} from "./create_actor.js";
+import { type ActorDefinition, type DefinitionArgs, type DefinitionRef, FunctionalActor } from "./create_actor.js";
+import { Definitions, toDefinition } from "./definitions.js";
 import type { ComponentHealth, HealthCheckable } from "./health.js";
 import { type HeartbeatConfig, HeartbeatManager } from "./heartbeat.js";
 import { MailboxControl, type StashedMessage } from "./mailbox_control.js";
-import { PlacementEngine, type PlacementStrategy } from "./placement.js";
-import type { GroupMember, ProcessGroupManager } from "./process_groups.js";
+import { PlacementEngine } from "./placement.js";
+import type { ProcessGroupManager } from "./process_groups.js";
 import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js";
-import { isGuest, isHalt } from "./remote/guests.js";
+import { isGuest } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
-import { standInOf } from "./remote/stand_ins.js";
-
-/** How an actor is spawned. */
-export interface SpawnOptions<TArgs extends any[] = any[]> {
-  /** Name under which it can be found; at most one live actor has it. */
-  name?: string;
-  /** Arguments of `init` or of the factory. */
-  args?: [...TArgs];
-  /** Where; default "local". */
-  strategy?: PlacementStrategy;
-  /** Role that the node must have. */
-  role?: string;
-  /** Bounds of the mailbox, merged over the system's. */
-  mailbox?: MailboxConfig;
-}
-
-/** Limits of a system. */
-export interface SystemLimits {
-  /** Live actors at most; default 4,194,304. */
-  actorsMax?: number;
-  /** Timers of one actor at most; default 100,000. */
-  timersPerActorMax?: number;
-  /** Stashed messages of one actor at most; default 4,194,304. */
-  stashMessagesMax?: number;
-  /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
-  stopTimeoutMs?: number;
-  /** Time without a turn after which the event loop counts as busy; default 500 ms, Infinity turns the watch off. */
-  loopBusyMs?: number;
-  /** Time without a turn after which the event loop counts as hung; default 5000 ms. */
-  loopHungMs?: number;
-}
-
-/** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
-export interface Spawner {
-  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
-    definition: D,
-    options?: SpawnOptions<DefinitionArgs<D>>,
-  ): DefinitionRef<D>;
-  stop(ref: ActorRef): Promise<void>;
-}
+import { mailboxPolicy, NO_ARGS, readSpawnOptions, type Spawner, type SpawnOptions } from "./spawn_options.js";
+import { SupervisorReports } from "./supervisor_reports.js";
+import { SystemGroups } from "./system_groups.js";
+import { kernelLimits, type SystemLimits } from "./system_limits.js";
 
 /** How a system is drained. */
 export interface DrainOptions {
-  /** Node to which actors are moved; not in one process. */
+  /** Node to which actors are to be moved; refused, there is no migration yet. */
   migrateTarget?: string;
   /** Milliseconds. */
   timeout?: number;
@@ -160,21 +96,6 @@ const SHUTDOWN_POLL_MS = 5;
 /** Milliseconds that `terminate` handlers get even if draining used the whole timeout. */
 const SHUTDOWN_GRACE_MS = 50;
 
-const DEFAULT_LIMITS: Required<SystemLimits> = {
-  actorsMax: 4_194_304,
-  timersPerActorMax: 100_000,
-  stashMessagesMax: 4_194_304,
-  stopTimeoutMs: 5_000,
-  loopBusyMs: 500,
-  loopHungMs: 5_000,
-};
-
-const POLICIES: Record<string, number> = {
-  "drop-newest": POLICY_DROP_NEWEST,
-  "drop-oldest": POLICY_DROP_OLDEST,
-  error: POLICY_ERROR,
-};
-
 /** One node's actors. See the module's header. */
 export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHooks {
   /** Id of the node. */
@@ -183,12 +104,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private readonly placement: PlacementEngine;
   private readonly remote: RemoteActors;
   private readonly mailboxes: MailboxControl;
-  private readonly classes = new Map<string, ActorClass | ActorDefinition>();
+  private readonly definitions = new Definitions();
   private readonly log: Logger;
-  private readonly rootSupervision: Partial<SupervisionOptions>;
+  private readonly reports: SupervisorReports;
   private readonly registered: RegisteredNames;
-  /** Refs to members of groups on other nodes. */
-  private readonly refsOfMembers = new WeakMap<GroupMember, ActorRef>();
+  private readonly groups: SystemGroups;
   /** Undefined if failed nodes are the cluster's business. */
   private readonly heartbeats: HeartbeatManager | undefined;
   private running = false;
@@ -209,7 +129,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     heartbeat?: Partial<HeartbeatConfig>,
     private readonly mailbox: MailboxConfig = {},
     timeouts: SystemTimeouts = {},
-    private readonly processGroups?: ProcessGroupManager,
+    processGroups?: ProcessGroupManager,
     limits: SystemLimits = {},
   ) {
     if (cluster === null || typeof cluster?.nodeId !== "string") {
@@ -224,8 +144,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const callTimeout = (timeouts as SystemTimeouts).defaultCallTimeout ?? DEFAULT_CALL_TIMEOUT_MS;
     assertTimeoutMs("timeouts.defaultCallTimeout", callTimeout);
     this.id = cluster.nodeId;
-    this.rootSupervision = supervision;
     this.log = createLogger("ActorSystem", this.id);
+    this.reports = new SupervisorReports(this.log, supervision);
     this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
@@ -234,6 +154,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       registry,
       spawnedAs: (name) => this.spawnedAs(name),
       tellRegistry: (tell) => this.tellRegistry(tell),
+    });
+    this.groups = new SystemGroups({
+      kernel: this.kernel,
+      manager: processGroups,
+      remote: () => this.remote,
+      cellById: (id) => this.cellById(id),
+      cellOf: (id) => this._cellOf(id),
+      getRef: (id) => this.getRef(id),
     });
     this.remote = new RemoteActors({
       id: this.id,
@@ -244,15 +172,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       isStopping: () => this.stopping,
       spawnHidden: (actor, args) => this.spawnCell(toDefinition(actor), { args }, null),
       spawnUnder: (parent, definition, options) => this.spawnCell(definition, options, parent),
-      registered: (className) => this.definitionOf(className),
+      registered: (className) => this.definitionFor(className),
       refTo: (id) => this.getRef(id),
       cellById: (id) => this.cellById(id),
       cellByName: (name) => this.cellByName(name),
-      groups: {
-        join: (group, cell) => this.joinHere(group, cell),
-        leave: (group, cell) => this.leaveHere(group, cell),
-        broadcast: (group, message) => this.broadcastHere(group, message),
-      },
+      groups: this.groups,
     });
     if (heartbeat !== undefined && cluster.detectsFailures !== true) {
       this.heartbeats = new HeartbeatManager(this.id, transport, cluster, heartbeat);
@@ -262,12 +186,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.placement = new PlacementEngine(cluster, this.remote.loads);
     cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
     cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
-    processGroups?._attach({
-      join: (group, { nodeId, actorId, name }) =>
-        this.joinGroup(group, this.getRef(new ActorId(nodeId, actorId, name))),
-      leave: (group, actorId) => this.leaveHere(group, this.cellById(actorId)),
-      members: (group) => this.cellsOfGroup(group).map(({ ref }) => describeMember(ref)),
-    });
+    this.groups.attach();
   }
 
   // Life of the system.
@@ -283,7 +202,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** A node is gone: calls to it reject, watches on its actors give DOWN `killed`, links to them break. */
   handleNodeFailure(nodeId: string): void {
     this.remote.nodeLost(nodeId);
-    this.processGroups?._nodeLost(nodeId);
+    this.groups.nodeLost(nodeId);
   }
 
   /** Whether the system runs and is not shutting down. */
@@ -305,12 +224,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * Refuses new actors from now on; those that exist go on answering.
    *
    * @returns `drained`: how many actors are alive; zero if the system drains already.
-   * @throws LibeamError (NOT_IMPLEMENTED) with a `migrateTarget`: there is nowhere to migrate to in one process.
+   * @throws LibeamError (NOT_IMPLEMENTED) with a `migrateTarget`: there is no migration yet.
    */
   async drain(options: DrainOptions = {}): Promise<DrainResult> {
     assertPlainOptions("drain options", options);
     if ((options as DrainOptions).migrateTarget !== undefined) {
-      throw new LibeamError("A system in one process cannot migrate actors; nothing was drained", "NOT_IMPLEMENTED");
+      throw new LibeamError("Actors cannot be migrated yet; nothing was drained", "NOT_IMPLEMENTED");
     }
     const drained = this.draining ? 0 : this.countActors();
     this.draining = true;
@@ -381,7 +300,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const details = {
       actorCount: this.countActors(),
       totalMailboxSize,
-      registeredClasses: this.classes.size,
+      registeredClasses: this.definitions.size,
       ...(lastBlock === undefined ? {} : { lastLoopBlock: lastBlock }),
     };
     const health = (status: ComponentHealth["status"], message: string): ComponentHealth => {
@@ -403,10 +322,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Makes a class or definition known under a name for remote spawns; a later one wins. */
   registerActorClass(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void {
-    if (name !== undefined) assertName("class name", name);
-    if (name !== undefined && isActorDefinition(definition)) nameDefinition(definition, name);
-    const own = isActorDefinition(definition) ? definition.className : (definition as ActorClass)?.name;
-    this.classes.set(name ?? String(own), definition);
+    this.definitions.register(definition, name);
   }
 
   /** Makes several known. */
@@ -422,13 +338,13 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * @throws InvalidOptionError, and LibeamError (ACTOR_MODULE) for a module that cannot be imported, exports no actor, or an
    * export name that means two actors. Nothing is made known then.
    */
-  async registerActorModules(modules: readonly (string | URL)[]): Promise<void> {
-    for (const [name, definition] of await loadActorModules(modules)) this.registerActorClass(definition, name);
+  registerActorModules(modules: readonly (string | URL)[]): Promise<void> {
+    return this.definitions.registerModules(modules);
   }
 
   /** The class or definition that was made known under a name. */
   getActorClass(name: string): ActorClass | ActorDefinition | undefined {
-    return this.classes.get(name);
+    return this.definitions.get(name);
   }
 
   /**
@@ -444,7 +360,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.assertOpen("spawn actors");
     const node = this.nodeFor(definition, options);
     if (node !== this.id) {
-      return this.remote.spawn(node, toDefinition(definition), this.nameOf(definition), options) as DefinitionRef<D>;
+      return this.remote.spawn(
+        node,
+        toDefinition(definition),
+        this.definitions.nameOf(definition),
+        options,
+      ) as DefinitionRef<D>;
     }
     return this.spawnCell(toDefinition(definition), options, null).ref as DefinitionRef<D>;
   }
@@ -453,20 +374,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private nodeFor(definition: unknown, options: SpawnOptions | undefined): string {
     if (options?.strategy === undefined && options?.role === undefined) return this.id;
     const { strategy = "local", role, name } = options;
-    return this.placement.selectNode(strategy, role, { className: this.nameOf(definition), name });
-  }
-
-  /** Under which name other nodes know a definition. */
-  private nameOf(definition: unknown): string {
-    for (const [name, known] of this.classes) if (known === definition) return name;
-    return toDefinition(definition).className;
-  }
-
-  private definitionOf(className: string): Definition {
-    this.assertOpen("spawn actors");
-    const definition = this.classes.get(className);
-    if (definition === undefined) throw new ActorClassNotRegisteredError(className);
-    return toDefinition(definition);
+    return this.placement.selectNode(strategy, role, { className: this.definitions.nameOf(definition), name });
   }
 
   /**
@@ -494,7 +402,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const { name, args } = request;
     const { mailbox, role, strategy = "local" } = options;
     const { takesMethods } = toDefinition(definition);
-    const spec = { className: this.nameOf(definition), takesMethods, name, mailbox, strategy, role };
+    const spec = { className: this.definitions.nameOf(definition), takesMethods, name, mailbox, strategy, role };
     return this.remote.spawnChild(parent, node, spec, args).cell.ref;
   }
 
@@ -540,6 +448,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return child !== undefined;
   }
 
+  /** What another node wants to spawn. */
+  private definitionFor(className: string): Definition {
+    this.assertOpen("spawn actors");
+    return this.definitions.named(className);
+  }
+
   private assertOpen(operation: string): void {
     if (this.stopping || this.draining) throw new SystemShuttingDownError(operation);
   }
@@ -560,7 +474,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const { maxSize = this.mailbox.maxSize, overflowStrategy = this.mailbox.overflowStrategy } = options?.mailbox ?? {};
     if (maxSize !== undefined && Number.isFinite(maxSize)) {
       request.capacity = Math.floor(maxSize);
-      request.policy = POLICIES[overflowStrategy ?? "drop-newest"];
+      request.policy = mailboxPolicy(overflowStrategy);
     }
     const cell = spawn(this.kernel, request);
     if (cell.name !== undefined) this.announceName(cell);
@@ -803,14 +717,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * @throws InvalidArgumentError; LibeamError (ENTRY_LIMIT) if this node has 1,048,576 memberships.
    */
   joinGroup(group: string, ref: ActorRef): void {
-    if (this.isElsewhere(ref)) this.remote.changeGroup("join", group, ref.id);
-    else this.joinHere(group, cellOf(ref));
+    this.groups.change("join", group, ref);
   }
 
   /** Removes an actor from a group; the node of the actor does it. @throws InvalidArgumentError */
   leaveGroup(group: string, ref: ActorRef): void {
-    if (this.isElsewhere(ref)) this.remote.changeGroup("leave", group, ref.id);
-    else this.leaveHere(group, cellOf(ref));
+    this.groups.change("leave", group, ref);
   }
 
   /**
@@ -818,59 +730,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * order there. What other nodes do is seen here a little later.
    */
   getGroup(group: string): ActorRef[] {
-    const refs = this.cellsOfGroup(group).map(({ ref }) => ref);
-    for (const member of this.processGroups?._membersElsewhere(group) ?? []) refs.push(this.refOf(member));
-    return refs;
+    return this.groups.refs(group);
   }
 
   /** Casts a message to every member of a group, with one message to each other node that has members. */
   broadcast(group: string, message: any): void {
-    this.broadcastHere(group, message);
-    for (const node of this.processGroups?._nodesOf(group) ?? []) this.remote.broadcast(node, group, message);
-  }
-
-  private isElsewhere(ref: ActorRef): boolean {
-    const cell = cellOf(ref);
-    return this.processGroups !== undefined && (cell.kernel !== this.kernel || cell.remote !== undefined);
-  }
-
-  private joinHere(group: string, cell: ActorCell): void {
-    if (this.processGroups === undefined || cell.dead || cell.kernel !== this.kernel) return;
-    assertName("group", group);
-    this.processGroups._join(group, cell.index, () => entryOf(cell.ref));
-    this.groupOp(OP_GROUP_JOIN, group, cell);
-  }
-
-  private leaveHere(group: string, cell: ActorCell | undefined): void {
-    if (this.processGroups === undefined || cell === undefined || cell.dead || cell.kernel !== this.kernel) return;
-    assertName("group", group);
-    this.processGroups._leave(group, cell.index);
-    this.groupOp(OP_GROUP_LEAVE, group, cell);
-  }
-
-  private groupOp(op: number, group: string, cell: ActorCell): void {
-    this.kernel.args[0] = cell.index;
-    this.kernel.controlText(op, group);
-  }
-
-  private cellsOfGroup(group: string): ActorCell[] {
-    if (this.processGroups === undefined) return [];
-    assertName("group", group);
-    const cells = [...this.kernel.list(OP_GROUP_MEMBERS, group)].map((index) => this.kernel.cells[index]);
-    return cells.filter((cell) => cell !== undefined);
-  }
-
-  private broadcastHere(group: string, message: any): void {
-    for (const { ref } of this.cellsOfGroup(group)) ref.cast(message);
-  }
-
-  private refOf(member: GroupMember): ActorRef {
-    let ref = this.refsOfMembers.get(member);
-    if (ref === undefined) {
-      ref = this._cellOf(new ActorId(member.nodeId, member.actorId, member.name)).ref;
-      this.refsOfMembers.set(member, ref);
-    }
-    return ref;
+    this.groups.broadcast(group, message);
   }
 
   // What the kernel tells.
@@ -883,34 +748,15 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** @internal */
   crashed(cell: ActorCell, error: unknown, decision: number, attempt: number): void {
     this.remote.crashed(cell, error, decision);
-    const standIn = standInOf(cell);
-    if (isHalt(error) || (standIn === undefined && isHidden(cell))) return; // It only does as another actor has done.
-    const strategy = this.strategyOf(cell);
-    const actor_id = standIn?.place.id ?? cell.ref.id.id;
-    this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });
-    // Of a child it is the node of the parent that decides, and tells.
-    if (!telemetry.active || decision === DECISION_IGNORED || isGuest(cell)) return;
-    const message = error instanceof Error ? error.message : String(error);
-    telemetry.execute(TelemetryEvents.supervisor.crash, {}, { actor_id, error: message, strategy });
-    if (decision === DECISION_GIVE_UP) {
-      const { maxRestarts = 3, periodMs = 5_000 } = this.supervisionOf(cell);
-      const metadata = { actor_id, max_restarts: maxRestarts, period_ms: periodMs };
-      telemetry.execute(TelemetryEvents.supervisor.maxRestarts, { count: attempt }, metadata);
-    }
-    if (decision === DECISION_ESCALATE) {
-      telemetry.execute(TelemetryEvents.supervisor.escalate, {}, { actor_id, error: message });
-    }
+    this.reports.crashed(cell, error, decision, attempt);
   }
 
   /** @internal */
   restarted(cell: ActorCell, oldId: string, attempt: number): void {
     if (cell.name !== undefined) this.announceName(cell);
     this.registered.restarted(cell);
-    this.processGroups?._restarted(cell.index, () => entryOf(cell.ref));
-    if (!telemetry.active || isGuest(cell)) return;
-    const actor_id = standInOf(cell)?.previousId ?? oldId;
-    const metadata = { actor_id, new_actor_id: cell.ref.id.id, attempt, strategy: this.strategyOf(cell) };
-    telemetry.execute(TelemetryEvents.supervisor.restart, {}, metadata);
+    this.groups.restarted(cell);
+    this.reports.restarted(cell, oldId, attempt);
   }
 
   /** @internal */
@@ -922,48 +768,20 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   gone(cell: ActorCell, kind: number, token: number): void {
     const { name } = cell;
     this.registered.gone(cell);
-    this.processGroups?._gone(cell.index);
+    this.groups.gone(cell);
     this.remote.forget(cell, () => terminationReason(this.kernel, kind, token));
     if (name !== undefined) this.tellRegistry(() => this.registry.unregister(name));
   }
 
   /** @internal */
   neverStarted(cell: ActorCell): void {
-    this.processGroups?._gone(cell.index); // It may have joined in its `init`.
-  }
-
-  private supervisionOf(cell: ActorCell): { strategy?: string; maxRestarts?: number; periodMs?: number } {
-    const { parent } = cell;
-    if (parent === null) return this.rootSupervision;
-    try {
-      return (parent.behaviour === null ? undefined : parent.definition.childSupervision(parent)) ?? {};
-    } catch {
-      return {}; // The kernel has logged it and goes by the default.
-    }
-  }
-
-  private strategyOf(cell: ActorCell): string {
-    return this.supervisionOf(cell).strategy ?? (cell.parent === null ? "Restart" : "one-for-one");
+    this.groups.gone(cell); // It may have joined in its `init`.
   }
 }
 
 /** Has the other nodes told how this node's event loop does, if the cluster can tell them. */
 function followLoop(cluster: Cluster, loop: EventLoop): void {
   (cluster as { _followLoop?(loop: EventLoop): void })._followLoop?.(loop);
-}
-
-const NO_ARGS: readonly unknown[] = Object.freeze([]);
-
-function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
-  assertPlainOptions("limits", limits);
-  const merged = { ...DEFAULT_LIMITS, ...limits };
-  for (const [name, value] of Object.entries(merged)) {
-    if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);
-    else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
-      throw new InvalidOptionError(`limits.${name}`, value, "a whole number of 1 or more");
-    }
-  }
-  return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
 }
 
 /** Who has the timers of an actor: itself, or what stands here for an actor of another node. */
@@ -975,39 +793,6 @@ function timerOwner(ref: ActorRef): ActorCell {
 /** Whether no actor that users see is above an actor of this node. */
 function isRoot(cell: ActorCell): boolean {
   return cell.parent === null || isHidden(cell.parent);
-}
-
-function toDefinition(definition: unknown): Definition {
-  if (isActorDefinition(definition)) return definition;
-  if (typeof definition === "function" && definition.prototype instanceof Actor) {
-    return definitionOfClass(definition as ActorClass);
-  }
-  throw new InvalidArgumentError("spawn", "a class that extends Actor or the result of createActor", definition);
-}
-
-function readSpawnOptions(
-  options: SpawnOptions,
-  request: { args: readonly unknown[]; name: string | undefined },
-): void {
-  assertPlainOptions("spawn options", options);
-  const { name, args, mailbox } = options as SpawnOptions;
-  if (name !== undefined) {
-    assertName("name", name);
-    request.name = name;
-  }
-  if (args !== undefined) {
-    if (!Array.isArray(args)) throw new InvalidOptionError("args", args, "an array");
-    request.args = args;
-  }
-  if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
-}
-
-function describeMember(ref: ActorRef): GroupMember {
-  return { nodeId: ref.id.systemId, ...entryOf(ref) };
-}
-
-function entryOf({ id: { id, name } }: ActorRef): { actorId: string; name?: string } {
-  return { actorId: id, ...(name === undefined ? {} : { name }) };
 }
 
 function pause(ms: number): Promise<void> {

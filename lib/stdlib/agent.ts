@@ -4,7 +4,7 @@
 
 import type { ActorRef } from "../kernel/actor_ref.js";
 import { Actor } from "./actor.js";
-import type { Spawner, SpawnOptions } from "./actor_system.js";
+import type { Spawner, SpawnOptions } from "./spawn_options.js";
 
 type Request<T> = { type: "get" } | { type: "update"; update: (state: T) => T; reply: "new" | "old" };
 

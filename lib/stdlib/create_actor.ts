@@ -27,8 +27,9 @@ import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../ker
 import { assertChildSupervisionOptions, assertName, cellOf } from "../kernel/validate.js";
 import type { ActorClass } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
-import type { ActorSystem, SpawnOptions } from "./actor_system.js";
+import type { ActorSystem } from "./actor_system.js";
 import { systemOf } from "./context.js";
+import type { SpawnOptions } from "./spawn_options.js";
 
 type AnyHandlers = Record<string, (...args: any[]) => any>;
 type NoHandlers = Record<never, never>;

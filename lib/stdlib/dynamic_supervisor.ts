@@ -7,8 +7,8 @@ import type { ActorRef } from "../kernel/actor_ref.js";
 import { type ChildSupervisionOptions, DEFAULT_MAX_RESTARTS, DEFAULT_RESTART_PERIOD_MS } from "../kernel/options.js";
 import { assertChildSupervisionOptions, assertPlainOptions } from "../kernel/validate.js";
 import { Actor, type ActorClass } from "./actor.js";
-import type { Spawner, SpawnOptions } from "./actor_system.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
+import type { Spawner, SpawnOptions } from "./spawn_options.js";
 
 /** Limits of a dynamic supervisor. */
 export interface DynamicSupervisorOptions {

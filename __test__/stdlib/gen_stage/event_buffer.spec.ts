@@ -7,6 +7,7 @@
 import { describe, expect, it } from "vitest";
 import { EventBuffer } from "../../../lib/stdlib/gen_stage/event_buffer.js";
 import { Dice } from "../../support/dice.js";
+import { printedSeed } from "../../support/seed.js";
 import { range } from "../../support/stages.js";
 
 const RUNS = 2_000;
@@ -64,7 +65,7 @@ function play(seed: number): void {
     const events = fresh();
     const most = dice.below(12) - 1;
     steps.push(kind === "take" ? `take ${most}` : `${kind} ${events.join()}`);
-    const why = `seed ${seed}\n${steps.join("\n")}`;
+    const why = `LIBEAM_SEED=${seed}\n${steps.join("\n")}`;
     if (kind === "push") expect(buffer.push(events), why).toBe(model.push(events));
     else if (kind === "take") expect(buffer.take(most), why).toEqual(model.take(most));
     else {
@@ -73,14 +74,13 @@ function play(seed: number): void {
     }
     expect(buffer.length, why).toBe(model.events.length);
   }
-  expect(buffer.take(Number.POSITIVE_INFINITY), `seed ${seed}\n${steps.join("\n")}`).toEqual(model.events);
+  expect(buffer.take(Number.POSITIVE_INFINITY), `LIBEAM_SEED=${seed}\n${steps.join("\n")}`).toEqual(model.events);
   expect(buffer.length).toBe(0);
 }
 
 describe("EventBuffer", () => {
   it(`does what an array would do, in ${RUNS} random runs`, () => {
-    const given = Number(process.env.LIBEAM_SEED ?? Number.NaN);
-    const first = Number.isNaN(given) ? Math.floor(Math.random() * 2 ** 30) : given;
+    const first = printedSeed();
     for (let run = 0; run < RUNS; run++) play(first + run);
   });
 

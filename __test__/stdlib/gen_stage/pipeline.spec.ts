@@ -18,29 +18,16 @@ import {
   pipeline,
   StageError,
 } from "libeam";
-import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
+import { afterEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 import { makeProbe } from "../../support/probe.js";
 import { countUp, eventually, range, sorted } from "../../support/stages.js";
 import { empty, leakFree, loggedErrors, makeSystem } from "../../support/system.js";
 import { gate, rejection, stateOf, thrown, turn, turns } from "../../support/time.js";
+import { refuseWarnings } from "../../support/warnings.js";
 
 const thisFile = fileURLToPath(import.meta.url);
-let warnings: Error[] = [];
-const onWarning = (warning: Error): void => {
-  warnings.push(warning);
-};
-
-beforeEach(() => {
-  warnings = [];
-  process.on("warning", onWarning);
-});
-
-afterEach(async () => {
-  vi.useRealTimers();
-  await turns();
-  process.off("warning", onWarning);
-  expect(warnings).toEqual([]);
-});
+refuseWarnings();
+afterEach(() => void vi.useRealTimers());
 
 /** Runs a pipeline and gives what its sink got. */
 async function results<T>(described: Pipeline<T>): Promise<T[]> {

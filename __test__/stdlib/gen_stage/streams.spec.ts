@@ -18,28 +18,15 @@ import {
   ProducerConsumer,
   StageError,
 } from "libeam";
-import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vitest";
+import { describe, expect, expectTypeOf, it } from "vitest";
 import { makeProbe } from "../../support/probe.js";
 import { countUp, eventually, range, silent } from "../../support/stages.js";
 import { empty, leakFree, loggedErrors, makeSystem } from "../../support/system.js";
 import { gate, rejection, stateOf, thrown, turn, turns } from "../../support/time.js";
+import { refuseWarnings } from "../../support/warnings.js";
 
 const thisFile = fileURLToPath(import.meta.url);
-let warnings: Error[] = [];
-const onWarning = (warning: Error): void => {
-  warnings.push(warning);
-};
-
-beforeEach(() => {
-  warnings = [];
-  process.on("warning", onWarning);
-});
-
-afterEach(async () => {
-  await turns();
-  process.off("warning", onWarning);
-  expect(warnings).toEqual([]);
-});
+refuseWarnings();
 
 /** All events of batches. */
 async function all<T>(batches: AsyncIterable<T[]>): Promise<T[]> {

@@ -6,6 +6,7 @@
 
 import { consoleLogHandler, loggerConfig } from "libeam";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { printedSeed } from "../../support/seed.js";
 import { turns } from "../../support/time.js";
 import { Topology } from "./topology.js";
 
@@ -33,15 +34,14 @@ afterAll(() => {
 
 describe("random topologies", () => {
   it(`${RUNS} of them deliver everything, once, in order, within their demand`, { timeout: 120_000 }, async () => {
-    const given = Number(process.env.LIBEAM_SEED ?? Number.NaN);
-    const first = Number.isNaN(given) ? Math.floor(Math.random() * 2 ** 30) : given;
+    const first = printedSeed();
     for (let run = 0; run < RUNS; run++) {
       const topology = new Topology(first + run);
       let stuck: unknown;
       await topology.play().catch((error) => {
         stuck = error;
       });
-      const why = `seed ${first + run}, LIBEAM_SEED=${first + run}\n${topology.log.join("\n")}`;
+      const why = `LIBEAM_SEED=${first + run}\n${topology.log.join("\n")}`;
       expect(stuck, why).toBeUndefined();
       expect(topology.wrongs, why).toEqual([]);
       expect(stray, why).toEqual([]);

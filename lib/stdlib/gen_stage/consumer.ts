@@ -5,7 +5,7 @@
  * (its effects are unknown, so it is never handled twice); the chunks behind it are handled by the next incarnation.
  */
 
-import type { Spawner, SpawnOptions } from "../actor_system.js";
+import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { type Handover, type Incoming, Inlet, type SubscriptionRef } from "./inlet.js";
 import { assertCallbacks } from "./options.js";
 import type { SubscriptionEnd } from "./protocol.js";

@@ -12,7 +12,7 @@
  * included, is the end of the consumer.
  */
 
-import type { Spawner, SpawnOptions } from "../actor_system.js";
+import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { assertSignal, whenAborted } from "./abort.js";
 import { failureOf } from "./failure.js";
 import { type Incoming, Inlet, type SubscriptionRef } from "./inlet.js";

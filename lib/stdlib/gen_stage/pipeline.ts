@@ -23,7 +23,7 @@ import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import { assertPlainOptions, DELAY_MS_MAX } from "../../kernel/validate.js";
-import type { Spawner } from "../actor_system.js";
+import type { Spawner } from "../spawn_options.js";
 import { assertNotAborted, assertSignal, whenAborted } from "./abort.js";
 import { Consumer } from "./consumer.js";
 import { failureOf } from "./failure.js";

@@ -10,7 +10,7 @@
 import type { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
-import type { Spawner, SpawnOptions } from "../actor_system.js";
+import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { assertNotAborted, whenAborted } from "./abort.js";
 import { endOf, type StageEnd } from "./failure.js";
 import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type ProducerOptions } from "./options.js";

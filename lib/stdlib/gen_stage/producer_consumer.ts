@@ -9,7 +9,7 @@
 
 import type { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
-import type { Spawner, SpawnOptions } from "../actor_system.js";
+import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { endOf, type StageEnd } from "./failure.js";
 import { type Handover, type Incoming, Inlet, type SubscriptionRef } from "./inlet.js";
 import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type ProducerOptions } from "./options.js";

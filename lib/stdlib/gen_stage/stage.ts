@@ -7,7 +7,7 @@ import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { InfoMessage, WatchRef } from "../../kernel/info.js";
 import { cellOf } from "../../kernel/validate.js";
 import { Actor, type ActorClass } from "../actor.js";
-import type { Spawner, SpawnOptions } from "../actor_system.js";
+import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { whenAborted } from "./abort.js";
 import { Incoming, type Inlet, SubscriptionRef } from "./inlet.js";
 import { type StageSource, type SubscriptionOptions, sourceRef, subscriptionTerms, type Terms } from "./options.js";

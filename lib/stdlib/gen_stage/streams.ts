@@ -16,7 +16,7 @@ import { Readable } from "node:stream";
 import type { ReadableStreamDefaultController, UnderlyingSource, ReadableStream as WebStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
-import type { Spawner } from "../actor_system.js";
+import type { Spawner } from "../spawn_options.js";
 import { whenAborted } from "./abort.js";
 import { BatchIterator, IterableConsumer, type Opening, type Reading } from "./iterable_consumer.js";
 import { type SubscriptionOptions, subscriptionTerms } from "./options.js";

@@ -10,8 +10,8 @@ import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { InfoMessage } from "../../kernel/info.js";
 import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../../kernel/options.js";
 import { Actor, type ActorClass } from "../actor.js";
-import type { Spawner, SpawnOptions } from "../actor_system.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "../create_actor.js";
+import type { Spawner, SpawnOptions } from "../spawn_options.js";
 
 const SUPERVISION: ChildSupervisionOptions = { ...DEFAULT_CHILD_SUPERVISION, strategy: "Stop" };
 

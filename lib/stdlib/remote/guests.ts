@@ -24,7 +24,7 @@ import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../../k
 import { isThenable } from "../../kernel/outcome.js";
 import { exit } from "../../kernel/signals.js";
 import { Actor } from "../actor.js";
-import type { SpawnOptions } from "../actor_system.js";
+import type { SpawnOptions } from "../spawn_options.js";
 import type { Peers } from "./peers.js";
 import type { Adopted, RemoteRequest, Verdict } from "./protocol.js";
 

@@ -24,9 +24,9 @@ import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
 import { exit } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import { assertName } from "../../kernel/validate.js";
-import type { SpawnOptions } from "../actor_system.js";
 import { type HeartbeatPong, isHeartbeatPing, pongOf } from "../heartbeat.js";
 import type { PlacementEngine } from "../placement.js";
+import type { SpawnOptions } from "../spawn_options.js";
 import { RemoteCalls } from "./calls.js";
 import { type GuestKeeper, Guests } from "./guests.js";
 import { Loads } from "./loads.js";
@@ -72,7 +72,7 @@ export interface RemoteHost {
   readonly groups: {
     join(group: string, cell: ActorCell): void;
     leave(group: string, cell: ActorCell): void;
-    broadcast(group: string, message: any): void;
+    broadcastHere(group: string, message: any): void;
   };
 }
 
@@ -369,7 +369,7 @@ export class RemoteActors {
         return;
       }
       case "broadcast":
-        this.host.groups.broadcast(body.group, body.value);
+        this.host.groups.broadcastHere(body.group, body.value);
         return;
       case "down":
         this.relations.down(from, body.of, body.reason);

@@ -9,7 +9,7 @@
  */
 
 import { StageError } from "../../../errors.js";
-import type { Spawner } from "../../actor_system.js";
+import type { Spawner } from "../../spawn_options.js";
 import { TemporaryStages } from "../temporary.js";
 
 /** See the module's header. */

@@ -1,0 +1,66 @@
+/**
+ * What may be asked for when an actor is spawned, and what the kernel is asked for then.
+ */
+
+import { InvalidOptionError } from "../errors.js";
+import type { ActorRef } from "../kernel/actor_ref.js";
+import type { MailboxConfig, MailboxOverflowStrategy } from "../kernel/options.js";
+import { POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, POLICY_ERROR } from "../kernel/protocol.js";
+import { assertMailboxConfig, assertName, assertPlainOptions } from "../kernel/validate.js";
+import type { ActorClass } from "./actor.js";
+import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
+import type { PlacementStrategy } from "./placement.js";
+
+/** How an actor is spawned. */
+export interface SpawnOptions<TArgs extends any[] = any[]> {
+  /** Name under which it can be found; at most one live actor has it. */
+  name?: string;
+  /** Arguments of `init` or of the factory. */
+  args?: [...TArgs];
+  /** Where; default "local". */
+  strategy?: PlacementStrategy;
+  /** Role that the node must have. */
+  role?: string;
+  /** Bounds of the mailbox, merged over the system's. */
+  mailbox?: MailboxConfig;
+}
+
+/** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
+export interface Spawner {
+  spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
+    definition: D,
+    options?: SpawnOptions<DefinitionArgs<D>>,
+  ): DefinitionRef<D>;
+  stop(ref: ActorRef): Promise<void>;
+}
+
+const POLICIES: Record<string, number> = {
+  "drop-newest": POLICY_DROP_NEWEST,
+  "drop-oldest": POLICY_DROP_OLDEST,
+  error: POLICY_ERROR,
+};
+
+/** Number of what a full mailbox does. */
+export function mailboxPolicy(strategy: MailboxOverflowStrategy = "drop-newest"): number {
+  return POLICIES[strategy];
+}
+
+export const NO_ARGS: readonly unknown[] = Object.freeze([]);
+
+/** Checks options and puts what they say into a request. @throws InvalidOptionError, InvalidArgumentError */
+export function readSpawnOptions(
+  options: SpawnOptions,
+  request: { args: readonly unknown[]; name: string | undefined },
+): void {
+  assertPlainOptions("spawn options", options);
+  const { name, args, mailbox } = options as SpawnOptions;
+  if (name !== undefined) {
+    assertName("name", name);
+    request.name = name;
+  }
+  if (args !== undefined) {
+    if (!Array.isArray(args)) throw new InvalidOptionError("args", args, "an array");
+    request.args = args;
+  }
+  if (mailbox !== undefined) assertMailboxConfig("mailbox", mailbox);
+}

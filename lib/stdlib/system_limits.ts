@@ -1,0 +1,45 @@
+/**
+ * The limits of a system: their defaults, and how they are checked and handed to the kernel.
+ */
+
+import { InvalidOptionError } from "../errors.js";
+import { timeoutWord } from "../kernel/slots.js";
+import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+
+/** Limits of a system. */
+export interface SystemLimits {
+  /** Live actors at most; default 4,194,304. */
+  actorsMax?: number;
+  /** Timers of one actor at most; default 100,000. */
+  timersPerActorMax?: number;
+  /** Stashed messages of one actor at most; default 4,194,304. */
+  stashMessagesMax?: number;
+  /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
+  stopTimeoutMs?: number;
+  /** Time without a turn after which the event loop counts as busy; default 500 ms, Infinity turns the watch off. */
+  loopBusyMs?: number;
+  /** Time without a turn after which the event loop counts as hung; default 5000 ms. */
+  loopHungMs?: number;
+}
+
+const DEFAULT_LIMITS: Required<SystemLimits> = {
+  actorsMax: 4_194_304,
+  timersPerActorMax: 100_000,
+  stashMessagesMax: 4_194_304,
+  stopTimeoutMs: 5_000,
+  loopBusyMs: 500,
+  loopHungMs: 5_000,
+};
+
+/** All limits, checked, as the kernel takes them; with a seed. @throws InvalidOptionError, InvalidArgumentError */
+export function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
+  assertPlainOptions("limits", limits);
+  const merged = { ...DEFAULT_LIMITS, ...limits };
+  for (const [name, value] of Object.entries(merged)) {
+    if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);
+    else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
+      throw new InvalidOptionError(`limits.${name}`, value, "a whole number of 1 or more");
+    }
+  }
+  return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
+}
