@@ -50,6 +50,8 @@ export default defineConfig(({ mode }) => ({
       ? { include: [LONG], testTimeout: 600_000, fileParallelism: false }
       : { include: ["__test__/**/*.spec.ts"], exclude: [...configDefaults.exclude, LONG], testTimeout: HUNG_AFTER_MS }),
     pool: "forks",
+    setupFiles: ["__test__/support/patience.ts"],
+    expect: { poll: { timeout: HUNG_AFTER_MS / 2 } },
     // More than cores: what takes long here waits for processes. Vitest's own choice for two cores is one file at a time.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
