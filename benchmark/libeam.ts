@@ -24,3 +24,5 @@ const built: Libeam = await import(entry.href);
 export const version = manifest.version;
 export const { Actor, createActor, createSystem, telemetry, TelemetryEvents } = built;
 export const { Consumer, ConsumerSupervisor, Producer, ProducerConsumer } = built;
+// Named, because its class is not exported.
+export const loggerConfig: Libeam["loggerConfig"] = built.loggerConfig;

@@ -8,6 +8,7 @@ import { fairness } from "./cases/fairness.js";
 import { floor } from "./cases/floor.js";
 import { genStage } from "./cases/gen_stage.js";
 import { lifecycle } from "./cases/lifecycle.js";
+import { membership } from "./cases/membership.js";
 import { memory } from "./cases/memory.js";
 import { mixed } from "./cases/mixed.js";
 import { telemetry } from "./cases/telemetry.js";
@@ -23,6 +24,7 @@ export const suites: readonly Suite[] = [
   lifecycle,
   genStage,
   cluster,
+  membership,
   telemetry,
   fairness,
   memory,

@@ -90,6 +90,12 @@ const targets: readonly Target[] = [
   rate("remote call, 64 in flight, 64 B", "remote_call_64_64", 80_000),
   rate("remote call, 512 in flight, 64 B", "remote_call_512_64", 100_000),
   rate("remote cast, 64 B", "remote_cast_64", 600_000),
+  ...[3, 5, 8].flatMap((size) => [
+    absolute(`${size} nodes, seed first, all see all`, `membership_first_${size}`, 2_000, "ms"),
+    absolute(`${size} nodes, seed last, all see all`, `membership_last_${size}`, 2_000, "ms"),
+  ]),
+  absolute("SIGKILL at 5 nodes, known and told everywhere", "membership_kill_5", 3_500, "ms"),
+  absolute("goodbye at 5 nodes, known everywhere", "membership_leave_5", 500, "ms"),
   {
     text: "telemetry, nobody listens any more: < 3 % (p10)",
     limit: 3,

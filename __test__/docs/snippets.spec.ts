@@ -18,7 +18,7 @@ import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 
 const CHECK_TIMEOUT_MS = 60_000;
-const RUN_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 60_000;
 
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL("../..", import.meta.url));

@@ -15,7 +15,7 @@ const SCRIPTS = 10_000;
 /** Scripts between two sets of fresh systems. */
 const SCRIPTS_PER_SYSTEM = 500;
 /** How long a script may take before it counts as stuck. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 30_000;
 
 const stray: unknown[] = [];
 const onStray = (error: unknown): void => {

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 /** A program that has not ended by then hangs. */
-const HUNG_AFTER_MS = 15_000;
+const HUNG_AFTER_MS = 45_000;
 
 /** How a program ended. */
 export interface Ended {

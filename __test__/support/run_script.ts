@@ -16,7 +16,7 @@ export interface ScriptEnd {
 }
 
 /** A process that lives longer than this hangs. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 45_000;
 
 /**
  * Runs `scripts/<name>.ts` and waits for its end.

@@ -16,7 +16,7 @@ import { makeProbe, type Probe } from "./probe.js";
 import { turn } from "./time.js";
 
 /** How long `eventually` goes on. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** The whole numbers from `from` to `end - 1`. */
 export function range(from: number, end: number): number[] {
