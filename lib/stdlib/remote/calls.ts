@@ -205,7 +205,9 @@ export class RemoteCalls {
       },
       (error) => {
         served.delete(call);
-        return [false, error];
+        // Its caller's node was given up, which may live: the caller has not aborted anything.
+        const wasLost = this.served.get(from) !== served;
+        return [false, wasLost ? new NodeDownError(this.host.id, error) : error];
       },
     );
   }
