@@ -1,6 +1,6 @@
 /**
  * Partitions between real processes: both sides go on, and after healing there is one cluster again, with one owner per
- * name, and no ref that is silently dead.
+ * name, and no ref that is silently dead. A node that only the others have lost: sentence D16 of docs/SEMANTICS.md.
  */
 
 import { beforeEach, describe, expect, it, vi } from "vitest";

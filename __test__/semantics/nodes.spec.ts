@@ -1,7 +1,7 @@
 /**
  * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 needs a process of its own: see
  * "because its event loop is blocked stays a member" in __test__/cluster/membership.spec.ts. So do D14 and D15
- * (__test__/cluster/strangers.spec.ts), D16 (blocked.spec.ts) and D17 (partitions.spec.ts).
+ * (__test__/cluster/strangers.spec.ts), D16 and D17 (partitions.spec.ts).
  */
 
 import {
