@@ -4,7 +4,7 @@
 
 import { EventEmitter } from "node:events";
 import { InMemoryTransport, InvalidArgumentError, NodeDownError, TelemetryEvents, telemetry } from "libeam";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { NameHomes } from "../../lib/cluster/name_homes.js";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "../../lib/cluster/names.js";
 import { Dice } from "../support/dice.js";
@@ -156,6 +156,119 @@ describe("one name on two nodes", () => {
     }
     const held = nodes.flatMap(({ sync, id }) => sync.namesOf(id));
     expect(new Set(held).size, `LIBEAM_SEED=${seed}: a name is held twice`).toBe(held.length);
+  });
+});
+
+describe("names of a node that was given up and did not notice", () => {
+  type Three = [TestNode, TestNode, TestNode];
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** Node b has two names; the others give it up, and c takes one of them. */
+  async function taken(): Promise<Three> {
+    const [a, b, c] = (await cluster(["a", "b", "c"])) as Three;
+    await b.registry.register("taken", "b", "b1");
+    await b.registry.register("free", "b", "b2");
+    await turns();
+    for (const node of [a, c]) node.members.emit("member_leave", "b");
+    vi.advanceTimersByTime(5_000);
+    await c.registry.register("taken", "c", "c1");
+    await turns();
+    vi.advanceTimersByTime(5_000);
+    return [a, b, c];
+  }
+
+  async function owners(name: string, nodes: TestNode[]): Promise<(string | undefined)[]> {
+    return Promise.all(nodes.map(async ({ registry }) => (await registry.lookup(name))?.nodeId));
+  }
+
+  const isNews = (message: any) => message.kind === "lost";
+
+  it("stay with those who took them meanwhile; the others come back", async () => {
+    const nodes = await taken();
+    const [a, b, c] = nodes;
+    for (const node of [a, c]) node.members.emit("member_join", "b");
+    await turns();
+    expect(await owners("taken", nodes)).toEqual(["c", "c", "c"]);
+    expect(await owners("free", nodes)).toEqual(["b", "b", "b"]);
+    expect(b.conflicts).toEqual([{ name: "taken", actorId: "b1", winner: "c" }]);
+    expect([a.conflicts, c.conflicts]).toEqual([[], []]);
+    expect(b.sync.namesOf("b")).toEqual(["free"]);
+  });
+
+  it("win nothing while the node does not know it yet", async () => {
+    const nodes = await taken();
+    const [a, b, c] = nodes;
+    const unheard = new Set<string>();
+    for (const node of [a, c]) {
+      const { publishTo } = node.transport;
+      node.transport.publishTo = async (to, topic, message) => {
+        if (isNews(message)) unheard.add(node.id);
+        else await publishTo.call(node.transport, to, topic, message);
+      };
+      node.members.emit("member_join", "b");
+    }
+    await b.registry.register("later", "b", "b3");
+    await turns();
+    expect([...unheard]).toEqual(["a", "c"]);
+    expect(await owners("taken", [a, c])).toEqual(["c", "c"]);
+    expect(await owners("later", [a, c])).toEqual([undefined, undefined]);
+    for (const { transport } of [a, c]) Reflect.deleteProperty(transport, "publishTo"); // Back to the prototype's.
+    await vi.waitFor(async () => expect(await owners("later", nodes)).toEqual(["b", "b", "b"]), 10_000);
+    expect(await owners("taken", nodes)).toEqual(["c", "c", "c"]);
+    expect([a.conflicts, b.conflicts.length, c.conflicts]).toEqual([[], 1, []]);
+  });
+
+  it("are registered anew once: late and repeated news change nothing", async () => {
+    const nodes = await taken();
+    const [a, b, c] = nodes;
+    const news: any[] = [];
+    await b.transport.subscribe("libeam.names", (message) => {
+      if (isNews(message)) news.push(message);
+    });
+    for (const node of [a, c]) node.members.emit("member_join", "b");
+    await turns();
+    expect([...new Set(news.map(({ from }) => from))]).toEqual(["a", "c"]);
+    const answers: any[] = [];
+    await a.transport.subscribe("libeam.names", (message) => {
+      if (message.kind === "heard" && message.to === "a") answers.push(message.version);
+    });
+    for (let i = 0; i < 3; i++) await a.transport.publishTo("b", "libeam.names", news[0]);
+    await turns();
+    expect(answers).toHaveLength(3);
+    expect(new Set(answers).size).toBe(1); // The table has not changed.
+    expect(b.conflicts).toHaveLength(1);
+  });
+
+  it("of both sides of a partition stay with the older registration", async () => {
+    const nodes = await taken();
+    const [a, b, c] = nodes;
+    for (const node of [a, c]) b.members.emit("member_leave", node.id);
+    for (const node of [a, c]) node.members.emit("member_join", "b");
+    await turns();
+    for (const node of [a, c]) b.members.emit("member_join", node.id);
+    await vi.waitFor(async () => expect(await owners("taken", nodes)).toEqual(["b", "b", "b"]), 10_000);
+    expect(c.conflicts).toEqual([{ name: "taken", actorId: "c1", winner: "b" }]);
+    expect([a.conflicts, b.conflicts]).toEqual([[], []]);
+    expect(await owners("free", nodes)).toEqual(["b", "b", "b"]);
+  });
+
+  it("of its next life are taken without a question", async () => {
+    const [a, b] = await taken();
+    await b.registry.disconnect();
+    const next = makeNode("b");
+    await next.registry.connect();
+    a.transport.setPeer("b", next.transport);
+    next.transport.setPeer("a", a.transport);
+    a.members.emit("member_join", "b");
+    await next.registry.register("new", "b", "b4");
+    await turns();
+    expect(await owners("new", [a])).toEqual(["b"]);
+    expect(await owners("free", [a])).toEqual([undefined]);
   });
 });
 

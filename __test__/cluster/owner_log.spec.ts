@@ -37,6 +37,7 @@ function make(id: string): LogNode {
     isEntry: (value) => typeof value === "number",
     changed: (owner, key, entry) => told.push([owner, key, entry]),
     replaced: (owner, entries) => told.push([owner, Object.fromEntries(entries)]),
+    lostBy: (node) => told.push(`lost by ${node}`),
   });
   const node = { id, transport, members, log, told };
   nodes.push(node);

@@ -7,6 +7,8 @@
  * Two nodes may take one name at the same time (a race, or a partition). Every node picks the same winner from the same
  * tables: the oldest registration, then the lower node id. The loser's own node takes its entry back and tells
  * (`conflict`).
+ *
+ * A node that was given up and has not noticed registers its names anew when it hears of that: they were free meanwhile.
  */
 
 import { EventEmitter } from "node:events";
@@ -58,6 +60,7 @@ export class RegistrySync extends EventEmitter {
       replaced: (_owner, entries) => {
         for (const name of entries.keys()) this.settle(name);
       },
+      lostBy: () => this.renew(),
     });
     this._homes = new NameHomes({ nodeId, transport, cluster, find: (name) => this.find(name) });
   }
@@ -101,6 +104,13 @@ export class RegistrySync extends EventEmitter {
   namesOf(nodeId: string): string[] {
     const entries = nodeId === this.nodeId ? this.log.entries : this.log.entriesOf(nodeId);
     return [...(entries?.keys() ?? [])];
+  }
+
+  /** The names of this node were free for others: whoever has taken one meanwhile was first. */
+  private renew(): void {
+    const since = Date.now();
+    this.log.renew(({ actorId }) => ({ actorId, since }));
+    for (const name of [...this.log.entries.keys()]) this.settle(name);
   }
 
   /** Takes a name of this node back if another node has it by right. */

@@ -168,6 +168,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       transport,
       kernel: this.kernel,
       placement: () => this.placement,
+      members: () => cluster.getMembers(),
       isMember: (node) => cluster.getMembers().includes(node),
       isStopping: () => this.stopping,
       spawnHidden: (actor, args) => this.spawnCell(toDefinition(actor), { args }, null),

@@ -1,5 +1,6 @@
 /**
- * An actor on each node of a TestCluster that says what its node sees: members, names, whether refs work, who is stopped.
+ * An actor on each node of a TestCluster that says what its node sees: members, names, whether refs work, who is stopped,
+ * and what it has watched that ended.
  */
 
 import { type ActorDefinition, type ActorRef, createActor, type DistributedCluster } from "../../../lib/index.ts";
@@ -30,11 +31,12 @@ async function outcome(ref: any): Promise<Outcome> {
 export const Witness = createActor((ctx, self) => {
   const cluster = ctx.system.cluster as DistributedCluster;
   const held = new Map<string, ActorRef>();
-  /** Claimed names whose actors have ended, with the reason. */
+  /** Claimed names, and `watched <ref>`, whose actors have ended, with the reasons. */
   const ended = new Map<string, string>();
   const claimed = new Map<string, string>();
   self.onInfo("down", ({ actorRef, reason }) => {
-    ended.set(claimed.get(actorRef.id.id) as string, reason.type);
+    const name = claimed.get(actorRef.id.id) as string;
+    ended.set(name, ended.has(name) ? `${ended.get(name)}, ${reason.type}` : reason.type);
   });
 
   const sees = (ids: string[]) => cluster.getMembers().sort().join() === [...ids].sort().join();
@@ -79,6 +81,11 @@ export const Witness = createActor((ctx, self) => {
       if (ref === null) return false;
       held.set(as, ref);
       return true;
+    })
+    .onCall("watchHeld", (as: string) => {
+      const ref = held.get(as) as ActorRef;
+      claimed.set(ref.id.id, `watched ${as}`);
+      ctx.watch(ref);
     })
     .onCall("tryHeld", async () => {
       const outcomes: Record<string, Outcome> = {};

@@ -208,7 +208,9 @@ export class RemoteCalls {
       },
       (error) => {
         if (served[place] === signal) served[place] = undefined;
-        return [false, error];
+        // Its caller's node was given up, which may live: the caller has not aborted anything.
+        const wasLost = this.served.get(from) !== served;
+        return [false, wasLost ? new NodeDownError(this.host.id, error) : error];
       },
     );
   }

@@ -11,11 +11,13 @@
  *   the receiver tells its own. Who is behind asks the owner.
  * - `want`: asks an owner for its table.
  * - `table`: one part of the answer, of at most PART_ENTRIES entries. The copy is replaced when the last part is here.
+ * - `lost`: to one that had been given up and is a member again (losses.ts); `heard`: its answer, with the count of losses.
  *
  * # Lives
  * A node that starts again begins another life with an empty table; the copy of an earlier life goes at the first word of
  * a later one. When membership says that a node is gone its copy goes at once, and nothing more is taken from it until it
- * joins again. If it only seemed to be gone its table comes back with that.
+ * joins again. If it only seemed to be gone it is told so first: its table is taken again when it has answered, or with its
+ * next life. Before it answers it can renew its entries (`lostBy`), if it has not lost the other one as well.
  *
  * # Failure
  * A message that is lost is noticed by its version, at the latest at the next exchange; one that makes no sense is dropped.
@@ -26,6 +28,7 @@
 
 import { LibeamError } from "../../errors.js";
 import type { Subscription, Transport } from "../../kernel/collaborators.js";
+import { isTag, Losses, type LossTag, microsSinceEpoch } from "./losses.js";
 
 /** Time between two exchanges of versions, in milliseconds. */
 const EXCHANGE_MS = 2_000;
@@ -57,7 +60,9 @@ type LogMessage<E> =
   | { kind: "version"; owner: string; life: number; version: number; reply: boolean }
   | { kind: "change"; owner: string; life: number; version: number; key: string; entry: E | null }
   | { kind: "table"; owner: string; life: number; version: number; part: number; parts: number; entries: [string, E][] }
-  | { kind: "want"; owner: string; from: string };
+  | { kind: "want"; owner: string; from: string }
+  | { kind: "lost"; owner: string; from: string; tag: LossTag }
+  | { kind: "heard"; owner: string; to: string; life: number; version: number; count: number };
 
 type MessageOf<E, Kind extends LogMessage<E>["kind"]> = Extract<LogMessage<E>, { kind: Kind }>;
 
@@ -80,6 +85,8 @@ export interface OwnerLogOptions<E> {
   changed(owner: string, key: string, entry: E | undefined): void;
   /** All entries of another node are others now; none if it is gone. */
   replaced(owner: string, entries: ReadonlyMap<string, E>): void;
+  /** Another node had given this one up, which has not noticed; here it may renew its entries. */
+  lostBy?(node: string): void;
 }
 
 /** See the module's header. */
@@ -91,18 +98,28 @@ export class OwnerLog<E> {
   private readonly asked = new Set<string>();
   /** Nodes that are no members any more. */
   private readonly left = new Set<string>();
+  /** Members that were given up and have not answered that yet, with the life that was given up. */
+  private readonly doubtful = new Map<string, number>();
+  private readonly losses = new Losses(this.own.life);
   private subscription: Subscription | undefined;
   private timer: ReturnType<typeof setInterval> | undefined;
 
   private readonly onJoin = (nodeId: string): void => {
     if (nodeId === this.options.nodeId) return;
-    this.left.delete(nodeId);
+    const life = this.losses.lifeOf(nodeId);
+    const wasLost = this.left.delete(nodeId) && this.losses.countOf(nodeId) > 0;
+    if (wasLost && life !== undefined) {
+      this.doubtful.set(nodeId, life);
+      this.tellLoss(nodeId);
+    }
     this.asked.delete(nodeId);
     this.tell(this.versionMessage(true), nodeId);
   };
 
   private readonly onLeave = (nodeId: string): void => {
     this.left.add(nodeId);
+    this.doubtful.delete(nodeId);
+    this.losses.lose(nodeId);
     this.drop(nodeId);
   };
 
@@ -130,6 +147,7 @@ export class OwnerLog<E> {
     this.subscription = undefined;
     for (const owner of [...this.others.keys()]) this.drop(owner);
     this.left.clear();
+    this.doubtful.clear();
     await subscription?.unsubscribe();
   }
 
@@ -162,6 +180,14 @@ export class OwnerLog<E> {
   /** Removes an entry of this node; unknown ones are ignored. */
   delete(key: string): void {
     if (this.own.entries.delete(key)) this.tellChange(key, null);
+  }
+
+  /** Changes all entries of this node at once; the others get the whole table. */
+  renew(change: (entry: E) => E): void {
+    if (this.own.entries.size === 0) return;
+    for (const [key, entry] of this.own.entries) this.own.entries.set(key, change(entry));
+    this.own.version++;
+    this.exchange();
   }
 
   /** Forgets what a node has. If it lives it is heard of again. */
@@ -220,15 +246,47 @@ export class OwnerLog<E> {
       if (message.owner === this.options.nodeId) this.sendTable(message.from);
       return;
     }
-    if (message.owner === this.options.nodeId || this.left.has(message.owner)) return;
+    if (message.kind === "lost") {
+      if (message.owner === this.options.nodeId) this.takeLoss(message);
+      return;
+    }
+    if (message.owner === this.options.nodeId) return;
+    this.losses.saw(message.owner, message.life);
+    if (this.left.has(message.owner) || this.isDoubted(message)) return;
     if (!this.others.has(message.owner) && this.others.size >= OWNERS_MAX) return;
     const known = this.others.get(message.owner);
     if (known !== undefined && message.life < known.life) return;
     if (known !== undefined && message.life > known.life) this.drop(message.owner);
     this.keepExchanging();
-    if (message.kind === "version") this.takeVersion(message);
-    else if (message.kind === "change") this.takeChange(message);
-    else this.takePart(message);
+    if (message.kind === "change") this.takeChange(message);
+    else if (message.kind === "table") this.takePart(message);
+    else this.takeVersion(message);
+  }
+
+  private tellLoss(node: string): void {
+    this.tell({ kind: "lost", owner: node, from: this.options.nodeId, tag: this.losses.tagFor(node) }, node);
+  }
+
+  /** A node had given this one up. It takes nothing of this table before it has the answer. */
+  private takeLoss({ from, tag }: MessageOf<E, "lost">): void {
+    if (this.losses.hear(from, tag) === "lost") this.options.lostBy?.(from);
+    const { life, version } = this.own;
+    this.tell({ kind: "heard", owner: this.options.nodeId, to: from, life, version, count: tag[1] ?? 0 }, from);
+  }
+
+  /** Whether a node speaks that does not know yet that it was given up. */
+  private isDoubted(message: Exclude<LogMessage<E>, { kind: "want" | "lost" }>): boolean {
+    const { kind, owner, life } = message;
+    const lifeLost = this.doubtful.get(owner);
+    if (lifeLost === undefined) return false;
+    const knows =
+      kind === "heard" && message.to === this.options.nodeId && message.count === this.losses.countOf(owner);
+    if (knows || life > lifeLost) {
+      this.doubtful.delete(owner);
+      return false;
+    }
+    if (kind === "version") this.tellLoss(owner); // What was said to it is lost.
+    return true;
   }
 
   /** The copy of a table of this life; a new one is empty, as the table was at its first version. */
@@ -241,9 +299,9 @@ export class OwnerLog<E> {
     return known;
   }
 
-  private takeVersion(message: MessageOf<E, "version">): void {
-    const { owner, version, reply } = message;
-    if (reply) this.tell(this.versionMessage(false), owner);
+  private takeVersion(message: MessageOf<E, "version" | "heard">): void {
+    const { owner, version } = message;
+    if (message.kind === "version" && message.reply) this.tell(this.versionMessage(false), owner);
     if (version <= this.copyOf(message).version) return;
     // A table that was asked for is given the time of one exchange; then it counts as lost.
     if (!this.asked.delete(owner)) this.ask(owner);
@@ -292,19 +350,18 @@ export class OwnerLog<E> {
     this.options.replaced(owner, table.entries);
   }
 }
-
-/** Fine enough for two lives of one node that follow each other at once. */
-function microsSinceEpoch(): number {
-  return Math.floor((performance.timeOrigin + performance.now()) * 1_000);
-}
-
 /** Whether something has the shape of a message; entries are looked at one by one later. */
 function isLogMessage<E>(message: unknown): message is LogMessage<E> {
   if (message === null || typeof message !== "object") return false;
-  const { kind, owner, life, version, from, key, part, parts, entries } = message as Record<string, unknown>;
+  const { kind, owner, life, version, from, to, count, key, part, parts, entries, tag } = message as Record<
+    string,
+    unknown
+  >;
   if (typeof owner !== "string") return false;
   if (kind === "want") return typeof from === "string";
+  if (kind === "lost") return typeof from === "string" && isTag(tag);
   if (!isCount(life) || !isCount(version)) return false;
+  if (kind === "heard") return typeof to === "string" && isCount(count);
   if (kind === "change") return typeof key === "string";
   if (kind === "table") return isCount(part) && isCount(parts) && Array.isArray(entries) && entries.every(isPair);
   return kind === "version";

@@ -12,6 +12,7 @@
 import { NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
 import type { Transport } from "../../kernel/collaborators.js";
 import { DELAY_MS_MAX } from "../../kernel/validate.js";
+import type { LossTag } from "./losses.js";
 import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
 
 /** How long another node may take to answer what it answers at once, in milliseconds. */
@@ -40,6 +41,8 @@ export class Peers {
   constructor(
     private readonly id: string,
     private readonly transport: Transport,
+    /** What is said to a node with everything else. */
+    private readonly tagFor: (node: string) => LossTag,
     /** Answers what this node asks itself. */
     private readonly perform: (from: string, request: RemoteRequest) => unknown,
   ) {}
@@ -91,7 +94,7 @@ export class Peers {
 
   /** Sends to a node; `onFailure` is told if it could not be sent. */
   send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
-    const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.id, body };
+    const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.id, tag: this.tagFor(node), body };
     try {
       Promise.resolve(this.transport.send(node, envelope)).catch(onFailure);
     } catch {
@@ -112,7 +115,7 @@ export class Peers {
 
   private async ask(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
     if (node === this.id) return this.askSelf(body);
-    const envelope: Envelope<RemoteRequest> = { libeam: 1, from: this.id, body };
+    const envelope: Envelope<RemoteRequest> = { libeam: 1, from: this.id, tag: this.tagFor(node), body };
     const reply: Reply = await this.guarded(node, Promise.resolve(this.transport.request(node, envelope, timeoutMs)));
     if (!isReply(reply)) throw new TransportError("A node answered with no reply", node);
     if (!reply[0]) throw new Refusal(reply[1]);

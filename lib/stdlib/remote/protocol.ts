@@ -19,9 +19,12 @@
  *   {@link Adopted}, and comes when `init` has ended.
  * - `halt`: have it go down and wait; `dismiss`: end it for that reason. Answered when that is done.
  * - `crashed` in that life, to the parent's node: answered with a {@link Verdict}; `ended`: the child is gone, not by its parent's will.
- * The last four are repeated until they are answered, so each of them may come twice.
+ * The last four of these are repeated until they are answered, so each of them may come twice.
+ *
+ * - `lost`: nothing but the envelope's tag: the sender had lost this node. Repeated until it is answered.
  *
  * # Further messages (not answered)
+ * - `hello`: nothing but the envelope's tag: so a node knows the other's life; with `reply` it tells its own.
  * - `exit`: what its name says.
  * - `down`: a watched actor has ended. A node watches an actor once, from its first watcher on, until the end.
  * - `join`, `leave`: changes a group for an actor of the receiver.
@@ -34,11 +37,13 @@
  *
  * # Order and failure
  * A transport delivers what one node sends to another in order, requests and messages alike, at most once. When a node is
- * lost every watch on it is `killed`, every link is severed with NodeDownError, and every request is refused.
+ * lost every watch on it is `killed`, every link is severed with NodeDownError, and every request is refused. A node that
+ * was lost and lives does the same when it hears of that, from the tag of any envelope (losses.ts).
  */
 
 import type { ActorId } from "../../kernel/actor_id.js";
 import type { TerminationReason } from "../../kernel/info.js";
+import type { LossTag } from "./losses.js";
 
 /** Names an actor of the receiver. */
 export interface Address {
@@ -89,6 +94,7 @@ export type RemoteRequest =
   | { kind: "revive"; child: string }
   | { kind: "halt"; child: string }
   | { kind: "dismiss"; child: string; reason: TerminationReason }
+  | { kind: "lost" }
   | { kind: "crashed"; child: string; life: number; error: unknown }
   | { kind: "ended"; child: string; reason: TerminationReason };
 
@@ -99,6 +105,7 @@ export type RemoteMessage =
   | { kind: "broadcast"; group: string; value: any }
   | { kind: "family"; children: string[] }
   | { kind: "guests"; children: string[] }
+  | { kind: "hello"; reply: boolean }
   | { kind: "follow" }
   | { kind: "load"; actors: number }
   | { kind: "down"; of: string; reason: TerminationReason }
@@ -155,6 +162,8 @@ export function isMarked(message: unknown): message is CallMessage | CastMessage
 export interface Envelope<T> {
   libeam: 1;
   from: string;
+  /** Whether the sender had lost the receiver; absent if it does not tell. */
+  tag?: LossTag;
   body: T;
 }
 

@@ -50,15 +50,16 @@ export class Relations {
     this.shadows.set(key, { node: id.systemId, cell });
     // As long as it takes: a blocked event loop is no end of anything.
     this.host.peers.order(id.systemId, { kind: "watch", to: addressOf(id) }).then(
-      (alive) => alive || this.endShadow(key, { type: "normal" }),
-      () => this.endShadow(key, { type: "killed" }),
+      (alive) => alive || this.endShadow(key, { type: "normal" }, cell),
+      () => this.endShadow(key, { type: "killed" }, cell),
     );
     return cell;
   }
 
-  private endShadow(key: string, reason: TerminationReason): void {
+  /** @param meant the only shadow that is to end; a late answer says nothing of those made after it. */
+  private endShadow(key: string, reason: TerminationReason, meant?: ActorCell): void {
     const known = this.shadows.get(key);
-    if (known === undefined) return;
+    if (known === undefined || (meant !== undefined && known.cell !== meant)) return;
     this.shadows.delete(key);
     endFor(known.cell, reason);
     this.tidy();

@@ -3,7 +3,8 @@
  *
  * One object per system. It owns the calls that wait for another node and the ids that other nodes have given to actors
  * spawned here, and joins what owns the rest: watches and links (relations.ts), children there (stand_ins.ts) and from
- * there (guests.ts), loads (loads.ts). Everything that belongs to a node goes when the node does (`nodeLost`).
+ * there (guests.ts), loads (loads.ts). Everything that belongs to a node goes when the node does (`nodeLost`), or when
+ * that node says that it had lost this one (losses.ts).
  *
  * Failure: a call rejects with TransportError if the transport refuses it, NodeDownError if the node is lost while it
  * waits, TimeoutError at its timeout, CallAbortedError at its signal, or with what the other node answered. A cast that
@@ -30,6 +31,7 @@ import type { SpawnOptions } from "../spawn_options.js";
 import { RemoteCalls } from "./calls.js";
 import { type GuestKeeper, Guests } from "./guests.js";
 import { Loads } from "./loads.js";
+import { Losses, microsSinceEpoch } from "./losses.js";
 import { OPERATION_MS, Peers } from "./peers.js";
 import {
   type Address,
@@ -55,6 +57,8 @@ export interface RemoteHost {
   readonly transport: Transport;
   readonly kernel: Kernel;
   readonly placement: () => PlacementEngine;
+  /** Nodes of the cluster. */
+  members(): readonly string[];
   /** Whether a node is in the cluster. */
   isMember(node: string): boolean;
   /** Whether the system shuts down. */
@@ -89,6 +93,7 @@ export class RemoteActors {
   /** Spawns on other nodes that have failed, by the id of the actor that would have been. */
   private readonly failedSpawns = new Map<string, { node: string; error: unknown }>();
   private readonly peers: Peers;
+  private readonly losses = new Losses(microsSinceEpoch());
   /** How many actors the nodes have. */
   readonly loads: Loads;
   private readonly standIns: StandIns;
@@ -103,7 +108,9 @@ export class RemoteActors {
       (id, error) => this.whyNot(id, error),
     );
     const { id, kernel } = host;
-    const peers = new Peers(id, host.transport, (from, request) => this.perform(from, request));
+    const { losses } = this;
+    const perform = (from: string, request: RemoteRequest): unknown => this.perform(from, request);
+    const peers = new Peers(id, host.transport, (node) => losses.tagFor(node), perform);
     const countActors = (): number => kernel.countActors();
     const loads = new Loads(id, peers, countActors);
     this.peers = peers;
@@ -154,6 +161,7 @@ export class RemoteActors {
     const { transport } = this.host;
     transport.onRequest?.((message) => this.answer(message));
     transport.onMessage?.((message) => this.receive(message));
+    for (const node of this.host.members()) if (node !== this.host.id) this.send(node, { kind: "hello", reply: true });
   }
 
   // What this node does to the actors of others.
@@ -234,6 +242,12 @@ export class RemoteActors {
 
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
+    this.losses.lose(node);
+    this.drop(node);
+  }
+
+  /** Ends whatever is between this node and another one. */
+  private drop(node: string): void {
     this.calls.nodeLost(node);
     this.standIns.lost(node);
     this.peers.lost(node);
@@ -246,10 +260,27 @@ export class RemoteActors {
     this.relations.lost(node);
   }
 
-  /** A node is there. */
+  /** A node is there. If it was lost it may live on as if nothing had happened, and is told. */
   nodeJoined(node: string): void {
+    // What it has made here meanwhile is dropped there when it hears of its loss.
+    if (this.losses.isOneSided(node)) this.relations.lost(node);
+    this.tellOfLoss(node);
     this.standIns.joined(node);
     this.guests.joined(node);
+  }
+
+  private tellOfLoss(node: string): void {
+    if (this.losses.countOf(node) === 0)
+      this.send(node, { kind: "hello", reply: this.losses.lifeOf(node) === undefined });
+    else this.peers.insist(node, { kind: "lost" }).catch(ignore);
+  }
+
+  /** A node has spoken: if it had lost this one, nothing is left of what was between them before. */
+  private heard({ from, tag }: Envelope<unknown>): void {
+    if (from === this.host.id || this.losses.hear(from, tag) !== "lost") return;
+    this.log.warn(`Node ${from} had lost this node: watches, links, calls and children between them have ended`);
+    this.drop(from);
+    if (this.losses.countOf(from) > 0) this.tellOfLoss(from); // That was refused with the rest.
   }
 
   /** The system has ended. */
@@ -278,6 +309,7 @@ export class RemoteActors {
     if (!isEnvelope(message))
       throw new TransportError(`This node serves actors only (got ${typeof message})`, this.host.id);
     const { from, body } = message as Envelope<RemoteRequest>;
+    this.heard(message);
     try {
       return [true, await this.perform(from, body)];
     } catch (error) {
@@ -307,6 +339,8 @@ export class RemoteActors {
         return this.standIns.crashed(from, request.child, request.life, request.error);
       case "ended":
         return this.standIns.ended(from, request.child, request.reason);
+      case "lost":
+        return undefined; // Its tag has said it.
       default:
         throw new LibeamError("This node does not know such a request", "UNKNOWN_REQUEST");
     }
@@ -356,6 +390,7 @@ export class RemoteActors {
     }
     if (!isEnvelope(message)) return;
     const { from, body } = message as Envelope<RemoteMessage>;
+    this.heard(message);
     switch (body.kind) {
       case "exit": {
         const cell = this.find(body.to.id, body.to.name);
@@ -388,6 +423,9 @@ export class RemoteActors {
         return;
       case "guests":
         this.standIns.present(from, body.children);
+        return;
+      case "hello":
+        if (body.reply) this.send(from, { kind: "hello", reply: false });
         return;
       case "follow":
         this.loads.followedBy(from);
