@@ -1,7 +1,7 @@
 //! Membership in simulated clusters: formation, crashes, losses, stalls, cuts, restarts. Every check prints its seed.
 
 use libeam_core::membership::config::MembershipConfig;
-use libeam_core::membership::member::Event;
+use libeam_core::membership::member::{Event, META_BYTES_MAX};
 use libeam_core::testing::cluster::{Cluster, Weather};
 
 const MS: u64 = 1_000;
@@ -212,7 +212,7 @@ fn metadata_reaches_all() {
         let mut cluster = formed(20, seed);
         let now_us = cluster.now_us();
         assert!(cluster.processes[4].machine.set_meta(b"roles=web"[..].into(), now_us));
-        assert!(!cluster.processes[4].machine.set_meta(vec![0; 513].into(), now_us), "too long");
+        assert!(!cluster.processes[4].machine.set_meta(vec![0; META_BYTES_MAX + 1].into(), now_us), "too long");
         let spread = cluster.run_until(3 * SECOND, |cluster| {
             (0..20).filter(|&at| at != 4).all(|at| {
                 let member = cluster.processes[at].machine.table().get("n4");
@@ -220,6 +220,37 @@ fn metadata_reaches_all() {
             })
         });
         assert!(spread, "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+/// News travels for a second or two. Who was cut off meanwhile has to notice by its view, and soon: in a large
+/// cluster the same two members meet once in half a minute.
+#[test]
+fn who_has_missed_news_asks_for_it() {
+    for seed in 0..seeds().min(10) {
+        let mut cluster = formed(100, seed);
+        cluster.run(10 * SECOND);
+        let deaf = 50;
+        (0..100).for_each(|other| cluster.cut(other, deaf));
+        let now_us = cluster.now_us();
+        assert!(cluster.processes[4].machine.set_meta(b"roles=web"[..].into(), now_us));
+        let knows = |cluster: &Cluster, at: usize| {
+            let member = cluster.processes[at].machine.table().get("n4").expect("a member");
+            &*member.record.meta == b"roles=web"
+        };
+        let crashed = 7;
+        cluster.crash(crashed);
+        let told = cluster.run_until(6 * SECOND, |cluster| {
+            let others = cluster.running().filter(|&at| at != 4 && at != deaf);
+            others.into_iter().all(|at| knows(cluster, at))
+        });
+        assert!(told && !knows(&cluster, deaf), "seed {seed}: one is deaf, the others are not");
+        cluster.run(2 * SECOND);
+        cluster.heal();
+        let caught_up = cluster.run_until(4 * SECOND, |cluster| knows(cluster, deaf));
+        assert!(caught_up, "seed {seed}: n{deaf} still has the old view");
+        assert!(cluster.run_until(10 * SECOND, Cluster::converged), "seed {seed}: n{crashed} is still a member");
         no_faults(&cluster, seed);
     }
 }
