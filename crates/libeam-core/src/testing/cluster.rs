@@ -79,6 +79,8 @@ pub struct Cluster {
     pub datagram_bytes_max: usize,
     /// Datagrams so far.
     pub datagrams: u64,
+    /// Bytes of all datagrams so far.
+    pub datagram_bytes: u64,
     now_us: u64,
     random: Random,
     config: MembershipConfig,
@@ -103,6 +105,7 @@ impl Cluster {
             weather: Weather::default(),
             datagram_bytes_max: 0,
             datagrams: 0,
+            datagram_bytes: 0,
             now_us: START_US,
             random: Random::new(seed),
             config,
@@ -404,6 +407,7 @@ impl Cluster {
 
     fn send(&mut self, from: usize, to: SocketAddr, bytes: Vec<u8>) {
         self.datagrams += 1;
+        self.datagram_bytes += bytes.len() as u64;
         self.datagram_bytes_max = self.datagram_bytes_max.max(bytes.len());
         let blocked = self.by_addr.get(&to).is_none_or(|&at| self.is_cut(from, at));
         if blocked || self.random.chance(self.weather.loss) {
