@@ -1,13 +1,16 @@
 //! Membership in simulated clusters: formation, crashes, losses, stalls, cuts, restarts. Every check prints its seed.
 
 use libeam_core::membership::config::MembershipConfig;
-use libeam_core::membership::member::Event;
+use libeam_core::membership::member::{Event, META_BYTES_MAX};
 use libeam_core::testing::cluster::{Cluster, Weather};
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 
-/// How many seeds per scenario and size; the nightly script sets more.
+/// The sizes at which every kind of fault is played, and chaos.
+const SIZES: [usize; 3] = [5, 20, 100];
+
+/// How many seeds per scenario and size; `scripts/simulate.sh` sets more.
 fn seeds() -> u64 {
     std::env::var("LIBEAM_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
 }
@@ -75,7 +78,7 @@ fn a_crash_is_known_by_all_in_bounded_time_and_for_ever() {
             // A process that is gone refuses connections: the short way.
             let most_ms = if count < 10 { 3_500 } else { 12_000 };
             assert!(took_ms <= most_ms, "seed {seed}: {count} nodes took {took_ms} ms");
-            cluster.run(120 * SECOND);
+            cluster.run(if count < 100 { 120 * SECOND } else { 30 * SECOND });
             assert!(cluster.converged(), "seed {seed}: it came back");
             assert_eq!(cluster.death_notices(), count - 1, "seed {seed}: told more than once");
             no_faults(&cluster, seed);
@@ -212,7 +215,7 @@ fn metadata_reaches_all() {
         let mut cluster = formed(20, seed);
         let now_us = cluster.now_us();
         assert!(cluster.processes[4].machine.set_meta(b"roles=web"[..].into(), now_us));
-        assert!(!cluster.processes[4].machine.set_meta(vec![0; 513].into(), now_us), "too long");
+        assert!(!cluster.processes[4].machine.set_meta(vec![0; META_BYTES_MAX + 1].into(), now_us), "too long");
         let spread = cluster.run_until(3 * SECOND, |cluster| {
             (0..20).filter(|&at| at != 4).all(|at| {
                 let member = cluster.processes[at].machine.table().get("n4");
@@ -220,6 +223,37 @@ fn metadata_reaches_all() {
             })
         });
         assert!(spread, "seed {seed}");
+        no_faults(&cluster, seed);
+    }
+}
+
+/// News travels for a second or two. Who was cut off meanwhile has to notice by its view, and soon: in a large
+/// cluster the same two members meet once in half a minute.
+#[test]
+fn who_has_missed_news_asks_for_it() {
+    for seed in 0..seeds().min(10) {
+        let mut cluster = formed(100, seed);
+        cluster.run(10 * SECOND);
+        let deaf = 50;
+        (0..100).for_each(|other| cluster.cut(other, deaf));
+        let now_us = cluster.now_us();
+        assert!(cluster.processes[4].machine.set_meta(b"roles=web"[..].into(), now_us));
+        let knows = |cluster: &Cluster, at: usize| {
+            let member = cluster.processes[at].machine.table().get("n4").expect("a member");
+            &*member.record.meta == b"roles=web"
+        };
+        let crashed = 7;
+        cluster.crash(crashed);
+        let told = cluster.run_until(6 * SECOND, |cluster| {
+            let others = cluster.running().filter(|&at| at != 4 && at != deaf);
+            others.into_iter().all(|at| knows(cluster, at))
+        });
+        assert!(told && !knows(&cluster, deaf), "seed {seed}: one is deaf, the others are not");
+        cluster.run(2 * SECOND);
+        cluster.heal();
+        let caught_up = cluster.run_until(4 * SECOND, |cluster| knows(cluster, deaf));
+        assert!(caught_up, "seed {seed}: n{deaf} still has the old view");
+        assert!(cluster.run_until(10 * SECOND, Cluster::converged), "seed {seed}: n{crashed} is still a member");
         no_faults(&cluster, seed);
     }
 }
@@ -242,15 +276,69 @@ fn sealed_clusters_work_and_strangers_stay_out() {
     }
 }
 
-/// Everything at once, and then peace: the cluster must become one again.
+/// Every kind of fault, one after the other, each with what it may do and how soon it is over.
+fn one_fault_after_the_other(count: usize, seed: u64) {
+    let mut cluster = formed(count, seed);
+    let name = format!("seed {seed}, {count} nodes");
+    let settled = |cluster: &mut Cluster, most_us: u64, what: &str| {
+        assert!(cluster.run_until(most_us, Cluster::converged), "{name}: {what}: no view of all");
+        no_faults(cluster, seed);
+    };
+
+    cluster.weather = Weather { loss: 0.1, duplication: 0.05, latency_max_us: 20 * MS, ..Weather::default() };
+    cluster.run(15 * SECOND);
+    cluster.weather = Weather::default();
+    for _ in 0..5 {
+        let at = cluster.random().below(count);
+        cluster.stall(at, SECOND);
+        cluster.run(2 * SECOND);
+    }
+    cluster.cut(1, 2);
+    cluster.run(10 * SECOND);
+    cluster.heal();
+    settled(&mut cluster, 20 * SECOND, "loss, stalls and a cut in one direction");
+    let now_us = cluster.now_us();
+    cluster.processes[3].machine.leave(now_us);
+    cluster.run_until(SECOND, |cluster| cluster.processes[3].machine.is_gone());
+    cluster.crash(3);
+    settled(&mut cluster, 3 * SECOND, "a farewell");
+    assert_eq!(cluster.death_notices(), 0, "{name}: nobody has died");
+
+    let epoch = cluster.processes[4].machine.own().epoch;
+    cluster.crash(4);
+    settled(&mut cluster, 10 * SECOND, "a crash");
+    assert_eq!(cluster.deaths_of("n4", epoch).len(), count - 2, "{name}: not all were told of the crash");
+    assert_eq!(cluster.death_notices(), count - 2, "{name}: told more than once");
+    let home = [cluster.addr(0)];
+    cluster.restart(4, seed.is_multiple_of(2), &home);
+    settled(&mut cluster, 5 * SECOND, "a new life");
+
+    let epoch = cluster.processes[1].machine.own().epoch;
+    cluster.stall(1, 15 * SECOND);
+    cluster.run(15 * SECOND);
+    assert!(!cluster.deaths_of("n1", epoch).is_empty(), "{name}: nobody has noticed a long stall");
+    settled(&mut cluster, 10 * SECOND, "a long stall");
+    cluster.partition(1 + count / 3);
+    cluster.run(15 * SECOND);
+    assert!(!cluster.converged(), "{name}: a partition that nobody has noticed");
+    cluster.heal();
+    settled(&mut cluster, 20 * SECOND, "a partition");
+}
+
 #[test]
-fn chaos_ends_in_one_view() {
+fn every_kind_of_fault_is_survived_at_every_size() {
     for seed in 0..seeds() {
-        let count = [5, 20, 100][(seed % 3) as usize];
+        SIZES.into_iter().for_each(|count| one_fault_after_the_other(count, seed));
+    }
+}
+
+/// Everything at once, and then peace: the cluster must become one again.
+fn chaos_ends_in_one_view(count: usize, faults: usize) {
+    for seed in 0..seeds() {
         let mut cluster = formed(count, seed);
         let home = cluster.addr(0);
         cluster.weather = Weather { loss: 0.1, duplication: 0.1, latency_max_us: 50 * MS, ..Weather::default() };
-        for _ in 0..30 {
+        for _ in 0..faults {
             let at = 1 + cluster.random().below(count - 1);
             let runs = cluster.running().any(|running| running == at);
             match cluster.random().below(6) {
@@ -269,9 +357,62 @@ fn chaos_ends_in_one_view() {
         }
         cluster.heal();
         cluster.weather = Weather::default();
-        cluster.run(10 * SECOND);
-        let peace = cluster.run_until(60 * SECOND, Cluster::converged);
+        let peace = cluster.run_until(70 * SECOND, Cluster::converged);
         assert!(peace, "seed {seed}: {count} nodes do not agree");
         no_faults(&cluster, seed);
+    }
+}
+
+#[test]
+fn chaos_of_5_ends_in_one_view() {
+    chaos_ends_in_one_view(5, 30);
+}
+
+#[test]
+fn chaos_of_20_ends_in_one_view() {
+    chaos_ends_in_one_view(20, 30);
+}
+
+#[test]
+fn chaos_of_100_ends_in_one_view() {
+    chaos_ends_in_one_view(100, 15);
+}
+
+/// A day of a large cluster; `scripts/nightly.sh` plays it.
+#[test]
+#[ignore = "takes minutes: scripts/nightly.sh"]
+fn a_thousand_nodes_live_through_a_bad_day() {
+    let count = 1_000;
+    for seed in 0..seeds().min(5) {
+        println!("seed {seed}: {count} nodes");
+        let mut cluster = Cluster::new(MembershipConfig::lan(), seed);
+        cluster.start_all(count);
+        let phase = |cluster: &mut Cluster, what: &str, most_us: u64| {
+            let since_us = cluster.now_us();
+            let fine = cluster.run_until(most_us, Cluster::converged);
+            println!("seed {seed}: {what}: one view after {} ms", (cluster.now_us() - since_us) / MS);
+            assert!(fine, "seed {seed}: {what}: no view of all after {} s", most_us / SECOND);
+            no_faults(cluster, seed);
+        };
+        phase(&mut cluster, "formation", 120 * SECOND);
+
+        cluster.weather = Weather { loss: 0.05, duplication: 0.05, latency_max_us: 20 * MS, ..Weather::default() };
+        cluster.run(30 * SECOND);
+        assert_eq!(cluster.death_notices(), 0, "seed {seed}: lost datagrams");
+        cluster.weather = Weather::default();
+        phase(&mut cluster, "after loss", 30 * SECOND);
+
+        cluster.crash(500);
+        phase(&mut cluster, "one crash", 30 * SECOND);
+        (900..count).for_each(|at| cluster.crash(at));
+        phase(&mut cluster, "a hundred crashes", 60 * SECOND);
+        let home = [cluster.addr(0)];
+        (900..count).for_each(|at| cluster.restart(at, at % 2 == 0, &home));
+        phase(&mut cluster, "a hundred restarts", 120 * SECOND);
+
+        cluster.partition(300);
+        cluster.run(60 * SECOND);
+        cluster.heal();
+        phase(&mut cluster, "a partition of 300 and 700", 120 * SECOND);
     }
 }

@@ -23,8 +23,9 @@
 //! 3. *Re-announce.* Who repeats old news is sent the newer one.
 //! 4. *Fallback.* A probe that fails over datagrams is repeated over a stream; whatever a member has
 //!    sealed and sent is a sign of life; a refused connection shortens its suspicion to a moment.
-//! 5. *View hash.* Every ping and ack carries a hash of the view. Two nodes that differ twice in a row
-//!    while there is no news exchange their tables over a stream; otherwise nobody does.
+//! 5. *View hash.* Every ping and ack carries a hash of the view. A node that differs from two members in
+//!    a row while there is no news exchanges tables with the second one over a stream; otherwise nobody does.
+//!    In a row, whoever they are: two members of a large cluster meet once in a hundred rounds.
 //!
 //! # Ownership and order
 //! The machine owns membership and nothing else. Time is an argument in microseconds and never goes
@@ -138,6 +139,8 @@ pub struct Membership {
     sequence: u32,
     requests: HashMap<u64, Purpose>,
     next_token: u64,
+    /// Members in a row that had another view while there was nothing to tell.
+    mismatches: u8,
     /// Earliest time of the next exchange of tables for differing views.
     next_sync_us: u64,
     seeds: Vec<SocketAddr>,
@@ -189,6 +192,7 @@ impl Membership {
             sequence: 0,
             requests: HashMap::new(),
             next_token: 0,
+            mismatches: 0,
             next_sync_us: 0,
             seeds: Vec::new(),
             joined: false,

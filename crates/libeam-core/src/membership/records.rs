@@ -30,9 +30,13 @@ impl Membership {
         }
         let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
         let Record { id, epoch, incarnation, status, .. } = record;
-        // A table is hearsay: who is said to be dead can still contradict.
-        let status = if status == Status::Dead { Status::Suspect } else { status };
-        self.judge(now_us, &Judgement { id, epoch, incarnation, status, from }, sender);
+        // A table is hearsay: who is said to be dead can still contradict. But somebody has waited already.
+        let dead = status == Status::Dead;
+        let status = if dead { Status::Suspect } else { status };
+        self.judge(now_us, &Judgement { id: id.clone(), epoch, incarnation, status, from }, sender);
+        if dead {
+            self.confirm_fully(&id, (epoch, incarnation), now_us);
+        }
     }
 
     /// A life that is over and was never known here: it must not come back.

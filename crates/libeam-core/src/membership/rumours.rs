@@ -40,12 +40,16 @@ impl Rumours {
     pub fn fill(&mut self, out: &mut Vec<u8>, room: usize, transmits: u32) {
         let end = out.len() + room;
         let mut sent = Vec::new();
+        let mut misfits = 0;
         for (&rank, (_, message)) in &self.queue {
             if out.len() + message.len() <= end {
                 out.extend_from_slice(message);
                 sent.push(rank);
-            } else if end - out.len() < SMALLEST {
-                break;
+            } else {
+                misfits += 1;
+                if misfits == MISFITS_MAX || end - out.len() < SMALLEST {
+                    break;
+                }
             }
         }
         for rank in sent {
@@ -63,3 +67,6 @@ impl Rumours {
 
 /// No news is shorter, in bytes.
 const SMALLEST: usize = 16;
+/// A datagram is full when so many pieces of news did not fit: while a thousand nodes join, the queue is a thousand
+/// long.
+const MISFITS_MAX: usize = 8;

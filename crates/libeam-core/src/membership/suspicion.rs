@@ -87,6 +87,16 @@ impl Membership {
         self.move_deadline(&judgement.id, deadline_us.max(now_us));
     }
 
+    /// Somebody has waited in vain for a suspect: this node waits as long as if all had confirmed.
+    pub(super) fn confirm_fully(&mut self, id: &str, (epoch, incarnation): (u64, u32), now_us: u64) {
+        let Some(member) = self.table.get(id) else { return };
+        if (member.record.epoch, member.record.incarnation) != (epoch, incarnation) {
+            return;
+        }
+        let Some(since_us) = member.suspicion.as_ref().map(|suspicion| suspicion.since_us) else { return };
+        self.move_deadline(id, (since_us + self.suspicion_us(usize::MAX, 0)).max(now_us));
+    }
+
     /// Moves the end of a suspicion forward, never back.
     fn move_deadline(&mut self, id: &str, deadline_us: u64) {
         let Some(suspicion) = self.table.get_mut(id).and_then(|member| member.suspicion.as_mut()) else { return };

@@ -35,7 +35,7 @@ pub(super) enum Purpose {
 
 /// The target of a packet from somebody who does not know which life is there.
 const ANY_LIFE: u64 = 0;
-/// Times in a row that views must differ.
+/// Comparisons in a row, with whomever, in which views must differ.
 const MISMATCHES: u8 = 2;
 
 impl Membership {
@@ -80,7 +80,7 @@ impl Membership {
     pub(super) fn compare_views(&mut self, now_us: u64, sender: &Sender, view: u64) {
         let same = view == self.view();
         let settled = self.rumours.is_empty();
-        let Some(member) = self.table.get_mut(&sender.id) else {
+        let Some(member) = self.table.get(&sender.id) else {
             // A stranger that knows this life: it will be in somebody's table.
             if now_us >= self.next_sync_us {
                 self.next_sync_us = now_us + self.config.probe_interval_us;
@@ -89,13 +89,13 @@ impl Membership {
             return;
         };
         if same || !settled {
-            member.mismatches = 0;
+            self.mismatches = 0;
             return;
         }
-        member.mismatches = member.mismatches.saturating_add(1);
         let to = member.record.addr;
-        if member.mismatches >= MISMATCHES && now_us >= self.next_sync_us {
-            member.mismatches = 0;
+        self.mismatches = self.mismatches.saturating_add(1);
+        if self.mismatches >= MISMATCHES && now_us >= self.next_sync_us {
+            self.mismatches = 0;
             self.next_sync_us = now_us + self.config.probe_interval_us;
             self.request_sync(to, sender.epoch);
         }

@@ -49,8 +49,6 @@ pub struct Member {
     pub since_us: u64,
     /// When something that it had sealed itself last arrived, in microseconds.
     pub heard_us: u64,
-    /// Times in a row that it had another view while there was nothing to tell.
-    pub mismatches: u8,
 }
 
 /// See the module's header.
@@ -115,7 +113,7 @@ impl Table {
         let Some(&at) = self.index.get(&record.id) else {
             self.count(&record, true);
             self.index.insert(record.id.clone(), self.members.len());
-            self.members.push(Member { record, suspicion: None, since_us: now_us, heard_us: 0, mismatches: 0 });
+            self.members.push(Member { record, suspicion: None, since_us: now_us, heard_us: 0 });
             return;
         };
         let old = self.members[at].record.clone();

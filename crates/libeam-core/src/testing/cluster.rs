@@ -11,7 +11,7 @@ use crate::membership::member::{Event, NodeId, Status};
 use crate::membership::random::Random;
 use crate::membership::{Identity, Membership, Output, RequestError};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -79,12 +79,17 @@ pub struct Cluster {
     pub datagram_bytes_max: usize,
     /// Datagrams so far.
     pub datagrams: u64,
+    /// Bytes of all datagrams so far.
+    pub datagram_bytes: u64,
     now_us: u64,
     random: Random,
     config: MembershipConfig,
     key: Option<Vec<u8>>,
-    queue: BinaryHeap<Reverse<(u64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    /// What is to come: when, in which order among equals, and its place in `happenings`.
+    queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    happenings: Vec<Option<Happening>>,
+    /// Places in `happenings` that are free.
+    free: Vec<usize>,
     count: u64,
     by_addr: HashMap<SocketAddr, usize>,
     /// Pairs (from, to) between which nothing goes.
@@ -103,12 +108,14 @@ impl Cluster {
             weather: Weather::default(),
             datagram_bytes_max: 0,
             datagrams: 0,
+            datagram_bytes: 0,
             now_us: START_US,
             random: Random::new(seed),
             config,
             key: None,
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            happenings: Vec::new(),
+            free: Vec::new(),
             count: 0,
             by_addr: HashMap::new(),
             cuts: HashSet::new(),
@@ -265,13 +272,14 @@ impl Cluster {
     /// Lets time pass.
     pub fn run(&mut self, for_us: u64) {
         let end_us = self.now_us + for_us;
-        while let Some(&Reverse((due_us, number))) = self.queue.peek() {
+        while let Some(&Reverse((due_us, _, place))) = self.queue.peek() {
             if due_us > end_us {
                 break;
             }
             self.queue.pop();
             self.now_us = due_us;
-            if let Some(happening) = self.happenings.remove(&number) {
+            if let Some(happening) = self.happenings[place].take() {
+                self.free.push(place);
                 self.happen(happening);
             }
         }
@@ -280,8 +288,12 @@ impl Cluster {
 
     fn schedule(&mut self, due_us: u64, happening: Happening) {
         self.count += 1;
-        self.queue.push(Reverse((due_us, self.count)));
-        self.happenings.insert(self.count, happening);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.happenings.push(None);
+            self.happenings.len() - 1
+        });
+        self.happenings[place] = Some(happening);
+        self.queue.push(Reverse((due_us, self.count, place)));
     }
 
     fn is_stalled(&self, at: usize) -> bool {
@@ -404,6 +416,7 @@ impl Cluster {
 
     fn send(&mut self, from: usize, to: SocketAddr, bytes: Vec<u8>) {
         self.datagrams += 1;
+        self.datagram_bytes += bytes.len() as u64;
         self.datagram_bytes_max = self.datagram_bytes_max.max(bytes.len());
         let blocked = self.by_addr.get(&to).is_none_or(|&at| self.is_cut(from, at));
         if blocked || self.random.chance(self.weather.loss) {
