@@ -158,6 +158,51 @@ fn a_partition_heals() {
     }
 }
 
+/// When a node was told of the last death, after a time.
+fn told_of_deaths(cluster: &Cluster, at: usize, from_us: u64) -> Vec<u64> {
+    let deaths = cluster.processes[at].events.iter();
+    deaths
+        .filter(|(when_us, event)| *when_us >= from_us && matches!(event, Event::Dead(_)))
+        .map(|&(us, _)| us)
+        .collect()
+}
+
+/// Alone, a node doubts itself: nobody answers and nobody helps. It waits longer, and still comes to an end.
+#[test]
+fn a_node_that_is_cut_off_knows_it_in_bounded_time() {
+    for (name, config, most_us) in
+        [("lan", MembershipConfig::lan(), 40 * SECOND), ("fast", MembershipConfig::fast(), 30 * SECOND)]
+    {
+        let mut small_ms = Vec::new();
+        let mut large_ms = Vec::new();
+        for seed in 0..seeds() {
+            let mut cluster = Cluster::new(config.clone(), seed);
+            cluster.start_all(5);
+            assert!(cluster.run_until(15 * SECOND, Cluster::converged), "seed {seed}");
+            cluster.run(seed % 10 * 100 * MS);
+            let cut_us = cluster.now_us();
+            cluster.partition(1);
+            let known = cluster.run_until(most_us, |cluster| told_of_deaths(cluster, 0, cut_us).len() == 4);
+            assert!(known, "seed {seed}: n0 takes longer than {most_us} us ({name})");
+            let last = told_of_deaths(&cluster, 0, cut_us).into_iter().max().unwrap_or(0);
+            small_ms.push((last - cut_us) / MS);
+            let others = (1..5).filter_map(|at| told_of_deaths(&cluster, at, cut_us).into_iter().max());
+            large_ms.push((others.max().unwrap_or(0) - cut_us) / MS);
+            no_faults(&cluster, seed);
+        }
+        for (side, mut took_ms) in [("1", small_ms), ("4", large_ms)] {
+            took_ms.sort_unstable();
+            let at = |percent: usize| took_ms[(took_ms.len() - 1) * percent / 100];
+            println!(
+                "1|4 {name}: the side of {side} knows after {} / {} / {} ms (min, median, max)",
+                at(0),
+                at(50),
+                at(100)
+            );
+        }
+    }
+}
+
 #[test]
 fn a_one_way_cut_between_two_kills_nobody() {
     for seed in 0..seeds().min(10) {
