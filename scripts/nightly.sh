@@ -22,8 +22,7 @@ simulation() {
 
 large() {
   echo "large: seeds 0 to $((large_seeds - 1)), 1,000 nodes each"
-  LIBEAM_SIM_SEEDS="$large_seeds" cargo test --locked --release -p libeam-core --test membership_sim -- \
-    --ignored --nocapture --test-threads 1
+  LIBEAM_SIM_SEEDS="$large_seeds" cargo test --locked --release -p libeam-core --test membership_large -- --nocapture
 }
 
 long() {
