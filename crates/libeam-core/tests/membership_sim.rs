@@ -367,7 +367,8 @@ fn one_fault_after_the_other(count: usize, seed: u64) {
     cluster.run(15 * SECOND);
     assert!(!cluster.converged(), "{name}: a partition that nobody has noticed");
     cluster.heal();
-    settled(&mut cluster, 20 * SECOND, "a partition");
+    // The slowest of 200 histories of 100 nodes takes 21.3 s.
+    settled(&mut cluster, 30 * SECOND, "a partition");
 }
 
 #[test]
