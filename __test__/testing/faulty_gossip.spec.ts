@@ -60,7 +60,7 @@ describe("a cut in gossip", () => {
     const a = await node("a", []);
     const [c, address] = [await node("c", [addressOf(a)]), addressOf(a)];
     const b = await node("b", [address], (udp) => udp.partition("a", address));
-    await c.news.find((what) => what === "join a");
+    await Promise.all([c.news.find((what) => what === "join a"), a.news.find((what) => what === "join c")]);
     expect([a.news.events, b.news.events]).toEqual([["join c"], []]);
     b.udp.healAll();
     await Promise.all([b.news.find((what) => what === "join a"), a.news.find((what) => what === "join b")]);
