@@ -79,7 +79,7 @@ async function tie(...all: Side[]): Promise<void> {
 function kept({ system }: HandmadeNode): Record<string, number> {
   const { relations, peers, calls } = (system as any).remote;
   const { shadows, ends, observed } = relations;
-  const served = new Set([...calls.served.values()].flatMap((of: Map<number, unknown>) => [...of.keys()]));
+  const served = new Set([...calls.served.values()].flat().filter((of) => of !== undefined));
   const maps = { shadows, ends, observed, pending: peers.pending, waiting: calls.waiting, served };
   return Object.fromEntries(Object.entries<{ size: number }>(maps).map(([name, { size }]) => [name, size]));
 }

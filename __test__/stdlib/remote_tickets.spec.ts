@@ -29,6 +29,7 @@ test("a number gives what it was given for, once, and none is given twice while 
     }
   }
   expect(new Map(tickets.entries())).toEqual(model);
+  expect(tickets.size).toBe(model.size);
 });
 
 test("a place is used again under other numbers, 4,096 of them", () => {

@@ -49,6 +49,11 @@ export class Tickets<T> {
     return value;
   }
 
+  /** How many values are kept. */
+  get size(): number {
+    return this.values.length - this.free.length;
+  }
+
   /** Values that are kept, with their numbers. */
   entries(): [number: number, value: T][] {
     const entries: [number, T][] = [];
