@@ -26,6 +26,8 @@ const GIVE_WAY_US: u64 = 5_000;
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     count: AtomicU64,
+    /// Another thread has left something to be sent since the last look.
+    left: AtomicBool,
     awake: AtomicBool,
     beat: Notify,
 }
@@ -39,7 +41,8 @@ impl Pulse {
 
     /// Another thread has left something to be sent. Tells whether the thread of the link has to be woken for it.
     pub fn submitted(&self) -> bool {
-        // Counted before it is asked: the thread looks at the count once more after it has said that it sleeps.
+        // Left before it is asked: the thread looks once more after it has said that it sleeps.
+        self.left.store(true, Ordering::SeqCst);
         self.count.fetch_add(1, Ordering::SeqCst);
         !self.awake.load(Ordering::SeqCst)
     }
@@ -94,6 +97,8 @@ pub(super) async fn keep_awake(pulse: &Pulse, look: impl Fn()) {
             if count != seen {
                 seen = count;
                 eagerness.happened(now_us);
+            }
+            if pulse.left.swap(false, Ordering::SeqCst) {
                 look();
             }
             if !eagerness.is_awake(now_us) {
@@ -109,7 +114,7 @@ pub(super) async fn keep_awake(pulse: &Pulse, look: impl Fn()) {
             now_us = after_us;
         }
         pulse.awake.store(false, Ordering::SeqCst);
-        if pulse.count.load(Ordering::SeqCst) != seen {
+        if pulse.left.swap(false, Ordering::SeqCst) {
             look();
         }
     }
