@@ -56,7 +56,8 @@ def visit(socket, how):
             break
         if socket in ready:
             received.append(socket.recv().hex())
-        elif monitor in ready:
+        # What led to an answer was told before the answer came: it is read to its end, whichever was seen first.
+        while monitor.poll(0):
             name = zmq.Event(recv_monitor_message(monitor)["event"]).name
             if name in WORTH_TELLING:
                 events.append(name)
