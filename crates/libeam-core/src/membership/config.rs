@@ -28,7 +28,7 @@ pub struct MembershipConfig {
     pub retransmit_multiplier: u32,
     /// Worst health: a node that doubts itself waits up to so many times longer.
     pub health_max: u32,
-    /// Time between two attempts to reach a dead member and a seed.
+    /// Time between two attempts to reach a dead member and a seed, on average.
     pub reconnect_interval_us: u64,
     /// Time between two attempts to reach a seed while no member is known.
     pub seed_retry_us: u64,
@@ -56,7 +56,7 @@ impl MembershipConfig {
             gossip_fanout: 3,
             retransmit_multiplier: 4,
             health_max: 8,
-            reconnect_interval_us: 10 * SECOND,
+            reconnect_interval_us: 4 * SECOND,
             seed_retry_us: SECOND,
             leave_us: 300 * MS,
             forget_after_us: 24 * 3_600 * SECOND,
@@ -79,6 +79,7 @@ impl MembershipConfig {
             probe_timeout_us: SECOND,
             suspicion_multiplier: 5,
             gossip_interval_us: 500 * MS,
+            reconnect_interval_us: 10 * SECOND,
             leave_us: SECOND,
             ..Self::lan()
         }

@@ -175,16 +175,15 @@ impl Membership {
         let Identity { id, epoch, addr, meta } = identity;
         let mut random = Random::new(seed);
         let first = now_us + random.draw() % config.probe_interval_us.max(1);
-        let reconnect = now_us + config.reconnect_interval_us;
         let forget = now_us + config.forget_after_us;
-        Self {
+        let mut machine = Self {
             random,
             envelope: Envelope::new(keys, config.members_max),
             own: Record { id, epoch, incarnation: 0, status: Status::Alive, addr, meta },
             table: Table::default(),
             rumours: Rumours::default(),
             health: 0,
-            timers: BTreeSet::from([(first, Timer::Round), (reconnect, Timer::Reconnect), (forget, Timer::Forget)]),
+            timers: BTreeSet::from([(first, Timer::Round), (forget, Timer::Forget)]),
             gossip_scheduled: false,
             probe: None,
             relays: HashMap::new(),
@@ -203,7 +202,9 @@ impl Membership {
             events: VecDeque::new(),
             rejected: 0,
             config,
-        }
+        };
+        machine.schedule_reconnect(now_us);
+        machine
     }
 
     /// This node.

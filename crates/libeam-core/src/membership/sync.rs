@@ -59,7 +59,7 @@ impl Membership {
 
     /// Tries one of the dead and one seed: they may be back, or on the other side of a cut.
     pub(super) fn reconnect(&mut self, now_us: u64) {
-        self.timers.insert((now_us + self.config.reconnect_interval_us, Timer::Reconnect));
+        self.schedule_reconnect(now_us);
         if self.own.status == Status::Left {
             return;
         }
@@ -74,6 +74,13 @@ impl Membership {
             let seed = strangers[self.random.below(strangers.len())];
             self.meet(seed);
         }
+    }
+
+    /// Half an interval to one and a half: nodes that started together do not try together for ever.
+    pub(super) fn schedule_reconnect(&mut self, now_us: u64) {
+        let interval_us = self.config.reconnect_interval_us;
+        let due_us = now_us + interval_us / 2 + self.random.draw() % interval_us.max(1);
+        self.timers.insert((due_us, Timer::Reconnect));
     }
 
     /// Compares views with a member; tables are exchanged when they stay different.
