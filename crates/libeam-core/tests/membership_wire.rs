@@ -4,7 +4,7 @@ use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Envelope, Key, Keyring, Reject};
 use libeam_core::membership::member::{META_BYTES_MAX, NodeId, Record, Status};
 use libeam_core::membership::message::{Encode, Message, Messages};
-use libeam_core::membership::{Identity, Membership, Output};
+use libeam_core::membership::{Identity, Membership, Output, RequestError};
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -162,6 +162,41 @@ fn a_recording_is_useless() {
     }
     assert!(next.table().is_empty());
     assert!(next.poll_event().is_none() && next.poll_output().is_none());
+}
+
+/// Lets a node run that nobody answers any more.
+fn run_alone(node: &mut Membership, until_us: u64) {
+    while let Some(due_us) = node.poll_timeout().filter(|&due_us| due_us <= until_us) {
+        node.handle_timeout(due_us);
+        while let Some(output) = node.poll_output() {
+            if let Output::Request { token, .. } = output {
+                node.handle_response(due_us, token, Err(RequestError::Unreachable));
+            }
+        }
+    }
+}
+
+/// Two days later the sender is dead, and even its record is gone: a recording of it is refused all the same.
+#[test]
+fn a_recording_does_not_become_useful_with_time() {
+    const HOUR_US: u64 = 3_600_000_000;
+    let key = Key::new(1, b"secret");
+    let (mut a, mut b) = (node("a", 1, Keyring::of(key.clone())), life(7, &key));
+    let (_, table) = meet(&mut a, &mut b);
+    let (from, own) = (a.own().addr, a.own().clone());
+    let mut sealing = Envelope::new(Keyring::of(key), 10);
+    (0..9).for_each(|_| drop(sealing.seal(("a", 7), 7, |_| {})));
+    let datagram = sealing.seal(("a", 7), 7, |out| Message::State(own.clone()).encode(out));
+    assert_eq!(b.handle_datagram(1, from, &datagram), Ok(()));
+    for (hours, remembered) in [(1, true), (23, true), (50, false)] {
+        let now_us = hours * HOUR_US;
+        run_alone(&mut b, now_us);
+        while b.poll_event().is_some() {}
+        assert_eq!(b.table().get("a").is_some(), remembered, "after {hours} hours");
+        assert_eq!(b.handle_datagram(now_us, from, &datagram), Err(Reject::Replayed), "after {hours} hours");
+        assert_eq!(b.handle_request(now_us, from, &table), Err(Reject::Replayed), "after {hours} hours");
+        assert!(!knows(&b, "a") && b.poll_event().is_none(), "after {hours} hours");
+    }
 }
 
 #[test]
