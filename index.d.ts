@@ -186,6 +186,8 @@ export interface NativeLinkNews {
   /** Frames of messages, each with a 32-bit little-endian length before it; in order for each sender. */
   frames: { from: string; data: Buffer }[];
   events: NativeLinkEvent[];
+  /** More is expected at once: ask `idle` in the loop's next turn, and go on as it says; `onNews` does not come meanwhile. */
+  awake: boolean;
 }
 
 /** A node's connections, their sockets and their thread. Keeps the process up until `stop`. */
@@ -209,6 +211,8 @@ export interface NativeLink {
   setKeys(keys: NativeCurveKeys): void;
   /** Fetches what has come and what has happened. While much waits, nothing is read from the network. */
   takeNews(): NativeLinkNews;
+  /** What to do after `awake`: 0 ask again in the loop's next turn, 1 fetch the news, 2 wait for `onNews`. */
+  idle(): 0 | 1 | 2;
   /** Closes the sockets and ends the thread; what waits is sent first, for up to a second. */
   stop(): void;
 }

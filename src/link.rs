@@ -4,7 +4,7 @@ use crate::bell::{KeepAlive, WakeUp};
 use libeam_core::membership::member::NodeId;
 use libeam_core::security::keys::KEY_BYTES;
 use libeam_core::security::z85;
-use libeam_net::link::{CurveKeys, Link, LinkEvent, LinkOptions, Sent};
+use libeam_net::link::{CurveKeys, Idle, Link, LinkEvent, LinkOptions, Sent};
 use napi::bindgen_prelude::{Array, BufferSlice, Object};
 use napi::{Env, Error, JsValue, Result, Status, Unknown};
 use napi_derive::napi;
@@ -153,7 +153,19 @@ impl NativeLink {
         let mut news = Object::new(&env)?;
         news.set("frames", Array::from_vec::<Object<'_>>(&env, frames)?)?;
         news.set("events", Array::from_vec::<Object<'_>>(&env, events)?)?;
+        news.set("awake", self.link.as_ref().is_some_and(Link::stays_awake))?;
         Ok(Object::from_raw(env.raw(), news.raw()))
+    }
+
+    /// What to do while awake, which is when `takeNews` has said so: 0 ask again in the loop's next turn, 1 fetch the news,
+    /// 2 wait for `onNews`, which is not called before.
+    #[napi(catch_unwind)]
+    pub fn idle(&self) -> u32 {
+        match self.link.as_ref().map_or(Idle::Sleep, Link::idle) {
+            Idle::Ask => 0,
+            Idle::News => 1,
+            Idle::Sleep => 2,
+        }
     }
 
     /// Closes the sockets and ends the thread; what waits is sent for up to a second.

@@ -68,7 +68,13 @@ interface Early {
   payload: Buffer;
 }
 
+/** What an awake link says. */
+const ASK_AGAIN = 0;
+const NEWS = 1;
+
 const SENT = Promise.resolve();
+/** Kept, since tests may replace the global one by a fake that nobody turns. */
+const nextTurn = setImmediate;
 
 /** See the module's header. */
 export class ZeroMQTransport implements Transport, HealthCheckable {
@@ -82,6 +88,17 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly early = new Map<string, Early[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
+  /** The link is asked for news in every turn of the loop, which does not sleep meanwhile: crates/libeam-net/src/link/eagerness.rs. */
+  private awake = false;
+  private readonly look = (): void => {
+    const answer = this.link?.idle();
+    if (answer === ASK_AGAIN) {
+      nextTurn(this.look);
+      return;
+    }
+    this.awake = false;
+    if (answer === NEWS) this.readNews();
+  };
   private outboxes: Outboxes | undefined;
   private keys: CurveKeyPair | undefined;
   private accepted: string[] = [];
@@ -331,7 +348,11 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   private readNews(): void {
     if (this.link === undefined) return;
-    const { frames, events } = this.link.takeNews();
+    const { frames, events, awake } = this.link.takeNews();
+    if (awake && !this.awake) {
+      this.awake = true;
+      nextTurn(this.look);
+    }
     for (const { from, data } of frames) this.received(from, data);
     for (const { kind, node, reason = "unknown" } of events) this.connection(kind, node, reason);
   }

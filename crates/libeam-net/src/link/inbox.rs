@@ -1,6 +1,8 @@
 //! What waits for the owner: frames of messages, and events.
 
 use super::LinkEvent;
+use super::eagerness::Eagerness;
+use crate::MonotonicClock;
 use libeam_core::membership::member::NodeId;
 use libeam_core::ring::bell::{Bell, Ring};
 use omq_tokio::message::Message;
@@ -24,6 +26,31 @@ struct Waiting {
     events: Vec<LinkEvent>,
 }
 
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.events.is_empty()
+    }
+}
+
+/// What an owner does that is awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// It fetches the news.
+    News,
+    /// It asks again.
+    Ask,
+    /// It waits for the callback.
+    Sleep,
+}
+
+/// The owner, as it looks for news.
+#[derive(Debug, Default)]
+struct Owner {
+    eagerness: Eagerness,
+    /// It asks by itself: the bell stays rung, so nobody wakes it.
+    awake: bool,
+}
+
 /// Bounded: while it is full, nothing is read from the network.
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
@@ -33,11 +60,19 @@ pub(super) struct Inbox {
     /// Whether the owner has been woken and has not come yet.
     woken: Bell,
     room: Notify,
+    owner: Mutex<Owner>,
 }
 
 impl Inbox {
     pub fn new(bytes_max: usize) -> Self {
-        Self { waiting: Mutex::default(), bytes_max, bell: Notify::new(), woken: Bell::new(), room: Notify::new() }
+        Self {
+            waiting: Mutex::default(),
+            bytes_max,
+            bell: Notify::new(),
+            woken: Bell::new(),
+            room: Notify::new(),
+            owner: Mutex::default(),
+        }
     }
 
     /// Ends when there may be room. Asked for before [`Inbox::is_full`], it cannot miss the moment.
@@ -76,8 +111,15 @@ impl Inbox {
 
     /// Hands over all events and some of the frames; rings again if there are more.
     pub fn fetch(&self, mut take: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
-        self.woken.answer();
+        let mut owner = self.owner.lock();
+        if !owner.awake {
+            self.woken.answer();
+        }
         let mut waiting = self.waiting.lock();
+        if !waiting.frames.is_empty() {
+            owner.eagerness.happened(MonotonicClock.now_us());
+        }
+        drop(owner);
         let events = std::mem::take(&mut waiting.events);
         let (mut frames, mut bytes) = (Vec::new(), 0);
         while bytes < FETCH_BYTES
@@ -99,6 +141,39 @@ impl Inbox {
             take(from, frame);
         }
         events
+    }
+
+    /// See [`super::Link::stays_awake`].
+    pub fn stays_awake(&self, now_us: u64) -> bool {
+        let mut owner = self.owner.lock();
+        if !owner.awake && owner.eagerness.is_awake(now_us) {
+            owner.awake = true;
+            // A wake-up that is on its way finds the owner awake: one look more.
+            let _ = self.woken.ring();
+        }
+        owner.awake
+    }
+
+    /// See [`super::Link::idle`].
+    pub fn idle(&self) -> Idle {
+        if !self.waiting.lock().is_empty() {
+            return Idle::News;
+        }
+        let before_us = MonotonicClock.now_us();
+        std::thread::yield_now();
+        let now_us = MonotonicClock.now_us();
+        if !self.waiting.lock().is_empty() {
+            return Idle::News;
+        }
+        let mut owner = self.owner.lock();
+        owner.eagerness.waited(now_us - before_us, now_us);
+        if owner.eagerness.is_awake(now_us) {
+            return Idle::Ask;
+        }
+        // Answered before the last look: what comes after that look rings again.
+        self.woken.answer();
+        owner.awake = false;
+        if self.waiting.lock().is_empty() { Idle::Sleep } else { Idle::News }
     }
 }
 
@@ -126,5 +201,27 @@ mod tests {
             let _ = inbox.fetch(|_, _| fetched += 1);
             assert_eq!((fetched, inbox.waiting.lock().frames.len()), (1, left));
         }
+    }
+
+    #[test]
+    fn an_owner_that_is_awake_is_not_woken_and_misses_nothing_when_it_falls_asleep() {
+        let inbox = Inbox::new(1 << 20);
+        let arrive = || inbox.put(NodeId::from("a"), &[0; 5]);
+        let mut awake = false;
+        for _ in 0..100 {
+            arrive();
+            let _ = inbox.wakes();
+            let _ = inbox.fetch(|_, _| {});
+            awake = inbox.stays_awake(MonotonicClock.now_us());
+        }
+        assert!(awake, "quick messages");
+        arrive();
+        assert!(!inbox.wakes(), "it comes by itself");
+        assert_eq!(inbox.idle(), Idle::News);
+        let _ = inbox.fetch(|_, _| {});
+        while inbox.idle() == Idle::Ask {}
+        assert!(!inbox.owner.lock().awake);
+        arrive();
+        assert!(inbox.wakes(), "it sleeps");
     }
 }

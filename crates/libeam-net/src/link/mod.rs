@@ -27,6 +27,7 @@
 
 mod awake;
 mod dial;
+mod eagerness;
 mod inbox;
 mod keys;
 mod listen;
@@ -34,8 +35,10 @@ mod sockets;
 
 pub use keys::{CurveKeys, KEY_BYTES};
 
+use crate::MonotonicClock;
 use awake::Pulse;
 use dial::Peer;
+pub use inbox::Idle;
 use inbox::Inbox;
 use libeam_core::membership::member::NodeId;
 use libeam_core::session::batch::{Messages, Outgoing, Pushed};
@@ -299,6 +302,19 @@ impl Link {
     /// Fetches the news without copying; frames of complete messages are shown in order.
     pub fn take_news_with(&self, frame: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
         self.shared.inbox.fetch(frame)
+    }
+
+    /// Whether the owner, who has seen to all news and has nothing to do, looks again at once instead of waiting for the
+    /// callback. While it does, it MUST go on asking, for there is no callback until it has been told [`Idle::Sleep`].
+    #[must_use]
+    pub fn stays_awake(&self) -> bool {
+        self.shared.inbox.stays_awake(MonotonicClock.now_us())
+    }
+
+    /// What an owner that is awake does next. Lets other threads have their turn.
+    #[must_use]
+    pub fn idle(&self) -> Idle {
+        self.shared.inbox.idle()
     }
 
     /// Changes the keys. Connections stay; new ones are made, and listened for, with the new pair, and nodes that
