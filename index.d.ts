@@ -181,15 +181,6 @@ export interface NativeLinkEvent {
   reason?: string;
 }
 
-/** What there is to fetch. `onNews` comes again if there is more. */
-export interface NativeLinkNews {
-  /** Frames of messages, each with a 32-bit little-endian length before it; in order for each sender. */
-  frames: { from: string; data: Buffer }[];
-  events: NativeLinkEvent[];
-  /** More is expected at once: ask `idle` in the loop's next turn, and go on as it says; `onNews` does not come meanwhile. */
-  awake: boolean;
-}
-
 /** A node's connections, their sockets and their thread. Keeps the process up until `stop`. */
 export interface NativeLink {
   /** Where this node listens, `ip:port`. */
@@ -209,9 +200,19 @@ export interface NativeLink {
   room(nodeId: string): number;
   /** Changes the keys. Connections stay; new ones are made with the new pair. */
   setKeys(keys: NativeCurveKeys): void;
-  /** Fetches what has come and what has happened. While much waits, nothing is read from the network. */
-  takeNews(): NativeLinkNews;
-  /** What to do after `awake`: 0 ask again in the loop's next turn, 1 fetch the news, 2 wait for `onNews`. */
+  /**
+   * Writes frames that have come into a buffer; `onNews` comes again if there are more. While much waits, nothing is read from
+   * the network. The first byte has flags: 1 events wait, 2 the loop is to ask `idle` in its next turn and to go on as that
+   * says, for `onNews` does not come meanwhile. From the fifth byte on, each frame has two 32-bit little-endian numbers before
+   * it: its sender's and its length; and each message in it the latter. Gives how many bytes were written, or, negative, how
+   * big the buffer has to be for the next frame.
+   */
+  takeFrames(into: Uint8Array): number;
+  /** The node with such a number. */
+  sender(number: number): string;
+  /** Fetches what has happened. */
+  takeEvents(): NativeLinkEvent[];
+  /** What to do while awake: 0 ask again in the loop's next turn, 1 fetch the news, 2 wait for `onNews`. */
   idle(): 0 | 1 | 2;
   /** Closes the sockets and ends the thread; what waits is sent first, for up to a second. */
   stop(): void;

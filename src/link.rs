@@ -5,9 +5,11 @@ use libeam_core::membership::member::NodeId;
 use libeam_core::security::keys::KEY_BYTES;
 use libeam_core::security::z85;
 use libeam_net::link::{CurveKeys, Idle, Link, LinkEvent, LinkOptions, Sent};
-use napi::bindgen_prelude::{Array, BufferSlice, Object};
+use napi::bindgen_prelude::{Array, BufferSlice, FromNapiValue, Object};
 use napi::{Env, Error, JsValue, Result, Status, Unknown};
 use napi_derive::napi;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -42,7 +44,31 @@ pub struct NativeCurveKeys {
 pub struct NativeLink {
     link: Option<Link>,
     bell: Arc<WakeUp>,
+    senders: Mutex<Senders>,
 }
+
+/// Numbers for the nodes that something has come from: a number costs less than a string.
+#[derive(Default)]
+struct Senders {
+    numbers: HashMap<NodeId, u32>,
+    names: Vec<NodeId>,
+}
+
+impl Senders {
+    fn number(&mut self, node: &NodeId) -> u32 {
+        if let Some(&number) = self.numbers.get(node) {
+            return number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(node.clone());
+        self.numbers.insert(node.clone(), number);
+        number
+    }
+}
+
+/// What `takeFrames` writes before the frames, and before each of them.
+const FLAGS_BYTES: usize = 4;
+const FRAME_HEADER_BYTES: usize = 8;
 
 fn invalid(what: &str, why: &str) -> Error {
     Error::new(Status::InvalidArg, format!("{what} cannot be used: {why}"))
@@ -80,7 +106,7 @@ pub fn start_link(env: Env, options: NativeLinkOptions, on_news: Unknown<'_>) ->
         Error::new(Status::GenericFailure, format!("{bind} cannot be bound: {error}"))
     })?;
     bell.keep_alive(env.raw(), KeepAlive::Yes);
-    Ok(NativeLink { link: Some(link), bell })
+    Ok(NativeLink { link: Some(link), bell, senders: Mutex::default() })
 }
 
 #[napi]
@@ -137,24 +163,43 @@ impl NativeLink {
         Ok(())
     }
 
-    /// Fetches the news.
-    #[napi(catch_unwind, ts_return_type = "NativeLinkNews")]
-    pub fn take_news(&self, env: Env) -> Result<Object<'static>> {
-        // Frames of one sender that follow each other become one: a buffer costs more than what is in it.
-        let mut joined: Vec<(NodeId, Vec<u8>)> = Vec::new();
-        let events = self.link.as_ref().map_or_else(Vec::new, |link| {
-            link.take_news_with(|from, bytes| match joined.last_mut() {
-                Some((sender, frame)) if Arc::ptr_eq(sender, from) => frame.extend_from_slice(bytes),
-                _ => joined.push((from.clone(), bytes.to_vec())),
-            })
+    /// Writes what has come into a buffer of at least 12 bytes: a byte of flags (1 something has happened, 2 the loop is to stay
+    /// awake) and three of nothing, and then, for each frame, the number of its sender and its length, each with 32 bits,
+    /// little-endian, before it. Gives the bytes that were written; or, negative, the size that the next frame needs.
+    #[napi(catch_unwind)]
+    pub fn take_frames(&self, mut into: BufferSlice<'_>) -> f64 {
+        let Some(link) = &self.link else { return 0.0 };
+        let mut senders = self.senders.lock();
+        let mut used = FLAGS_BYTES.min(into.len());
+        let portion = link.take_frames(into.len() - used, FRAME_HEADER_BYTES, |from, frame| {
+            for number in [senders.number(from), frame.len() as u32] {
+                into[used..used + 4].copy_from_slice(&number.to_le_bytes());
+                used += 4;
+            }
+            into[used..used + frame.len()].copy_from_slice(frame);
+            used += frame.len();
         });
-        let frames = joined.into_iter().map(|(from, bytes)| frame_of(&env, &from, bytes)).collect::<Result<_>>()?;
+        if portion.missing > 0 && used == FLAGS_BYTES {
+            return -((portion.missing + FLAGS_BYTES) as f64);
+        }
+        into[0] = u8::from(portion.events) | u8::from(link.stays_awake()) << 1;
+        used as f64
+    }
+
+    /// The node with a number that `takeFrames` has given.
+    #[napi(catch_unwind)]
+    pub fn sender(&self, number: u32) -> String {
+        self.senders.lock().names.get(number as usize).map_or_else(String::new, ToString::to_string)
+    }
+
+    /// Fetches what has happened.
+    #[napi(catch_unwind, ts_return_type = "NativeLinkEvent[]")]
+    pub fn take_events(&self, env: Env) -> Result<Array<'static>> {
+        let events = self.link.as_ref().map(Link::take_events).unwrap_or_default();
         let events = events.iter().map(|event| event_of(&env, event)).collect::<Result<_>>()?;
-        let mut news = Object::new(&env)?;
-        news.set("frames", Array::from_vec::<Object<'_>>(&env, frames)?)?;
-        news.set("events", Array::from_vec::<Object<'_>>(&env, events)?)?;
-        news.set("awake", self.link.as_ref().is_some_and(Link::stays_awake))?;
-        Ok(Object::from_raw(env.raw(), news.raw()))
+        let events = Array::from_vec::<Object<'_>>(&env, events)?;
+        // SAFETY: the array was made in this environment, and is handed over at once.
+        unsafe { Array::from_napi_value(env.raw(), events.raw()) }
     }
 
     /// What to do while awake, which is when `takeNews` has said so: 0 ask again in the loop's next turn, 1 fetch the news,
@@ -183,13 +228,6 @@ fn outcome(sent: Sent) -> f64 {
         Sent::NoPeer => -2.0,
         Sent::TooBig => -3.0,
     }
-}
-
-fn frame_of<'env>(env: &'env Env, from: &str, bytes: Vec<u8>) -> Result<Object<'env>> {
-    let mut frame = Object::new(env)?;
-    frame.set("from", from)?;
-    frame.set("data", BufferSlice::copy_from(env, bytes)?)?;
-    Ok(frame)
 }
 
 fn event_of<'env>(env: &'env Env, event: &LinkEvent) -> Result<Object<'env>> {

@@ -6,7 +6,7 @@
 import { createActor, createSystem, deriveKeys, type LogEntry, loggerConfig, type System } from "libeam";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Codec } from "../../lib/cluster/codec.js";
-import { readFrame } from "../../lib/cluster/outbox.js";
+import { Inbox } from "../../lib/cluster/inbox.js";
 import type { ZeroMQTransport } from "../../lib/cluster/zeromq_transport.js";
 import { type NativeLink, startLink } from "../../lib/kernel/native.js";
 import { CALL, CANCEL, CAST, type CallMessage, MARK } from "../../lib/stdlib/remote/protocol.js";
@@ -50,17 +50,18 @@ beforeEach(async () => {
     bind: "127.0.0.1:0",
     keys: { ...deriveKeys(COOKIE).curveKeyPair, accepted: [] },
   };
-  liar = startLink(link, () => {
-    for (const { data } of liar.takeNews().frames) {
-      readFrame(data, (kind, number, from, to) => {
-        try {
-          answers.push([kind, number, codec.decode(data, from, to)]);
-        } catch (error) {
-          unreadable.push(error);
-        }
-      });
-    }
-  });
+  const inbox = new Inbox(
+    (_from, kind, number, bytes, start, end) => {
+      try {
+        answers.push([kind, number, codec.decode(bytes, start, end)]);
+      } catch (error) {
+        unreadable.push(error);
+      }
+    },
+    () => {},
+  );
+  liar = startLink(link, () => inbox.read());
+  inbox.open(liar);
   const transport = victim.transport as unknown as ZeroMQTransport;
   transport.updatePeers([["liar", `tcp://${liar.address}`]]);
   liar.connect("victim", transport.address as string);

@@ -36,7 +36,7 @@ class KeptLink {
   read(): { kind: number; number: number; payload: string }[] {
     const messages: { kind: number; number: number; payload: string }[] = [];
     for (const frame of this.frames) {
-      readFrame(frame, (kind, number, from, to) => {
+      readFrame(frame, 0, frame.length, (kind, number, from, to) => {
         messages.push({ kind, number, payload: frame.toString("latin1", from, to) });
       });
     }
@@ -77,7 +77,7 @@ describe("an outbox", () => {
     expect(link.read().map(({ payload }) => payload)).toEqual(sent);
     for (const frame of link.frames) {
       let count = 0;
-      readFrame(frame, () => count++);
+      readFrame(frame, 0, frame.length, () => count++);
       expect(count === 1 || frame.length <= 65_536).toBe(true);
     }
   });
@@ -113,9 +113,10 @@ test("what is too short is passed over, and what is cut off ends a frame", () =>
   const seen: number[] = [];
   const take = (_kind: number, number: number): void => void seen.push(number);
   const good = Buffer.from([6, 0, 0, 0, 3, 9, 0, 0, 0, 1]);
-  readFrame(Buffer.concat([good, good.subarray(0, 9)]), take);
-  readFrame(Buffer.concat([good, Buffer.from([4, 0, 0, 0, 1, 1, 1, 1]), Buffer.alloc(4), good]), take);
-  readFrame(Buffer.concat([good, Buffer.from([255, 255, 255, 255, 1, 1, 1, 1, 1, 1])]), take);
-  readFrame(Buffer.alloc(3), take);
+  const read = (frame: Buffer) => readFrame(frame, 0, frame.length, take);
+  read(Buffer.concat([good, good.subarray(0, 9)]));
+  read(Buffer.concat([good, Buffer.from([4, 0, 0, 0, 1, 1, 1, 1]), Buffer.alloc(4), good]));
+  read(Buffer.concat([good, Buffer.from([255, 255, 255, 255, 1, 1, 1, 1, 1, 1])]));
+  read(Buffer.alloc(3));
   expect(seen).toEqual([9, 9, 9, 9]);
 });

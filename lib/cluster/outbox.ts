@@ -122,15 +122,23 @@ function writeHeader(bytes: Buffer, at: number, kind: number, number: number): v
   bytes.writeUInt32LE(number, at + 1);
 }
 
-/** Reads the messages of a frame. What is too short to be one is passed over, and what is cut off ends it. */
-export function readFrame(frame: Buffer, take: (kind: number, number: number, from: number, to: number) => void): void {
-  let at = 0;
-  while (at + LENGTH_BYTES <= frame.length) {
+/**
+ * Reads the messages of a frame, which is the bytes from `start` to `end`. What is too short to be one is passed over, and
+ * what is cut off ends it.
+ */
+export function readFrame(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  take: (kind: number, number: number, from: number, to: number) => void,
+): void {
+  let at = start;
+  while (at + LENGTH_BYTES <= end) {
     const from = at + LENGTH_BYTES;
-    const to = from + frame.readUInt32LE(at);
-    if (to > frame.length) return;
+    const to = from + bytes.readUInt32LE(at);
+    if (to > end) return;
     if (to >= from + HEADER_BYTES) {
-      take(frame[from] as number, frame.readUInt32LE(from + 1), from + HEADER_BYTES, to);
+      take(bytes[from] as number, bytes.readUInt32LE(from + 1), from + HEADER_BYTES, to);
     }
     at = to;
   }

@@ -23,8 +23,9 @@ import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines } from "../stdlib/remote/deadlines.js";
 import { Tickets } from "../stdlib/remote/tickets.js";
 import { Codec, type MakeRef } from "./codec.js";
+import { Inbox } from "./inbox.js";
 import type { CurveKeyPair } from "./key_material.js";
-import { FULL, NO_PEER, Outboxes, readFrame } from "./outbox.js";
+import { FULL, NO_PEER, Outboxes } from "./outbox.js";
 
 /** How a node's transport listens. */
 export interface ZeroMQTransportOptions {
@@ -68,13 +69,7 @@ interface Early {
   payload: Buffer;
 }
 
-/** What an awake link says. */
-const ASK_AGAIN = 0;
-const NEWS = 1;
-
 const SENT = Promise.resolve();
-/** Kept, since tests may replace the global one by a fake that nobody turns. */
-const nextTurn = setImmediate;
 
 /** See the module's header. */
 export class ZeroMQTransport implements Transport, HealthCheckable {
@@ -88,18 +83,11 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly early = new Map<string, Early[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
-  /** The link is asked for news in every turn of the loop, which does not sleep meanwhile: crates/libeam-net/src/link/eagerness.rs. */
-  private awake = false;
-  private readonly look = (): void => {
-    const answer = this.link?.idle();
-    if (answer === ASK_AGAIN) {
-      nextTurn(this.look);
-      return;
-    }
-    this.awake = false;
-    if (answer === NEWS) this.readNews();
-  };
   private outboxes: Outboxes | undefined;
+  private readonly inbox = new Inbox(
+    (from, kind, number, bytes, start, end) => this.received(from, kind, number, bytes, start, end),
+    ({ kind, node, reason = "unknown" }) => this.connection(kind, node, reason),
+  );
   private keys: CurveKeyPair | undefined;
   private accepted: string[] = [];
   private requestHandler: RequestHandler | undefined;
@@ -166,11 +154,12 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
         bind: `${host}:${rpcPort}`,
         ...(keys === undefined ? {} : { keys }),
       };
-      this.link = startLink(link, () => this.readNews());
+      this.link = startLink(link, () => this.inbox.read());
     } catch (error) {
       throw new TransportError(`Node ${nodeId} cannot listen: ${(error as Error).message}`, nodeId, error);
     }
     this.outboxes = new Outboxes(this.link);
+    this.inbox.open(this.link);
     for (const [peer, address] of this.peers) this.link.connect(peer, address);
   }
 
@@ -188,6 +177,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   /** Closes everything; what waits for an answer is refused. */
   async disconnect(): Promise<void> {
     this.outboxes?.flush();
+    this.inbox.close();
     this.link?.stop();
     this.link = undefined;
     this.outboxes = undefined;
@@ -346,17 +336,6 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     }
   }
 
-  private readNews(): void {
-    if (this.link === undefined) return;
-    const { frames, events, awake } = this.link.takeNews();
-    if (awake && !this.awake) {
-      this.awake = true;
-      nextTurn(this.look);
-    }
-    for (const { from, data } of frames) this.received(from, data);
-    for (const { kind, node, reason = "unknown" } of events) this.connection(kind, node, reason);
-  }
-
   private lost(node: string): void {
     for (const [number, waiting] of this.waiting.entries()) {
       if (waiting.node !== node) continue;
@@ -370,15 +349,13 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     reject(error);
   }
 
-  private received(from: string, frame: Buffer): void {
+  private received(from: string, kind: number, number: number, bytes: Buffer, start: number, end: number): void {
     if (!this.peers.has(from) && !this.early.has(from) && this.early.size < EARLY_NODES_MAX) this.early.set(from, []);
-    readFrame(frame, (kind, number, start, end) => {
-      try {
-        this.take(from, kind, number, this.codec.decode(frame, start, end));
-      } catch (error) {
-        this.log.error("A message of another node could not be handled", error, { peer: from });
-      }
-    });
+    try {
+      this.take(from, kind, number, this.codec.decode(bytes, start, end));
+    } catch (error) {
+      this.log.error("A message of another node could not be handled", error, { peer: from });
+    }
   }
 
   private take(from: string, kind: number, number: number, payload: any): void {

@@ -15,7 +15,6 @@ export type {
   NativeKeys,
   NativeLink,
   NativeLinkEvent,
-  NativeLinkNews,
   NativeLinkOptions,
   NativeLoopWatch,
   NativeMember,

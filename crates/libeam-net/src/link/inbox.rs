@@ -32,6 +32,15 @@ impl Waiting {
     }
 }
 
+/// What else there is beside the frames that were fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// Something has happened.
+    pub events: bool,
+    /// Room that the next frame needs if it is more than there was, in bytes; 0 if it is not.
+    pub missing: usize,
+}
+
 /// What an owner does that is awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
@@ -109,8 +118,9 @@ impl Inbox {
         self.woken.ring() == Ring::Wake
     }
 
-    /// Hands over all events and some of the frames; rings again if there are more.
-    pub fn fetch(&self, mut take: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
+    /// Hands over some of the frames, as many as `room` bytes hold with `overhead` bytes for each; rings again if there are
+    /// more.
+    pub fn fetch(&self, room: usize, overhead: usize, mut take: impl FnMut(&NodeId, &[u8])) -> Portion {
         let mut owner = self.owner.lock();
         if !owner.awake {
             self.woken.answer();
@@ -120,27 +130,33 @@ impl Inbox {
             owner.eagerness.happened(MonotonicClock.now_us());
         }
         drop(owner);
-        let events = std::mem::take(&mut waiting.events);
-        let (mut frames, mut bytes) = (Vec::new(), 0);
+        let (mut frames, mut bytes, mut used) = (Vec::new(), 0, 0);
         while bytes < FETCH_BYTES
-            && let Some(frame) = waiting.frames.pop_front()
+            && let Some(frame) = waiting.frames.pop_front_if(|(_, frame)| used + overhead + frame.len() <= room)
         {
             bytes += frame.1.len() + FRAME_COST;
+            used += frame.1.len() + overhead;
             frames.push(frame);
         }
         waiting.bytes -= bytes;
-        let more = !waiting.frames.is_empty();
+        let next = waiting.frames.front().map(|(_, frame)| frame.len() + overhead);
+        let events = !waiting.events.is_empty();
         drop(waiting);
         if bytes > 0 {
             self.room.notify_waiters();
         }
-        if more {
+        if next.is_some() {
             self.bell.notify_one();
         }
         for (from, frame) in &frames {
             take(from, frame);
         }
-        events
+        Portion { events, missing: next.filter(|&needed| needed > room).unwrap_or(0) }
+    }
+
+    /// Hands over what has happened.
+    pub fn take_events(&self) -> Vec<LinkEvent> {
+        std::mem::take(&mut self.waiting.lock().events)
     }
 
     /// See [`super::Link::stays_awake`].
@@ -198,7 +214,7 @@ mod tests {
             assert!(inbox.wakes());
             assert!(!inbox.wakes());
             let mut fetched = 0;
-            let _ = inbox.fetch(|_, _| fetched += 1);
+            let _ = inbox.fetch(usize::MAX, 0, |_, _| fetched += 1);
             assert_eq!((fetched, inbox.waiting.lock().frames.len()), (1, left));
         }
     }
@@ -211,17 +227,34 @@ mod tests {
         for _ in 0..100 {
             arrive();
             let _ = inbox.wakes();
-            let _ = inbox.fetch(|_, _| {});
+            let _ = inbox.fetch(usize::MAX, 0, |_, _| {});
             awake = inbox.stays_awake(MonotonicClock.now_us());
         }
         assert!(awake, "quick messages");
         arrive();
         assert!(!inbox.wakes(), "it comes by itself");
         assert_eq!(inbox.idle(), Idle::News);
-        let _ = inbox.fetch(|_, _| {});
+        let _ = inbox.fetch(usize::MAX, 0, |_, _| {});
         while inbox.idle() == Idle::Ask {}
         assert!(!inbox.owner.lock().awake);
         arrive();
         assert!(inbox.wakes(), "it sleeps");
+    }
+
+    #[test]
+    fn a_frame_that_does_not_fit_waits_for_more_room() {
+        let inbox = Inbox::new(1 << 20);
+        for length in [10, 20, 100, 5] {
+            inbox.put(NodeId::from("a"), &vec![0; length]);
+        }
+        let lengths = |room| {
+            let mut lengths = Vec::new();
+            let portion = inbox.fetch(room, 8, |_, frame| lengths.push(frame.len()));
+            (lengths, portion.missing)
+        };
+        assert_eq!(lengths(46), (vec![10, 20], 108));
+        assert_eq!(lengths(46), (vec![], 108));
+        assert_eq!(lengths(108), (vec![100], 0));
+        assert_eq!(lengths(46), (vec![5], 0));
     }
 }

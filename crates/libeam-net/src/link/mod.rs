@@ -38,8 +38,8 @@ pub use keys::{CurveKeys, KEY_BYTES};
 use crate::MonotonicClock;
 use awake::Pulse;
 use dial::Peer;
-pub use inbox::Idle;
 use inbox::Inbox;
+pub use inbox::{Idle, Portion};
 use libeam_core::membership::member::NodeId;
 use libeam_core::session::batch::{Messages, Outgoing, Pushed};
 use libeam_core::session::hello::Local;
@@ -293,15 +293,22 @@ impl Link {
     #[must_use]
     pub fn take_news(&self) -> LinkNews {
         let mut messages = Vec::new();
-        let events = self.take_news_with(|from, frame| {
+        self.take_frames(usize::MAX, 0, |from, frame| {
             messages.extend(Messages::new(frame).flatten().map(|bytes| (from.clone(), bytes.to_vec())));
         });
-        LinkNews { messages, events }
+        LinkNews { messages, events: self.take_events() }
     }
 
-    /// Fetches the news without copying; frames of complete messages are shown in order.
-    pub fn take_news_with(&self, frame: impl FnMut(&NodeId, &[u8])) -> Vec<LinkEvent> {
-        self.shared.inbox.fetch(frame)
+    /// Shows some of the frames of complete messages, in order, without copying: as many as `room` bytes hold with `overhead`
+    /// bytes for each. The callback comes again if there are more.
+    pub fn take_frames(&self, room: usize, overhead: usize, frame: impl FnMut(&NodeId, &[u8])) -> Portion {
+        self.shared.inbox.fetch(room, overhead, frame)
+    }
+
+    /// Fetches what has happened, in order.
+    #[must_use]
+    pub fn take_events(&self) -> Vec<LinkEvent> {
+        self.shared.inbox.take_events()
     }
 
     /// Whether the owner, who has seen to all news and has nothing to do, looks again at once instead of waiting for the
