@@ -2,8 +2,9 @@
  * Producer.from: what it reads, how much, and how source and stage end each other.
  */
 
-import { EventEmitter, getEventListeners, on } from "node:events";
+import { EventEmitter, getEventListeners, on, once } from "node:events";
 import { createReadStream, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { CallAbortedError, InvalidArgumentError, InvalidOptionError, Producer, StageError } from "libeam";
@@ -83,6 +84,31 @@ describe("Producer.from", () => {
     expect(chunks.length).toBeGreaterThan(10);
     expect(Buffer.concat(chunks)).toEqual(readFileSync(thisFile));
     await empty(system);
+  });
+
+  it("loses nothing of a source that does not wait: lines of a file, before anybody has asked for them", async () => {
+    const system = makeSystem();
+    const lines = createInterface({ input: createReadStream(thisFile) });
+    const closed = once(lines, "close");
+    const producer = Producer.from<string>(system, lines);
+    await closed;
+    const { consumer, seen, ends } = collect<string>(system);
+    await consumer.subscribe(producer, { maxDemand: 10 });
+    await ends.next();
+    expect(seen.events).toEqual(readFileSync(thisFile, "utf8").trimEnd().split("\n"));
+  });
+
+  it("tells an iterator that cannot be made when it is asked for events", async () => {
+    const system = makeSystem();
+    const broken = {
+      [Symbol.asyncIterator](): AsyncIterator<number> {
+        throw new Error("no iterator today");
+      },
+    };
+    const producer = Producer.from<number>(system, broken);
+    const { consumer, ends } = collect(system);
+    await consumer.subscribe(producer);
+    expect((await ends.next()).reason).toMatchObject({ type: "error", error: { message: "no iterator today" } });
   });
 
   it("spreads events as its options say", async () => {

@@ -6,8 +6,9 @@
  * more is owed. A source reads only while it owes, so a stage never holds more than its consumers have asked for, and since the
  * stage does not wait for the reader it answers `stop()` and `stats()` at any time.
  *
- * The source is not touched before the first pull, but for the listeners that keep a Node stream from taking the process
- * down. The end of the source, and its error, is told to who pulls: an error that comes while nothing is owed waits for
+ * Nothing is read before the first pull. What happens at once: a Node stream gets the listeners that keep it from taking the
+ * process down, and the iterator of anything else that is async is made, since some (of `events.on`, of readline) lose what
+ * came before they were. The end of the source, and its error, is told to who pulls: an error that comes while nothing is owed waits for
  * the next demand. The stage tells its consumers behind the last event (see failure.ts) and is not started again, since
  * half of the source is gone.
  *
@@ -114,6 +115,16 @@ class AsyncSource extends Source {
 
   constructor(private readonly open: () => AsyncIterator<any>) {
     super();
+  }
+
+  /** Opened at once: some iterators give only what happens from then on. */
+  override attach(stage: ActorRef): void {
+    super.attach(stage);
+    try {
+      this.iterator = this.open();
+    } catch {
+      // It fails again when it is read, and whoever reads is told.
+    }
   }
 
   pull(demand: number): Pulled {
