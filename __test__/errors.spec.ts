@@ -5,15 +5,8 @@
 import { describe, expect, it, vi } from "vitest";
 import * as errors from "../lib/errors.js";
 
-const {
-  ActorInitError,
-  CallAbortedError,
-  InvalidArgumentError,
-  InvalidOptionError,
-  LibeamError,
-  TimeoutError,
-  TransportError,
-} = errors;
+const { CallAbortedError, InvalidArgumentError, InvalidOptionError, LibeamError, TimeoutError, TransportError } =
+  errors;
 
 /** Class name → [an instance, its code, its message]. */
 const catalogue: Record<string, [errors.LibeamError, string, string | RegExp]> = {
@@ -96,7 +89,6 @@ const catalogue: Record<string, [errors.LibeamError, string, string | RegExp]> =
     "INVALID_ARGUMENT",
     "Invalid name: expected a string, got 7",
   ],
-  ActorInitError: [new ActorInitError("Foo", new Error("boom")), "ACTOR_INIT_FAILED", /Foo.*boom/],
   ActorLimitError: [new errors.ActorLimitError(10), "ACTOR_LIMIT", /10/],
   TimerLimitError: [new errors.TimerLimitError("a1", 10), "TIMER_LIMIT", /a1.*10/],
   NodeDownError: [new errors.NodeDownError("n1"), "NODE_DOWN", /n1/],
@@ -151,7 +143,6 @@ describe("error classes", () => {
   it("keeps causes", () => {
     const cause = new Error("why");
     expect(new TransportError("m", "n", cause).cause).toBe(cause);
-    expect(new ActorInitError("Foo", cause).cause).toBe(cause);
     expect(new CallAbortedError(cause).cause).toBe(cause);
     expect(new LibeamError("m", "C", {}, { cause }).cause).toBe(cause);
     expect("cause" in new TransportError("m")).toBe(false);
@@ -197,12 +188,6 @@ describe("values in messages", () => {
 
   it("cuts long strings", () => {
     expect(new InvalidOptionError("o", "x".repeat(10_000), "e").message.length).toBeLessThan(150);
-  });
-
-  it("words an init failure whatever was thrown", () => {
-    expect(new ActorInitError("Foo", undefined).message).toContain("undefined");
-    expect(new ActorInitError("Foo", "text").message).toContain('"text"');
-    expect(new ActorInitError("Foo", { message: 3 }).message).toContain("an object");
   });
 });
 

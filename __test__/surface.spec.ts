@@ -13,7 +13,6 @@ it("exports exactly these names", () => {
       "ActorClassNotRegisteredError",
       "ActorHasChildrenError",
       "ActorId",
-      "ActorInitError",
       "ActorLimitError",
       "ActorNotFoundError",
       "ActorNotMigratableError",

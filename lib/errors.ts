@@ -51,11 +51,6 @@ function describe(value: unknown): string {
   return typeof value === "bigint" ? `${value}n` : String(value);
 }
 
-function messageOf(cause: unknown): string {
-  const message = typeof cause === "object" && cause !== null ? (cause as { message?: unknown }).message : undefined;
-  return typeof message === "string" ? message : describe(cause);
-}
-
 /** The part of a context that is known: absent values leave no key behind. */
 function known(context: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(context).filter(([, value]) => value !== undefined));
@@ -297,14 +292,6 @@ export class InvalidArgumentError extends LibeamError {
   }
 }
 
-/** `init` of an actor threw or rejected; `cause` is what it threw. The actor is gone and its name is free. */
-export class ActorInitError extends LibeamError {
-  constructor(actorClass: string, cause: unknown) {
-    const message = `Actor ${actorClass} failed in init and was not started; its name is free. ${messageOf(cause)}`;
-    super(message, "ACTOR_INIT_FAILED", { actorClass }, { cause });
-  }
-}
-
 /** The system is at its actor limit. Nothing was spawned. */
 export class ActorLimitError extends LibeamError {
   constructor(max: number) {
@@ -380,7 +367,6 @@ const KINDS = {
   SubscriptionError,
   InvalidOptionError,
   InvalidArgumentError,
-  ActorInitError,
   ActorLimitError,
   TimerLimitError,
   NodeDownError,

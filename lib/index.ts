@@ -33,7 +33,6 @@ export { ZeroMQTransport, type ZeroMQTransportOptions } from "./cluster/zeromq_t
 export {
   ActorClassNotRegisteredError,
   ActorHasChildrenError,
-  ActorInitError,
   ActorLimitError,
   ActorNotFoundError,
   ActorNotMigratableError,
