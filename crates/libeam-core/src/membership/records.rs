@@ -1,7 +1,7 @@
 //! What a report changes: the rules of [`super::member`], applied.
 
-use super::member::{Event, Record, Status};
-use super::message::Message;
+use super::member::{Event, NodeId, Record, Status};
+use super::message::{Encode, Message};
 use super::{Judgement, Membership, Sender, verdict};
 
 impl Membership {
@@ -56,7 +56,7 @@ impl Membership {
             return;
         };
         if record.epoch < known.epoch {
-            self.re_announce(&known, sender);
+            self.re_announce(&known.id, sender);
         } else if record.epoch > known.epoch {
             let event = if known.status.is_live() { Event::Restarted } else { Event::Up };
             self.table.put(record.clone(), now_us);
@@ -64,7 +64,7 @@ impl Membership {
             self.accept(now_us, &record, event(record.clone()));
         } else if known.status == Status::Left || record.incarnation <= known.incarnation {
             if record.incarnation < known.incarnation {
-                self.re_announce(&known, sender);
+                self.re_announce(&known.id, sender);
             }
         } else {
             self.table.put(record.clone(), now_us);
@@ -93,14 +93,33 @@ impl Membership {
         self.spread(record.id.clone(), &Message::State(record.clone()), now_us);
     }
 
-    /// Sends the newer report to whoever repeats an old one.
-    fn re_announce(&mut self, known: &Record, sender: Option<&Sender>) {
-        let Some(sender) = sender else { return };
-        let message = match known.status {
-            Status::Alive => Message::State(known.clone()),
-            _ => verdict(known, &self.own.id),
-        };
-        self.send_to(sender.addr, sender.epoch, [message].iter());
+    /// Whoever repeats an old report is sent the newer one when all of its packet is read.
+    fn re_announce(&mut self, id: &NodeId, sender: Option<&Sender>) {
+        if sender.is_some() {
+            self.outdated.push(id.clone());
+        }
+    }
+
+    /// Sends what is known of those of whom the packet's sender has old news.
+    pub(super) fn correct(&mut self, sender: &Sender) {
+        let room = self.room();
+        let mut body = Vec::new();
+        for id in std::mem::take(&mut self.outdated) {
+            let start = body.len();
+            match self.table.get(&id).map(|member| &member.record) {
+                None => Message::State(self.own.clone()).encode(&mut body),
+                Some(known) if known.status == Status::Alive => Message::State(known.clone()).encode(&mut body),
+                Some(known) => verdict(known, &self.own.id).encode(&mut body),
+            }
+            if start > 0 && body.len() > room {
+                let rest = body.split_off(start);
+                self.send_written(sender.addr, sender.epoch, |out| out.extend_from_slice(&body));
+                body = rest;
+            }
+        }
+        if !body.is_empty() {
+            self.send_written(sender.addr, sender.epoch, |out| out.extend_from_slice(&body));
+        }
     }
 
     /// A report about this node's own id.
@@ -109,12 +128,9 @@ impl Membership {
             self.meet_later_life(now_us, record);
         } else if record.epoch < self.own.epoch {
             // An earlier life is still told of; if it still speaks, it still runs.
-            if let Some(sender) = sender {
-                let own = self.own.clone();
-                self.send_to(sender.addr, sender.epoch, [Message::State(own)].iter());
-                if sender.id == self.own.id {
-                    self.events.push_back(Event::Conflict(record.clone()));
-                }
+            self.re_announce(&record.id, sender);
+            if sender.is_some_and(|sender| sender.id == self.own.id) {
+                self.events.push_back(Event::Conflict(record.clone()));
             }
         } else if record.incarnation > self.own.incarnation || record.status != Status::Alive {
             self.contradict(now_us, record.incarnation);
@@ -149,8 +165,7 @@ impl Membership {
             if judgement.epoch == self.own.epoch {
                 self.contradict(now_us, judgement.incarnation);
             } else if judgement.epoch < self.own.epoch && judgement.status.is_live() {
-                let own = self.own.clone();
-                self.re_announce(&own, sender);
+                self.re_announce(&judgement.id, sender);
             }
             return;
         }
@@ -158,7 +173,7 @@ impl Membership {
         let older = judgement.epoch < known.epoch
             || (judgement.epoch == known.epoch && judgement.incarnation < known.incarnation);
         if older && judgement.status != Status::Left {
-            self.re_announce(&known, sender);
+            self.re_announce(&known.id, sender);
             return;
         }
         if judgement.epoch != known.epoch {

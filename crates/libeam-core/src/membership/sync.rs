@@ -233,6 +233,7 @@ impl Membership {
                 self.learn(now_us, record, Some(sender));
             }
         }
+        self.correct(sender);
     }
 }
 
