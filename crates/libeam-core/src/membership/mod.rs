@@ -60,6 +60,7 @@ use member::{Event, META_BYTES_MAX, NodeId, Record, Status};
 use message::{Encode, Message, Messages};
 use probe::{Probe, Relay};
 use random::Random;
+use records::is_old;
 use rumours::Rumours;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -313,7 +314,8 @@ impl Membership {
         let (source, epoch, body) = (opened.source, opened.epoch, opened.body);
         let sender = Sender { id: source, epoch, addr: from };
         self.hear(&sender, now_us);
-        for message in Messages::new(body) {
+        let mut messages = Messages::new(body);
+        while let Some(message) = messages.next_news(|claim| is_old(&self.table, claim)) {
             self.handle_message(now_us, &sender, message);
         }
         self.correct(&sender);
