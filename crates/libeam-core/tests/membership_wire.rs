@@ -6,6 +6,7 @@ use libeam_core::membership::member::{META_BYTES_MAX, NodeId, Record, Status};
 use libeam_core::membership::message::{Encode, Message, Messages};
 use libeam_core::membership::{Identity, Membership, Output, RequestError};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -244,4 +245,40 @@ fn keys_change_without_losing_a_packet() {
         talk(&rings);
     }
     assert_eq!(rings[0].ids().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn who_is_wrong_about_many_is_told_in_few_datagrams() {
+    let mut node = node("a", 1, Keyring::open());
+    let mut other = Envelope::new(Keyring::open(), 10);
+    let addr = SocketAddr::from(([127, 0, 0, 1], 2));
+    let names: BTreeSet<NodeId> = (0..100).map(|at| NodeId::from(format!("n{at}"))).collect();
+    let state = |id: &NodeId, incarnation| {
+        let id = id.clone();
+        Message::State(Record { id, epoch: 1, incarnation, status: Status::Alive, addr, meta: Arc::from(&b""[..]) })
+    };
+    for incarnation in [1, 0] {
+        let packet = other.seal(("b", 7), 7, |out| names.iter().for_each(|id| state(id, incarnation).encode(out)));
+        node.handle_datagram(0, addr, &packet).unwrap();
+    }
+    let answers: Vec<Vec<u8>> = std::iter::from_fn(|| node.poll_output())
+        .filter_map(|output| match output {
+            Output::Datagram { to, bytes } => {
+                assert_eq!(to, addr);
+                Some(bytes)
+            }
+            Output::Request { .. } => None,
+        })
+        .collect();
+    let told: BTreeSet<NodeId> = answers
+        .iter()
+        .flat_map(|bytes| Messages::new(other.open(bytes).unwrap().body))
+        .filter_map(|message| match message {
+            Message::State(record) if record.incarnation == 1 => Some(record.id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, names);
+    assert!(answers.iter().all(|bytes| bytes.len() <= 1_400));
+    assert_eq!(answers.len(), 2, "a hundred reports of 27 bytes");
 }

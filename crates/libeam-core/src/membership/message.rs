@@ -58,6 +58,19 @@ pub enum Message {
     Sync,
 }
 
+/// What a piece of news says about a node, without the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The node.
+    pub id: &'a str,
+    /// Its life.
+    pub epoch: u64,
+    /// Its incarnation.
+    pub incarnation: u32,
+    /// What is thought of it.
+    pub status: Status,
+}
+
 const PING: u8 = 1;
 const ACK: u8 = 2;
 const PING_REQ: u8 = 3;
@@ -96,6 +109,19 @@ fn put_addr(out: &mut Vec<u8>, addr: SocketAddr) {
     out.extend_from_slice(&addr.port().to_le_bytes());
 }
 
+/// As [`Message::State`].
+impl Encode for Record {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(STATE);
+        put_id(out, &self.id);
+        out.extend_from_slice(&self.epoch.to_le_bytes());
+        out.extend_from_slice(&self.incarnation.to_le_bytes());
+        out.push(self.status as u8);
+        put_addr(out, self.addr);
+        put_bytes(out, &self.meta);
+    }
+}
+
 impl Encode for Message {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -119,15 +145,7 @@ impl Encode for Message {
                 out.push(NACK);
                 out.extend_from_slice(&seq.to_le_bytes());
             }
-            Self::State(record) => {
-                out.push(STATE);
-                put_id(out, &record.id);
-                out.extend_from_slice(&record.epoch.to_le_bytes());
-                out.extend_from_slice(&record.incarnation.to_le_bytes());
-                out.push(record.status as u8);
-                put_addr(out, record.addr);
-                put_bytes(out, &record.meta);
-            }
+            Self::State(record) => record.encode(out),
             Self::Verdict { id, epoch, incarnation, status, from } => {
                 out.push(VERDICT);
                 put_id(out, id);
@@ -183,10 +201,18 @@ impl<'a> Messages<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn id(&mut self) -> Option<NodeId> {
+    fn text(&mut self) -> Option<&'a str> {
         let length = usize::from(self.byte()?);
         let text = std::str::from_utf8(self.take(length)?).ok()?;
-        (!text.is_empty() && text.len() <= NODE_ID_BYTES_MAX).then(|| NodeId::from(text))
+        (!text.is_empty() && text.len() <= NODE_ID_BYTES_MAX).then_some(text)
+    }
+
+    fn id(&mut self) -> Option<NodeId> {
+        self.text().map(NodeId::from)
+    }
+
+    fn claim(&mut self) -> Option<Claim<'a>> {
+        Some(Claim { id: self.text()?, epoch: self.u64()?, incarnation: self.u32()?, status: self.status()? })
     }
 
     fn status(&mut self) -> Option<Status> {
@@ -208,35 +234,51 @@ impl<'a> Messages<'a> {
         Some(SocketAddr::new(ip, self.array().map(u16::from_le_bytes)?))
     }
 
-    fn meta(&mut self) -> Option<Arc<[u8]>> {
+    fn meta(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(self.array().map(u16::from_le_bytes)?);
-        (length <= META_BYTES_MAX).then(|| self.take(length).map(Arc::from))?
+        (length <= META_BYTES_MAX).then(|| self.take(length))?
     }
 
-    fn message(&mut self) -> Option<Message> {
-        Some(match self.byte()? {
+    /// The next message that is no old news, and none at the end.
+    ///
+    /// Perf: most news comes many times, and what is skipped here is never allocated.
+    pub fn next_news(&mut self, is_old: impl Fn(&Claim<'_>) -> bool) -> Option<Message> {
+        while !self.broken && !self.rest.is_empty() {
+            match self.message(&is_old) {
+                Some(None) => {}
+                Some(message) => return message,
+                None => self.broken = true,
+            }
+        }
+        None
+    }
+
+    /// A message, nothing for old news, or an error.
+    fn message(&mut self, is_old: impl Fn(&Claim<'_>) -> bool) -> Option<Option<Message>> {
+        Some(Some(match self.byte()? {
             PING => Message::Ping { seq: self.u32()?, target: self.id()?, view: self.u64()? },
             ACK => Message::Ack { seq: self.u32()?, view: self.u64()? },
             PING_REQ => Message::PingReq { seq: self.u32()?, target: self.id()? },
             NACK => Message::Nack { seq: self.u32()? },
-            STATE => Message::State(Record {
-                id: self.id()?,
-                epoch: self.u64()?,
-                incarnation: self.u32()?,
-                status: self.status()?,
-                addr: self.addr()?,
-                meta: self.meta()?,
-            }),
-            VERDICT => Message::Verdict {
-                id: self.id()?,
-                epoch: self.u64()?,
-                incarnation: self.u32()?,
-                status: self.status()?,
-                from: self.id()?,
-            },
+            STATE => {
+                let (claim, addr, meta) = (self.claim()?, self.addr()?, self.meta()?);
+                if is_old(&claim) {
+                    return Some(None);
+                }
+                let Claim { id, epoch, incarnation, status } = claim;
+                Message::State(Record { id: NodeId::from(id), epoch, incarnation, status, addr, meta: Arc::from(meta) })
+            }
+            VERDICT => {
+                let (claim, from) = (self.claim()?, self.text()?);
+                if is_old(&claim) {
+                    return Some(None);
+                }
+                let Claim { id, epoch, incarnation, status } = claim;
+                Message::Verdict { id: NodeId::from(id), epoch, incarnation, status, from: NodeId::from(from) }
+            }
             SYNC => Message::Sync,
             _ => return None,
-        })
+        }))
     }
 }
 
@@ -244,11 +286,6 @@ impl Iterator for Messages<'_> {
     type Item = Message;
 
     fn next(&mut self) -> Option<Message> {
-        if self.broken || self.rest.is_empty() {
-            return None;
-        }
-        let message = self.message();
-        self.broken = message.is_none();
-        message
+        self.next_news(|_| false)
     }
 }

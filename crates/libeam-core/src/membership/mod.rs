@@ -20,7 +20,8 @@
 //! 1. *Last chance.* A suspect's deadline does not kill: it is pinged once more, over both ways.
 //! 2. *Doubt.* A node that doubts itself (poor health, or it sees no more than half of its members
 //!    alive) keeps its verdict of death to itself.
-//! 3. *Re-announce.* Who repeats old news is sent the newer one.
+//! 3. *Re-announce.* Who repeats old news is sent the newer one, in as few datagrams as hold it: whoever comes back
+//!    from the other side of a partition is wrong about everybody.
 //! 4. *Fallback.* A probe that fails over datagrams is repeated over a stream; whatever a member has
 //!    sealed and sent is a sign of life; a refused connection shortens its suspicion to a moment.
 //! 5. *View hash.* Every ping and ack carries a hash of the view. A node that differs from two members in
@@ -59,6 +60,7 @@ use member::{Event, META_BYTES_MAX, NodeId, Record, Status};
 use message::{Encode, Message, Messages};
 use probe::{Probe, Relay};
 use random::Random;
+use records::is_old;
 use rumours::Rumours;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -139,6 +141,8 @@ pub struct Membership {
     sequence: u32,
     requests: HashMap<u64, Purpose>,
     next_token: u64,
+    /// Of whom the sender of the packet that is being read has old news. Empty between packets.
+    outdated: Vec<NodeId>,
     /// Members in a row that had another view while there was nothing to tell.
     mismatches: u8,
     /// Earliest time of the next exchange of tables for differing views.
@@ -191,6 +195,7 @@ impl Membership {
             sequence: 0,
             requests: HashMap::new(),
             next_token: 0,
+            outdated: Vec::new(),
             mismatches: 0,
             next_sync_us: 0,
             seeds: Vec::new(),
@@ -309,9 +314,11 @@ impl Membership {
         let (source, epoch, body) = (opened.source, opened.epoch, opened.body);
         let sender = Sender { id: source, epoch, addr: from };
         self.hear(&sender, now_us);
-        for message in Messages::new(body) {
+        let mut messages = Messages::new(body);
+        while let Some(message) = messages.next_news(|claim| is_old(&self.table, claim)) {
             self.handle_message(now_us, &sender, message);
         }
+        self.correct(&sender);
         Ok(())
     }
 
@@ -458,12 +465,22 @@ impl Membership {
     }
 
     fn send_to<'a>(&mut self, to: SocketAddr, epoch: u64, messages: impl Iterator<Item = &'a Message>) {
-        let room = self.config.datagram_bytes_max - self.envelope.overhead(&self.own.id);
+        self.send_written(to, epoch, |out| messages.for_each(|message| message.encode(out)));
+    }
+
+    /// Bytes of messages that a datagram has room for.
+    fn room(&self) -> usize {
+        self.config.datagram_bytes_max - self.envelope.overhead(&self.own.id)
+    }
+
+    /// Sends what `write` appends, with as much news as fits.
+    fn send_written(&mut self, to: SocketAddr, epoch: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        let room = self.room();
         let transmits = self.config.transmits(self.cluster_len());
         let rumours = &mut self.rumours;
         let bytes = self.envelope.seal((&self.own.id, self.own.epoch), epoch, |out| {
             let start = out.len();
-            messages.for_each(|message| message.encode(out));
+            write(out);
             let used = out.len() - start;
             rumours.fill(out, room.saturating_sub(used), transmits);
         });

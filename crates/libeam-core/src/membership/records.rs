@@ -1,8 +1,21 @@
 //! What a report changes: the rules of [`super::member`], applied.
 
-use super::member::{Event, Record, Status};
-use super::message::Message;
+use super::member::{Event, NodeId, Record, Status};
+use super::message::{Claim, Encode, Message};
+use super::table::Table;
 use super::{Judgement, Membership, Sender, verdict};
+
+/// Whether news changes nothing and nobody needs an answer to it. What this is true of, [`Membership::learn`] and
+/// [`Membership::judge`] would pass over.
+pub(super) fn is_old(table: &Table, claim: &Claim<'_>) -> bool {
+    let Some(known) = table.get(claim.id).map(|member| &member.record) else { return false };
+    (claim.epoch, claim.incarnation) == (known.epoch, known.incarnation)
+        && match known.status {
+            Status::Alive | Status::Suspect => claim.status == Status::Alive,
+            Status::Dead => claim.status != Status::Left,
+            Status::Left => true,
+        }
+}
 
 impl Membership {
     /// A report in full.
@@ -47,7 +60,7 @@ impl Membership {
     }
 
     fn learn_alive(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
-        let Some(known) = self.table.get(&record.id).map(|member| member.record.clone()) else {
+        let Some(known) = self.table.get(&record.id).map(|member| &member.record) else {
             if self.table.len() < self.config.members_max {
                 self.table.put(record.clone(), now_us);
                 self.enter_round(record.id.clone());
@@ -55,21 +68,22 @@ impl Membership {
             }
             return;
         };
+        let was = known.status;
         if record.epoch < known.epoch {
-            self.re_announce(&known, sender);
+            self.re_announce(&record.id, sender);
         } else if record.epoch > known.epoch {
-            let event = if known.status.is_live() { Event::Restarted } else { Event::Up };
+            let event = if was.is_live() { Event::Restarted } else { Event::Up };
             self.table.put(record.clone(), now_us);
             self.enter_round(record.id.clone());
             self.accept(now_us, &record, event(record.clone()));
-        } else if known.status == Status::Left || record.incarnation <= known.incarnation {
+        } else if was == Status::Left || record.incarnation <= known.incarnation {
             if record.incarnation < known.incarnation {
-                self.re_announce(&known, sender);
+                self.re_announce(&record.id, sender);
             }
         } else {
-            self.table.put(record.clone(), now_us);
             let moved = record.addr != known.addr || record.meta != known.meta;
-            match known.status {
+            self.table.put(record.clone(), now_us);
+            match was {
                 Status::Dead => {
                     self.enter_round(record.id.clone());
                     self.accept(now_us, &record, Event::Up(record.clone()));
@@ -78,7 +92,7 @@ impl Membership {
                 _ if moved => self.accept(now_us, &record, Event::Updated(record.clone())),
                 _ => self.pass_on(now_us, &record),
             }
-            if moved && known.status != Status::Alive {
+            if moved && was != Status::Alive {
                 self.events.push_back(Event::Updated(record));
             }
         }
@@ -93,14 +107,33 @@ impl Membership {
         self.spread(record.id.clone(), &Message::State(record.clone()), now_us);
     }
 
-    /// Sends the newer report to whoever repeats an old one.
-    fn re_announce(&mut self, known: &Record, sender: Option<&Sender>) {
-        let Some(sender) = sender else { return };
-        let message = match known.status {
-            Status::Alive => Message::State(known.clone()),
-            _ => verdict(known, &self.own.id),
-        };
-        self.send_to(sender.addr, sender.epoch, [message].iter());
+    /// Whoever repeats an old report is sent the newer one when all of its packet is read.
+    fn re_announce(&mut self, id: &NodeId, sender: Option<&Sender>) {
+        if sender.is_some() {
+            self.outdated.push(id.clone());
+        }
+    }
+
+    /// Sends what is known of those of whom the packet's sender has old news.
+    pub(super) fn correct(&mut self, sender: &Sender) {
+        let room = self.room();
+        let mut body = Vec::new();
+        for id in std::mem::take(&mut self.outdated) {
+            let start = body.len();
+            match self.table.get(&id).map(|member| &member.record) {
+                None => self.own.encode(&mut body),
+                Some(known) if known.status == Status::Alive => known.encode(&mut body),
+                Some(known) => verdict(known, &self.own.id).encode(&mut body),
+            }
+            if start > 0 && body.len() > room {
+                let rest = body.split_off(start);
+                self.send_written(sender.addr, sender.epoch, |out| out.extend_from_slice(&body));
+                body = rest;
+            }
+        }
+        if !body.is_empty() {
+            self.send_written(sender.addr, sender.epoch, |out| out.extend_from_slice(&body));
+        }
     }
 
     /// A report about this node's own id.
@@ -109,12 +142,9 @@ impl Membership {
             self.meet_later_life(now_us, record);
         } else if record.epoch < self.own.epoch {
             // An earlier life is still told of; if it still speaks, it still runs.
-            if let Some(sender) = sender {
-                let own = self.own.clone();
-                self.send_to(sender.addr, sender.epoch, [Message::State(own)].iter());
-                if sender.id == self.own.id {
-                    self.events.push_back(Event::Conflict(record.clone()));
-                }
+            self.re_announce(&record.id, sender);
+            if sender.is_some_and(|sender| sender.id == self.own.id) {
+                self.events.push_back(Event::Conflict(record.clone()));
             }
         } else if record.incarnation > self.own.incarnation || record.status != Status::Alive {
             self.contradict(now_us, record.incarnation);
@@ -149,16 +179,15 @@ impl Membership {
             if judgement.epoch == self.own.epoch {
                 self.contradict(now_us, judgement.incarnation);
             } else if judgement.epoch < self.own.epoch && judgement.status.is_live() {
-                let own = self.own.clone();
-                self.re_announce(&own, sender);
+                self.re_announce(&judgement.id, sender);
             }
             return;
         }
-        let Some(known) = self.table.get(&judgement.id).map(|member| member.record.clone()) else { return };
+        let Some(known) = self.table.get(&judgement.id).map(|member| &member.record) else { return };
         let older = judgement.epoch < known.epoch
             || (judgement.epoch == known.epoch && judgement.incarnation < known.incarnation);
         if older && judgement.status != Status::Left {
-            self.re_announce(&known, sender);
+            self.re_announce(&judgement.id, sender);
             return;
         }
         if judgement.epoch != known.epoch {
@@ -167,13 +196,13 @@ impl Membership {
         match (judgement.status, known.status) {
             (Status::Alive, _) | (_, Status::Left) | (Status::Suspect | Status::Dead, Status::Dead) => {}
             (Status::Suspect, Status::Alive) => {
-                self.begin_suspicion(known, judgement.incarnation, judgement.from.clone(), now_us);
+                self.begin_suspicion(known.clone(), judgement.incarnation, judgement.from.clone(), now_us);
             }
             (Status::Suspect, Status::Suspect) => self.confirm(judgement, now_us),
             (status @ (Status::Dead | Status::Left), _) => {
                 let was_live = known.status.is_live();
                 let incarnation = judgement.incarnation.max(known.incarnation);
-                let record = Record { status, incarnation, ..known };
+                let record = Record { status, incarnation, ..known.clone() };
                 self.table.put(record.clone(), now_us);
                 let message = verdict(&record, &judgement.from);
                 self.spread(record.id.clone(), &message, now_us);

@@ -69,7 +69,9 @@ impl Membership {
 
     /// Somebody else suspects a suspect.
     pub(super) fn confirm(&mut self, judgement: &Judgement, now_us: u64) {
-        let Some(suspicion) = self.table.get(&judgement.id).and_then(|member| member.suspicion.clone()) else { return };
+        let Some(suspicion) = self.table.get(&judgement.id).and_then(|member| member.suspicion.as_ref()) else {
+            return;
+        };
         let enough = suspicion.confirmed_by.len() > suspicion.confirmations_max;
         if enough || suspicion.confirmed_by.contains(&judgement.from) {
             return;

@@ -16,6 +16,7 @@
 use super::envelope::{Opened, Reject};
 use super::member::{NodeId, Record, Status};
 use super::message::{Encode, Message, Messages};
+use super::records::is_old;
 use super::table::Member;
 use super::{Membership, Output, RequestError, Sender, Timer};
 use std::net::SocketAddr;
@@ -35,6 +36,8 @@ pub(super) enum Purpose {
 
 /// The target of a packet from somebody who does not know which life is there.
 const ANY_LIFE: u64 = 0;
+/// Bytes of an encoded record, about.
+const RECORD_BYTES: usize = 64;
 /// Comparisons in a row, with whomever, in which views must differ.
 const MISMATCHES: u8 = 2;
 
@@ -137,9 +140,10 @@ impl Membership {
     fn sealed_table(&mut self, epoch: u64, before: &[Message]) -> Vec<u8> {
         let Self { envelope, own, table, .. } = self;
         envelope.seal((&own.id, own.epoch), epoch, |out| {
+            out.reserve(table.len() * RECORD_BYTES);
             before.iter().for_each(|message| message.encode(out));
-            Message::State(own.clone()).encode(out);
-            table.iter().for_each(|member| Message::State(member.record.clone()).encode(out));
+            own.encode(out);
+            table.iter().for_each(|member| member.record.encode(out));
         })
     }
 
@@ -227,12 +231,13 @@ impl Membership {
         }
     }
 
-    fn learn_table(&mut self, now_us: u64, sender: &Sender, messages: Messages<'_>) {
-        for message in messages {
+    fn learn_table(&mut self, now_us: u64, sender: &Sender, mut messages: Messages<'_>) {
+        while let Some(message) = messages.next_news(|claim| is_old(&self.table, claim)) {
             if let Message::State(record) = message {
                 self.learn(now_us, record, Some(sender));
             }
         }
+        self.correct(sender);
     }
 }
 

@@ -116,17 +116,16 @@ impl Table {
             self.members.push(Member { record, suspicion: None, since_us: now_us, heard_us: 0 });
             return;
         };
-        let old = self.members[at].record.clone();
-        self.count(&old, false);
         self.count(&record, true);
         let member = &mut self.members[at];
         if record.status != Status::Suspect {
             member.suspicion = None;
         }
-        if record.status != old.status || record.epoch != old.epoch {
+        if record.status != member.record.status || record.epoch != member.record.epoch {
             member.since_us = now_us;
         }
-        member.record = record;
+        let old = std::mem::replace(&mut member.record, record);
+        self.count(&old, false);
     }
 
     fn count(&mut self, record: &Record, add: bool) {

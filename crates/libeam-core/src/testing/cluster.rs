@@ -55,7 +55,7 @@ pub struct Process {
     pub events: Vec<(u64, Event)>,
     /// Last report by life, as told by events.
     told: HashMap<(NodeId, u64), (Status, u32)>,
-    /// The next timer that is on the queue.
+    /// The next timer that is on the queue; others on the queue are void.
     armed_us: u64,
 }
 
@@ -323,6 +323,9 @@ impl Cluster {
                 self.drain(to);
             }
             Happening::Timer { at } => {
+                if self.processes[at].armed_us != now_us {
+                    return; // Another one came before it.
+                }
                 self.processes[at].armed_us = u64::MAX;
                 if self.processes[at].running && !self.is_stalled(at) {
                     self.processes[at].machine.handle_timeout(now_us);
@@ -407,10 +410,11 @@ impl Cluster {
         }
         let process = &mut self.processes[at];
         if let Some(due_us) = process.machine.poll_timeout()
-            && due_us < process.armed_us
+            && due_us.max(self.now_us) < process.armed_us
         {
+            let due_us = due_us.max(self.now_us);
             process.armed_us = due_us;
-            self.schedule(due_us.max(self.now_us), Happening::Timer { at });
+            self.schedule(due_us, Happening::Timer { at });
         }
     }
 
