@@ -4,19 +4,22 @@
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { pathToFileURL } from "node:url";
 import { type DistributedSystem, loggerConfig, NodeDownError } from "libeam";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Boss, Hand } from "../support/actors_of_modules/crew.js";
+import { compiled } from "../support/compiled.js";
 import { forkNode, gossipOf, startNode } from "../support/loopback_nodes.js";
 import { watchFor } from "../support/probe.js";
 import { rejection } from "../support/time.js";
 
-const actors = [new URL("../support/actors_of_modules/crew.ts", import.meta.url).href];
+const sources = [new URL("../support/actors_of_modules/crew.ts", import.meta.url)];
+const actors = [pathToFileURL(compiled("__test__/support/actors_of_modules/crew.ts")).href];
 let home: DistributedSystem;
 
 beforeEach(async () => {
   loggerConfig.configure({ level: "none" });
-  home = await startNode("home", [], { actors });
+  home = await startNode("home", [], { actors: sources });
 });
 
 /** Nodes in processes of their own, which all are workers. */

@@ -3,12 +3,12 @@
  */
 
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { createSystem, loggerConfig, Producer } from "libeam";
 import { expect, it } from "vitest";
+import { compiled } from "../support/compiled.js";
 
-const script = fileURLToPath(new URL("../support/scripts/stage_thread_boot.mjs", import.meta.url));
+const script = compiled("__test__/support/scripts/stage_thread.ts");
 const EVENTS = 2_000;
 
 it("stages in two threads: demand goes from one to the other, events come back", async () => {

@@ -2,7 +2,7 @@
  * The TypeScript in README.md and docs/ is part of the contract.
  *
  * Each fenced block marked ts or typescript is written to .snippets/ as a module of its own and type-checked against
- * lib/, all in one run of tsc. A comment on the line before the fence changes what happens to a block:
+ * lib/, all in one run of tsc, whose JavaScript is what is executed. A comment on the line before the fence changes what happens to a block:
  *
  *   <!-- snippet: run -->           it is also executed and must exit with 0
  *   <!-- snippet: skip <reason> --> it is left alone; the reason is mandatory
@@ -11,11 +11,12 @@
  */
 
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { COMPILED, COMPILED_FLAGS } from "../support/compiled.js";
 
 const CHECK_TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 60_000;
@@ -23,6 +24,8 @@ const RUN_TIMEOUT_MS = 60_000;
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const output = join(repository, ".snippets");
+/** Where a snippet's JavaScript is, as tsc keeps the folders of all that it compiles. */
+const built = join("built", ".snippets");
 
 interface Snippet {
   /** `README.md:80`, the line of the first line of code. */
@@ -84,8 +87,10 @@ const snippets = documents().flatMap((document) =>
 );
 const checked = snippets.filter(({ mode }) => mode !== "skip");
 const executed = snippets.filter(({ mode }) => mode === "run");
+/** What tsc says about the snippets, line by line. */
+let errors: string[] = [];
 
-beforeAll(() => {
+beforeAll(async () => {
   rmSync(output, { recursive: true, force: true });
   mkdirSync(output);
   for (const { file, source } of checked) writeFileSync(join(output, file), source);
@@ -93,36 +98,39 @@ beforeAll(() => {
     extends: "../tsconfig.json",
     compilerOptions: {
       noUnusedLocals: false,
+      noEmit: false,
+      declaration: false,
+      rootDir: "..",
+      outDir: "built",
       paths: { libeam: ["../lib/index.ts"], "libeam/testing": ["../lib/testing/index.ts"] },
     },
     include: ["*.ts"],
   };
   writeFileSync(join(output, "tsconfig.json"), JSON.stringify(config));
-});
+  writeFileSync(join(output, "package.json"), JSON.stringify({ type: "module" }));
+  mkdirSync(join(output, "node_modules"));
+  symlinkSync(COMPILED, join(output, "node_modules", "libeam"), "junction");
+  const tsc = join(repository, "node_modules", "typescript", "bin", "tsc");
+  errors = await run(process.execPath, [tsc, "-p", output, "--pretty", "false"], { cwd: output }).then(
+    () => [],
+    ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
+  );
+}, CHECK_TIMEOUT_MS);
 
 test("every skipped snippet says why", () => {
   expect(snippets.filter(({ mode, reason }) => mode === "skip" && reason === "").map(({ name }) => name)).toEqual([]);
 });
 
 describe.runIf(checked.length > 0)("type check", () => {
-  test(
-    `${checked.length} snippets`,
-    async () => {
-      const tsc = join(repository, "node_modules", "typescript", "bin", "tsc");
-      const errors = await run(process.execPath, [tsc, "-p", output, "--pretty", "false"], { cwd: output }).then(
-        () => [],
-        ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
-      );
-      const named = errors.map((line) => {
-        const snippet = checked.find(({ file }) => line.startsWith(`${file}(`));
-        if (!snippet) return line;
-        const document = snippet.name.slice(0, snippet.name.lastIndexOf(":"));
-        return line.replace(/^.*?\((\d+),(\d+)\)/, `${document}:$1:$2`);
-      });
-      expect(named).toEqual([]);
-    },
-    CHECK_TIMEOUT_MS,
-  );
+  test(`${checked.length} snippets`, () => {
+    const named = errors.map((line) => {
+      const snippet = checked.find(({ file }) => line.startsWith(`${file}(`));
+      if (!snippet) return line;
+      const document = snippet.name.slice(0, snippet.name.lastIndexOf(":"));
+      return line.replace(/^.*?\((\d+),(\d+)\)/, `${document}:$1:$2`);
+    });
+    expect(named).toEqual([]);
+  });
 });
 
 describe.runIf(executed.length > 0)("run", () => {
@@ -130,7 +138,7 @@ describe.runIf(executed.length > 0)("run", () => {
     "%s",
     async (_name, file) => {
       // A non-zero exit code or the time limit rejects, with both outputs in the error.
-      await run(process.execPath, ["--import", "tsx", join(".snippets", file)], {
+      await run(process.execPath, [...COMPILED_FLAGS, join(output, built, file.replace(/ts$/, "js"))], {
         cwd: repository,
         timeout: RUN_TIMEOUT_MS,
       });

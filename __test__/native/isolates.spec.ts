@@ -3,12 +3,12 @@
  */
 
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { createActor, createSystem } from "../../lib/index.js";
+import { compiled } from "../support/compiled.js";
 
-const script = fileURLToPath(new URL("../support/scripts/isolate_boot.mjs", import.meta.url));
+const script = compiled("__test__/support/scripts/isolate.ts");
 const start = (workerData: string) => new Worker(script, { workerData });
 
 describe("isolates", () => {

@@ -4,8 +4,8 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { DistributedConfig } from "../../lib/index.js";
+import { COMPILED_FLAGS, compiled } from "./compiled.js";
 
 /** What a node is told. Every order is answered with a report of that number. */
 export type GuardedOrder = { verb: "converse"; number: number; peers: string[] } | { verb: "report"; number: number };
@@ -35,7 +35,7 @@ export interface GuardedReport {
   link: string;
 }
 
-const script = fileURLToPath(new URL("scripts/guarded_node.ts", import.meta.url));
+const script = compiled("__test__/support/scripts/guarded_node.ts");
 
 /** One process. */
 export class GuardedNode {
@@ -46,7 +46,7 @@ export class GuardedNode {
   private ended = false;
 
   constructor(readonly config: Partial<DistributedConfig> & { nodeId: string }) {
-    this.child = fork(script, [JSON.stringify(config)], { execArgv: ["--import", "tsx"] });
+    this.child = fork(script, [JSON.stringify(config)], { execArgv: COMPILED_FLAGS });
     this.first = this.answer(0);
     this.child.on("message", (report: GuardedReport) => {
       this.waiting.get(report.number)?.(report);

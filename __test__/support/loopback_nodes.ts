@@ -4,7 +4,6 @@
  */
 
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, vi } from "vitest";
 import {
   type ActorRef,
@@ -14,13 +13,14 @@ import {
   type DistributedSystem,
   type System,
 } from "../../lib/index.js";
+import { COMPILED_FLAGS, compiled } from "./compiled.js";
 import { makeProbe, type Probe } from "./probe.js";
 
 /** The cookie of these clusters, unless a spec has one of its own. */
 export const COOKIE = "a cookie for the specs of clusters";
 
 const PATIENCE_MS = 10_000;
-const script = fileURLToPath(new URL("scripts/node.ts", import.meta.url));
+const script = compiled("__test__/support/scripts/node.ts");
 const systems: DistributedSystem[] = [];
 const children = new Set<ChildProcess>();
 
@@ -67,7 +67,7 @@ export async function forkNode(
   how: "quiet" | "tells" = "quiet",
 ): Promise<ForkedNode> {
   const config = JSON.stringify(nodeConfig(nodeId, seedNodes, more));
-  const child = fork(script, [config, how], { execArgv: ["--import", "tsx"] });
+  const child = fork(script, [config, how], { execArgv: COMPILED_FLAGS });
   const told = makeProbe<any>();
   children.add(child);
   child.on("exit", () => children.delete(child));

@@ -4,9 +4,9 @@
  */
 
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
 import type { GossipPreset, PeerState } from "../../lib/index.js";
+import { COMPILED_FLAGS, compiled } from "./compiled.js";
 import { makeProbe } from "./probe.js";
 
 /** How a node is started. */
@@ -37,7 +37,7 @@ export interface MemberReport {
   peer?: PeerState;
 }
 
-const script = fileURLToPath(new URL("scripts/member.ts", import.meta.url));
+const script = compiled("__test__/support/scripts/member.ts");
 const running = new Set<ChildProcess>();
 
 afterEach(() => {
@@ -53,7 +53,7 @@ export class Member {
   readonly exit: Promise<number | null>;
 
   constructor(readonly config: MemberConfig) {
-    this.child = fork(script, [JSON.stringify(config)], { execArgv: ["--import", "tsx"] });
+    this.child = fork(script, [JSON.stringify(config)], { execArgv: COMPILED_FLAGS });
     running.add(this.child);
     this.child.on("message", (report) => this.reports.push(report as MemberReport));
     this.exit = new Promise((resolve) => {

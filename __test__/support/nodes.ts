@@ -5,9 +5,9 @@
  */
 
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
 import type { GossipPreset } from "../../lib/index.js";
+import { COMPILED_FLAGS, compiled } from "./compiled.js";
 import { makeProbe } from "./probe.js";
 
 /** How a node is started. */
@@ -67,7 +67,7 @@ export interface CallOrder {
 
 /** Many processes on a busy machine take their time to start, and to miss one. */
 const PATIENCE_MS = 60_000;
-const script = fileURLToPath(new URL("scripts/cluster_node.ts", import.meta.url));
+const script = compiled("__test__/support/scripts/cluster_node.ts");
 const running = new Set<ChildProcess>();
 
 afterEach(() => {
@@ -85,7 +85,7 @@ export class ClusterNode {
   private orders = 0;
 
   constructor(readonly config: ClusterNodeConfig) {
-    const execArgv = ["--expose-gc", "--import", "tsx"];
+    const execArgv = ["--expose-gc", ...COMPILED_FLAGS];
     this.child = fork(script, [JSON.stringify(config)], { execArgv });
     running.add(this.child);
     this.child.on("message", (message: any) => {

@@ -3,7 +3,8 @@
  */
 
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { COMPILED_FLAGS, compiled } from "./compiled.js";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 /** A program that has not ended by then hangs. */
@@ -19,8 +20,8 @@ export interface Ended {
 
 /** Runs an ES module given as text, in which `libeam` is what `lib/index.ts` exports. */
 export function runProgram(text: string): Promise<Ended> {
-  const code = `import * as libeam from "./lib/index.ts";\n${text}`;
-  const args = ["--import", "tsx", "--input-type=module", "--eval", code];
+  const code = `import * as libeam from "${pathToFileURL(compiled("lib/index.ts"))}";\n${text}`;
+  const args = [...COMPILED_FLAGS, "--input-type=module", "--eval", code];
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,

@@ -3,7 +3,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { COMPILED_FLAGS, compiled } from "./compiled.js";
 
 /** How a script ended. */
 export interface ScriptEnd {
@@ -24,8 +24,8 @@ const PATIENCE_MS = 45_000;
  * @param onLine is told of each line; what it returns as true kills the process.
  */
 export function runScript(name: string, args: string[] = [], onLine?: (value: any) => boolean): Promise<ScriptEnd> {
-  const path = fileURLToPath(new URL(`scripts/${name}.ts`, import.meta.url));
-  const child = spawn(process.execPath, ["--import", "tsx", path, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const path = compiled(`__test__/support/scripts/${name}.ts`);
+  const child = spawn(process.execPath, [...COMPILED_FLAGS, path, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const lines: any[] = [];
   let errors = "";
   let rest = "";

@@ -3,17 +3,24 @@
  * nodes. Importing this module ends, after each test, the clusters that the test has made.
  */
 
-import { fileURLToPath } from "node:url";
+import { pathToFileURL } from "node:url";
 import { afterEach, expect, vi } from "vitest";
 import type { TypedActorRef } from "../../lib/index.js";
 import { TestCluster, type TestClusterConfig } from "../../lib/testing/index.js";
+import { compiled } from "./compiled.js";
 import { Named, Witness } from "./modules/witness.js";
 
-const MODULE = fileURLToPath(new URL("modules/witness.ts", import.meta.url));
+const MODULE = compiled("__test__/support/modules/witness.ts");
 /** How long to wait for what no event tells, before a test fails. */
 const PATIENCE_MS = 60_000;
 const FOREVER = { timeout: Number.POSITIVE_INFINITY };
 const clusters = new Set<Witnesses>();
+
+// What a TestCluster does with TypeScript is for its own spec.
+vi.mock("../../lib/testing/type_script.js", async (original) => ({
+  ...(await original<object>()),
+  workerEntry: () => pathToFileURL(compiled("lib/testing/node_worker.ts")).href,
+}));
 
 afterEach(async () => {
   await Promise.all([...clusters].map(({ cluster }) => cluster.teardown()));

@@ -10,6 +10,7 @@ import { ActorNotFoundError, type DistributedCluster, LibeamError, loggerConfig,
 import { NodeAgent, type NodePorts, TestCluster, type TestClusterConfig } from "libeam/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { loaderFlags } from "../../lib/testing/type_script.js";
+import { COMPILED_FLAGS, compiled } from "../support/compiled.js";
 import { makeSystem } from "../support/system.js";
 import { rejection, thrown } from "../support/time.js";
 
@@ -155,7 +156,7 @@ describe("a TestCluster", () => {
   it(
     "ends with its parent, however that ends",
     async () => {
-      const parent = fork(pathOf("scripts/test_cluster_parent.ts"), { execArgv: ["--import", "tsx"] });
+      const parent = fork(compiled("__test__/support/scripts/test_cluster_parent.ts"), { execArgv: COMPILED_FLAGS });
       const [ports] = (await once(parent, "message")) as [NodePorts[]];
       expect(await Promise.all(ports.map(isListening))).toEqual([true, true]);
       parent.kill("SIGKILL");

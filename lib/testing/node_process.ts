@@ -3,7 +3,6 @@
  */
 
 import { type ChildProcess, fork } from "node:child_process";
-import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { LibeamError, TimeoutError } from "../errors.js";
 import type {
@@ -16,15 +15,10 @@ import type {
   NodeWorkerReadyMessage,
   NodeWorkerResponse,
 } from "./node_protocol.js";
+import { workerEntry } from "./type_script.js";
 
 /** Milliseconds after which a node that was asked to end is killed. */
 const PATIENCE_MS = 10_000;
-
-/** The module that a node's process runs; TypeScript where this package runs from its sources. */
-export function workerEntry(): string {
-  const built = new URL("./node_worker.js", import.meta.url);
-  return existsSync(built) ? built.href : new URL("./node_worker.ts", import.meta.url).href;
-}
 
 /** An order that is not carried out yet. */
 interface Waiting {

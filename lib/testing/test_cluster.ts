@@ -25,10 +25,10 @@ import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/valid
 import { FaultyGossipUDP } from "./faulty_gossip.js";
 import { FaultyTransport } from "./faulty_transport.js";
 import type { NodeAgentRef } from "./node_agent.js";
-import { NodeProcess, workerEntry } from "./node_process.js";
+import { NodeProcess } from "./node_process.js";
 import type { NodeWorkerBootMessage, NodeWorkerReadyMessage } from "./node_protocol.js";
 import type { NodePorts } from "./ports.js";
-import { loaderFlags } from "./type_script.js";
+import { loaderFlags, workerEntry } from "./type_script.js";
 
 /** How a TestCluster is made. */
 export interface TestClusterConfig {

@@ -1,16 +1,23 @@
 /**
- * Which flags a child process needs to load TypeScript.
+ * Which module a node's process runs, and which flags it needs to load TypeScript.
  *
  * JavaScript needs none. Otherwise tsx is used if the program, or a module that is to be loaded, has it; a Node that strips
  * types by itself does without, but for this package's own sources, which import each other as they are published.
  */
 
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { InvalidOptionError } from "../errors.js";
 
 const CURRENT = pathToFileURL(`${process.cwd()}/package.json`).href;
 const TYPE_SCRIPT = /\.[cm]?tsx?$/;
+
+/** The module that a node's process runs; TypeScript where this package runs from its sources. */
+export function workerEntry(): string {
+  const built = new URL("./node_worker.js", import.meta.url);
+  return existsSync(built) ? built.href : new URL("./node_worker.ts", import.meta.url).href;
+}
 
 /**
  * @param program a URL in the folder of the program.
