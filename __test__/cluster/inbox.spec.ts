@@ -1,3 +1,7 @@
+/**
+ * The inbox of a node's transport: what a link hands over is taken in order, and an awake link is asked until it sleeps.
+ */
+
 import { expect, test, vi } from "vitest";
 import { Inbox } from "../../lib/cluster/inbox.js";
 import type { NativeLink, NativeLinkEvent } from "../../lib/kernel/native.js";
