@@ -1,8 +1,11 @@
 //! What a report changes: the rules of [`super::member`], applied.
 
-use super::member::{Event, Record, Status};
+use super::member::{Event, NodeId, Record, Status};
 use super::message::Message;
 use super::{Judgement, Membership, Sender, verdict};
+
+/// Who was heard from within so many of the shortest suspicions is asked before it is suspected on somebody's word.
+const HEARD_WITHIN: u64 = 4;
 
 impl Membership {
     /// A report in full.
@@ -19,6 +22,10 @@ impl Membership {
 
     /// Somebody else's table says that a member is not alive.
     fn learn_worse(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
+        let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
+        if record.status == Status::Dead && self.is_asked_first(&record, &from, now_us) {
+            return;
+        }
         let known_epoch = self.table.get(&record.id).map(|member| member.record.epoch);
         if known_epoch.is_none_or(|epoch| epoch < record.epoch) {
             if !record.status.is_live() && known_epoch.is_none() {
@@ -28,7 +35,6 @@ impl Membership {
             let alive = Record { status: Status::Alive, ..record.clone() };
             self.learn_alive(now_us, alive, sender);
         }
-        let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
         let Record { id, epoch, incarnation, status, .. } = record;
         // A table is hearsay: who is said to be dead can still contradict. But somebody has waited already.
         let dead = status == Status::Dead;
@@ -37,6 +43,28 @@ impl Membership {
         if dead {
             self.confirm_fully(&id, (epoch, incarnation), now_us);
         }
+    }
+
+    /// Whether somebody is said to be dead from whom this node has heard lately: it was the teller who was cut off. The
+    /// member is told, and contradicts. Only if it is silent for a round of probes the word is believed when it comes again.
+    fn is_asked_first(&mut self, said: &Record, from: &NodeId, now_us: u64) -> bool {
+        let round_us = self.config.probe_interval_us;
+        let lately_us = HEARD_WITHIN * self.config.suspicion_min_us(self.cluster_len());
+        let Some(member) = self.table.get_mut(&said.id) else { return false };
+        let known = &member.record;
+        if said.epoch != known.epoch || said.incarnation < known.incarnation || !known.status.is_live() {
+            return false;
+        }
+        if member.heard_us < member.asked_us {
+            return now_us < member.asked_us + round_us;
+        }
+        if member.heard_us <= now_us.saturating_sub(lately_us) {
+            return false;
+        }
+        member.asked_us = now_us;
+        let addr = known.addr;
+        self.send_to(addr, said.epoch, [verdict(said, from)].iter());
+        true
     }
 
     /// A life that is over and was never known here: it must not come back.
