@@ -63,6 +63,9 @@ describe.each([
       await witnesses.agree(left, ["old"], ({ old }) => old === null);
       expect(await witnesses.ask(someLeft, "claim", [["old", "new"], "of the left side"])).toBe(2);
       await witnesses.agree(left, ["old", "new"], (who) => who.old === someLeft && who.new === someLeft);
+      // Registrations of one millisecond are equally old, and the lower node id would win.
+      const claimedMs = Date.now();
+      await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(claimedMs), { interval: 1 });
       expect(await witnesses.ask(someRight, "claim", [["new"], "of the right side"])).toBe(1);
       await witnesses.agree(right, ["old", "new"], (who) => who.old === someRight && who.new === someRight);
       for (const name of ["old", "new"]) {
