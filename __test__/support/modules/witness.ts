@@ -34,6 +34,9 @@ export const Witness = createActor((ctx, self) => {
   /** Claimed names, and `watched <ref>`, whose actors have ended, with the reasons. */
   const ended = new Map<string, string>();
   const claimed = new Map<string, string>();
+  /** Nodes that were given up here, in order. */
+  const lost: string[] = [];
+  cluster.on("member_leave", (id: string) => lost.push(id));
   self.onInfo("down", ({ actorRef, reason }) => {
     const name = claimed.get(actorRef.id.id) as string;
     ended.set(name, ended.has(name) ? `${ended.get(name)}, ${reason.type}` : reason.type);
@@ -71,6 +74,7 @@ export const Witness = createActor((ctx, self) => {
       return taken;
     })
     .onCall("ended", () => Object.fromEntries(ended))
+    .onCall("lost", () => lost)
     .onCall("who", async (names: string[]) => {
       const found: Record<string, string | null> = {};
       for (const name of names) found[name] = (await ctx.system.registry.lookup(name))?.nodeId ?? null;

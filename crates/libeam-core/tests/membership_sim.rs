@@ -168,6 +168,50 @@ fn a_partition_heals() {
     println!("one view after {} / {} / {} ms (min, median, max)", at(0), at(50), at(100));
 }
 
+/// Whoever was cut off says of all others that they are dead. They have gone on hearing from each other, so a member
+/// that stands still just then has as much time as it has otherwise.
+#[test]
+fn a_stall_while_a_partition_heals_kills_nobody() {
+    let presets = [(MembershipConfig::lan(), 2_500 * MS), (MembershipConfig::fast(), 1_500 * MS)];
+    for ((count, left), (config, stall_us)) in
+        [(5, 1), (5, 4)].into_iter().flat_map(|sides| presets.clone().map(|preset| (sides, preset)))
+    {
+        for seed in 0..seeds() {
+            let mut cluster = Cluster::new(config.clone(), seed);
+            cluster.start_all(count);
+            assert!(cluster.run_until(15 * SECOND, Cluster::converged), "seed {seed}");
+            cluster.run(seed % 10 * 100 * MS);
+            let cut_us = cluster.now_us();
+            cluster.partition(left);
+            let knows = |cluster: &Cluster, at: usize| {
+                let others = if at < left { count - left } else { left };
+                told_of_deaths(cluster, at, cut_us).len() == others
+            };
+            let known = cluster.run_until(60 * SECOND, |cluster| (0..count).all(|at| knows(cluster, at)));
+            assert!(known, "seed {seed}: {left} of {count} do not notice the cut");
+            cluster.heal();
+            let healed_us = cluster.now_us();
+            let is_back = |(when_us, event): &(u64, Event)| *when_us >= healed_us && matches!(event, Event::Up(_));
+            let met = cluster.run_until(20 * SECOND, |cluster| {
+                cluster.processes.iter().any(|process| process.events.iter().any(is_back))
+            });
+            assert!(met, "seed {seed}: {left} of {count} do not find the others");
+            let stalled = cluster.random().below(count);
+            cluster.stall(stalled, stall_us);
+            assert!(cluster.run_until(20 * SECOND, Cluster::converged), "seed {seed}: {left} of {count}");
+            cluster.run(5 * SECOND);
+            for at in 0..count {
+                let deaths = told_of_deaths(&cluster, at, healed_us);
+                assert!(
+                    deaths.is_empty(),
+                    "seed {seed}: {left} of {count}, n{stalled} stalled, n{at} gives somebody up"
+                );
+            }
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
 /// When a node was told of the last death, after a time.
 fn told_of_deaths(cluster: &Cluster, at: usize, from_us: u64) -> Vec<u64> {
     let deaths = cluster.processes[at].events.iter();

@@ -5,6 +5,9 @@ use super::message::{Claim, Encode, Message};
 use super::table::Table;
 use super::{Judgement, Membership, Sender, verdict};
 
+/// Who was heard from within so many of the shortest suspicions is asked before it is suspected on somebody's word.
+const HEARD_WITHIN: u64 = 4;
+
 /// Whether news changes nothing and nobody needs an answer to it. What this is true of, [`Membership::learn`] and
 /// [`Membership::judge`] would pass over.
 pub(super) fn is_old(table: &Table, claim: &Claim<'_>) -> bool {
@@ -32,6 +35,10 @@ impl Membership {
 
     /// Somebody else's table says that a member is not alive.
     fn learn_worse(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
+        let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
+        if record.status == Status::Dead && self.is_asked_first(&record, &from, now_us) {
+            return;
+        }
         let known_epoch = self.table.get(&record.id).map(|member| member.record.epoch);
         if known_epoch.is_none_or(|epoch| epoch < record.epoch) {
             if !record.status.is_live() && known_epoch.is_none() {
@@ -41,7 +48,6 @@ impl Membership {
             let alive = Record { status: Status::Alive, ..record.clone() };
             self.learn_alive(now_us, alive, sender);
         }
-        let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
         let Record { id, epoch, incarnation, status, .. } = record;
         // A table is hearsay: who is said to be dead can still contradict. But somebody has waited already.
         let dead = status == Status::Dead;
@@ -50,6 +56,28 @@ impl Membership {
         if dead {
             self.confirm_fully(&id, (epoch, incarnation), now_us);
         }
+    }
+
+    /// Whether somebody is said to be dead from whom this node has heard lately: it was the teller who was cut off. The
+    /// member is told, and contradicts. Only if it is silent for a round of probes the word is believed when it comes again.
+    fn is_asked_first(&mut self, said: &Record, from: &NodeId, now_us: u64) -> bool {
+        let round_us = self.config.probe_interval_us;
+        let lately_us = HEARD_WITHIN * self.config.suspicion_min_us(self.cluster_len());
+        let Some(member) = self.table.get_mut(&said.id) else { return false };
+        let known = &member.record;
+        if said.epoch != known.epoch || said.incarnation < known.incarnation || !known.status.is_live() {
+            return false;
+        }
+        if member.heard_us < member.asked_us {
+            return now_us < member.asked_us + round_us;
+        }
+        if member.heard_us <= now_us.saturating_sub(lately_us) {
+            return false;
+        }
+        member.asked_us = now_us;
+        let addr = known.addr;
+        self.send_to(addr, said.epoch, [verdict(said, from)].iter());
+        true
     }
 
     /// A life that is over and was never known here: it must not come back.

@@ -49,6 +49,8 @@ pub struct Member {
     pub since_us: u64,
     /// When something that it had sealed itself last arrived, in microseconds.
     pub heard_us: u64,
+    /// When it was last told that somebody else has given it up, in microseconds.
+    pub asked_us: u64,
 }
 
 /// See the module's header.
@@ -113,7 +115,7 @@ impl Table {
         let Some(&at) = self.index.get(&record.id) else {
             self.count(&record, true);
             self.index.insert(record.id.clone(), self.members.len());
-            self.members.push(Member { record, suspicion: None, since_us: now_us, heard_us: 0 });
+            self.members.push(Member { record, suspicion: None, since_us: now_us, heard_us: 0, asked_us: 0 });
             return;
         };
         self.count(&record, true);
