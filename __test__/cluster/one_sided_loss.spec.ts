@@ -3,7 +3,7 @@
  * When both have lost each other nothing ends that was made since.
  */
 
-import { type ActorRef, createActor, NodeDownError } from "libeam";
+import { type ActorRef, type ChildSupervisionOptions, createActor, NodeDownError } from "libeam";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { type HandmadeNode, loggedByNodes, makeNodes, nodesEmpty } from "../support/handmade_nodes.js";
 import { makeProbe, type Probe } from "../support/probe.js";
@@ -40,8 +40,8 @@ const Watcher = createActor("Watcher", (ctx, self, label: string) => {
     .onInfo("exit", ({ reason }) => heard.push(`${label}: exit ${reason.type}`));
 });
 
-const Parent = createActor("Parent", (ctx, self) =>
-  self.onCall("spawn", (node: string) => void ctx.spawn(Target, { strategy: { node } })),
+const Parent = createActor("Parent", (ctx, self, supervision: Partial<ChildSupervisionOptions> = {}) =>
+  self.childSupervision(supervision).onCall("spawn", (node: string) => void ctx.spawn(Target, { strategy: { node } })),
 );
 
 interface Side {
@@ -219,6 +219,18 @@ describe("a loss that one side has seen", () => {
       expect(actors()).toEqual(settled);
       expect(born.events.length).toBeGreaterThanOrEqual(4);
     });
+  });
+
+  it("leaves no child behind that was started between the loss and the news of it", async () => {
+    const [a, b] = await sides();
+    const parent: any = b.node.system.spawn(Parent, { args: [{ strategy: "Stop" }] });
+    const children = () => a.node.system.getActors().filter(({ className }) => className === "Target").length - 1;
+    await born.atLeast(2);
+    a.node.cluster.leave("b");
+    await parent.call("spawn", "a");
+    await vi.waitFor(() => expect(children()).toBe(1));
+    a.node.cluster.join("b");
+    await vi.waitFor(() => expect(children()).toBe(0));
   });
 });
 

@@ -280,6 +280,7 @@ export class RemoteActors {
     if (from === this.host.id || this.losses.hear(from, tag) !== "lost") return;
     this.log.warn(`Node ${from} had lost this node: watches, links, calls and children between them have ended`);
     this.drop(from);
+    this.standIns.joined(from); // Children that were started there since are not accounted for.
     if (this.losses.countOf(from) > 0) this.tellOfLoss(from); // That was refused with the rest.
   }
 
