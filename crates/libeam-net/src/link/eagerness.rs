@@ -13,9 +13,9 @@ const AWAKE_US_MAX: u64 = 600;
 const CREDIT_MIN: u8 = 8;
 const CREDIT_MAX: u8 = 16;
 /// A turn without work that takes as long has waited for the processor.
-const TURN_US_MAX: u64 = 100;
+const TURN_US_MAX: u64 = 1_000;
 /// Time for which others have the processor then.
-const GIVE_WAY_US: u64 = 5_000;
+const GIVE_WAY_US: u64 = 1_000;
 /// What a wait in vain counts; one that was not takes one off.
 const MISS: u8 = 2;
 /// With so much it is given up ...
