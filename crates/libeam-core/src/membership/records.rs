@@ -36,7 +36,7 @@ impl Membership {
     /// Somebody else's table says that a member is not alive.
     fn learn_worse(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
         let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
-        if record.status == Status::Dead && self.is_asked_first(&record, &from, now_us) {
+        if record.status == Status::Dead && self.asks_first(&record, &from, now_us) {
             return;
         }
         let known_epoch = self.table.get(&record.id).map(|member| member.record.epoch);
@@ -60,7 +60,7 @@ impl Membership {
 
     /// Whether somebody is said to be dead from whom this node has heard lately: it was the teller who was cut off. The
     /// member is told, and contradicts. Only if it is silent for a round of probes the word is believed when it comes again.
-    fn is_asked_first(&mut self, said: &Record, from: &NodeId, now_us: u64) -> bool {
+    fn asks_first(&mut self, said: &Record, from: &NodeId, now_us: u64) -> bool {
         let round_us = self.config.probe_interval_us;
         let lately_us = HEARD_WITHIN * self.config.suspicion_min_us(self.cluster_len());
         let Some(member) = self.table.get_mut(&said.id) else { return false };

@@ -68,6 +68,38 @@ enum Happening {
     Wake { at: usize },
 }
 
+/// Ways from one process to another on which nothing arrives.
+#[derive(Debug, Default)]
+pub struct Cuts(HashSet<(usize, usize)>);
+
+impl Cuts {
+    /// Cuts the way from one process to another.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.0.insert((from, to));
+    }
+
+    /// Cuts everything between the processes below `at` and the others of so many.
+    pub fn partition(&mut self, at: usize, count: usize) {
+        for left in 0..at {
+            for right in at..count {
+                self.cut(left, right);
+                self.cut(right, left);
+            }
+        }
+    }
+
+    /// Undoes all cuts.
+    pub fn heal(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether nothing arrives on that way.
+    #[must_use]
+    pub fn lie_between(&self, from: usize, to: usize) -> bool {
+        self.0.contains(&(from, to))
+    }
+}
+
 /// See the module's header.
 #[derive(Debug)]
 pub struct Cluster {
@@ -93,7 +125,7 @@ pub struct Cluster {
     count: u64,
     by_addr: HashMap<SocketAddr, usize>,
     /// Pairs (from, to) between which nothing goes.
-    cuts: HashSet<(usize, usize)>,
+    cuts: Cuts,
     next_port: u16,
     /// What a checker has found.
     pub faults: Vec<String>,
@@ -118,7 +150,7 @@ impl Cluster {
             free: Vec::new(),
             count: 0,
             by_addr: HashMap::new(),
-            cuts: HashSet::new(),
+            cuts: Cuts::default(),
             next_port: 1,
             faults: Vec::new(),
         }
@@ -219,22 +251,17 @@ impl Cluster {
 
     /// Cuts the way from one process to another.
     pub fn cut(&mut self, from: usize, to: usize) {
-        self.cuts.insert((from, to));
+        self.cuts.cut(from, to);
     }
 
     /// Cuts everything between the processes below `at` and the others.
     pub fn partition(&mut self, at: usize) {
-        for left in 0..at {
-            for right in at..self.processes.len() {
-                self.cuts.insert((left, right));
-                self.cuts.insert((right, left));
-            }
-        }
+        self.cuts.partition(at, self.processes.len());
     }
 
     /// Undoes all cuts.
     pub fn heal(&mut self) {
-        self.cuts.clear();
+        self.cuts.heal();
     }
 
     /// Processes that run.
@@ -301,7 +328,7 @@ impl Cluster {
     }
 
     fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cuts.contains(&(from, to))
+        self.cuts.lie_between(from, to)
     }
 
     fn happen(&mut self, happening: Happening) {

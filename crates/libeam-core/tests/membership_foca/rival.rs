@@ -7,10 +7,10 @@
 use foca::{AccumulatingRuntime, Config, Foca, Identity, NoCustomBroadcast, PeriodicParams, PostcardCodec, Timer};
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::random::Random;
-use libeam_core::testing::cluster::Weather;
+use libeam_core::testing::cluster::{Cuts, Weather};
 use rand::TryRng;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::convert::Infallible;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub struct Rival {
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     count: u64,
-    cuts: HashSet<(usize, usize)>,
+    cuts: Cuts,
 }
 
 /// The settings of foca that mean what ours mean, for a cluster of that size.
@@ -124,7 +124,7 @@ impl Rival {
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             count: 0,
-            cuts: HashSet::new(),
+            cuts: Cuts::default(),
         };
         for at in 0..count {
             let machine = rival.machine(at, 0);
@@ -172,17 +172,12 @@ impl Rival {
 
     /// Cuts everything between the processes below `at` and the others.
     pub fn partition(&mut self, at: usize) {
-        for left in 0..at {
-            for right in at..self.processes.len() {
-                self.cuts.insert((left, right));
-                self.cuts.insert((right, left));
-            }
-        }
+        self.cuts.partition(at, self.processes.len());
     }
 
     /// Undoes all cuts.
     pub fn heal(&mut self) {
-        self.cuts.clear();
+        self.cuts.heal();
     }
 
     /// Who is there, as each running process sees it.
@@ -244,7 +239,7 @@ impl Rival {
 
     fn send(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
         self.sent = (self.sent.0 + 1, self.sent.1 + bytes.len() as u64);
-        if self.cuts.contains(&(from, to)) || self.random.chance(self.weather.loss) {
+        if self.cuts.lie_between(from, to) || self.random.chance(self.weather.loss) {
             return;
         }
         if self.random.chance(self.weather.duplication) {
