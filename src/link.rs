@@ -5,7 +5,7 @@ use libeam_core::membership::member::NodeId;
 use libeam_core::security::keys::KEY_BYTES;
 use libeam_core::security::z85;
 use libeam_net::link::{CurveKeys, Idle, Link, LinkEvent, LinkOptions, Sent};
-use napi::bindgen_prelude::{Array, BufferSlice, FromNapiValue, Object};
+use napi::bindgen_prelude::{Array, BufferSlice, Object};
 use napi::{Env, Error, JsValue, Result, Status, Unknown};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -194,12 +194,10 @@ impl NativeLink {
 
     /// Fetches what has happened.
     #[napi(catch_unwind, ts_return_type = "NativeLinkEvent[]")]
-    pub fn take_events(&self, env: Env) -> Result<Array<'static>> {
+    pub fn take_events<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
         let events = self.link.as_ref().map(Link::take_events).unwrap_or_default();
-        let events = events.iter().map(|event| event_of(&env, event)).collect::<Result<_>>()?;
-        let events = Array::from_vec::<Object<'_>>(&env, events)?;
-        // SAFETY: the array was made in this environment, and is handed over at once.
-        unsafe { Array::from_napi_value(env.raw(), events.raw()) }
+        let events = events.iter().map(|event| event_of(env, event)).collect::<Result<_>>()?;
+        Array::from_vec::<Object<'_>>(env, events)
     }
 
     /// What to do while awake, which is when `takeNews` has said so: 0 ask again in the loop's next turn, 1 fetch the news,
