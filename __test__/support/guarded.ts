@@ -17,7 +17,8 @@ export interface GuardedReport {
   members: string[];
   /** Events of its membership. */
   joins: number;
-  leaves: number;
+  /** Who left, and whether it was declared dead. */
+  left: string[];
   /** Calls to its peers. */
   answered: number;
   failed: string[];
@@ -30,6 +31,8 @@ export interface GuardedReport {
   /** Packets that its gossip has not let in. */
   rejected: number;
   rssBytes: number;
+  /** The longest time that its event loop did not turn: what a loaded machine kept from it, too. */
+  pauseMs: number;
   /** `ip:port`, as the others are told. */
   gossip: string;
   link: string;

@@ -29,7 +29,7 @@ export function pythonWithZmq(): string | undefined {
 
 /** What a pyzmq client has found. */
 export interface ZmqVisit {
-  /** How its handshakes ended: events of its monitor. */
+  /** What its monitor told; `NOT_SENT` if it was over before all was sent, `NOTHING` if it was not over in time. */
   events: string[];
   /** Frames that it was sent, as hex. */
   received: string[];

@@ -3,6 +3,7 @@
  * to, and reports what it has seen whenever it is asked. Its first argument is its configuration.
  */
 
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import {
   type ActorRef,
   createActor,
@@ -14,6 +15,8 @@ import {
 } from "../../../lib/index.ts";
 import type { GuardedOrder, GuardedReport } from "../guarded.ts";
 
+const turns = monitorEventLoopDelay();
+turns.enable();
 const refused: string[] = [];
 loggerConfig.configure({
   level: "warn",
@@ -24,9 +27,10 @@ loggerConfig.configure({
 const config = { bindAddress: "127.0.0.1", ...JSON.parse(process.argv[2] as string), type: "distributed" };
 const system = await createSystem(config as DistributedConfig);
 const cluster = system.cluster as DistributedCluster;
-const seen = { joins: 0, leaves: 0, answered: 0, failed: [] as string[], marks: 0, stray: [] as string[] };
+const seen = { joins: 0, left: [] as string[], answered: 0, failed: [] as string[], marks: 0, stray: [] as string[] };
 cluster.on("member_join", () => seen.joins++);
-cluster.on("member_leave", () => seen.leaves++);
+cluster.on("node_failed", (peer: string) => seen.left.push(`${peer} was declared dead`));
+cluster.on("member_leave", (peer: string) => seen.left.push(peer));
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
   process.on(event, (error: unknown) => seen.stray.push(String(error)));
 }
@@ -72,6 +76,7 @@ function report(number: number): GuardedReport {
     members: cluster.getMembers().sort(),
     rejected: cluster.rejectedPackets,
     rssBytes: process.memoryUsage.rss(),
+    pauseMs: Math.round(turns.max / 1e6),
     gossip: self.gossipAddress as string,
     link: self.address.replace("tcp://", ""),
   };

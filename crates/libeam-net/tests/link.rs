@@ -331,6 +331,25 @@ fn strangers_and_noise_do_no_harm() {
 }
 
 #[test]
+fn whoever_is_slow_to_show_a_key_has_not_broken_off() {
+    let told = |node: &Node| {
+        let reason = |event: &LinkEvent| match event {
+            LinkEvent::Refused { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        node.events.iter().filter_map(reason).collect::<Vec<_>>()
+    };
+    let (mut a, mut b) = (Node::of("a", 1), Node::of("b", 1));
+    let slow = TcpStream::connect(a.link.addr()).expect("the port listens");
+    drop(TcpStream::connect(b.link.addr()).expect("the port listens"));
+    a.wait_until("refusal", |node| !told(node).is_empty());
+    assert!(told(&a)[0].contains("timeout"), "{:?}", told(&a));
+    b.wait_until("refusal", |node| !told(node).is_empty());
+    assert!(told(&b)[0].contains("broke off"), "{:?}", told(&b));
+    drop(slow);
+}
+
+#[test]
 fn a_receiver_that_does_not_fetch_fills_its_sender() {
     const LIMIT: usize = 1 << 20;
     let limited = |id| LinkOptions { queue_bytes_max: LIMIT, ..options(id, 1) };

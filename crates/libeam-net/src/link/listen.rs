@@ -24,6 +24,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 const SWEEP: Duration = Duration::from_secs(1);
 /// Looks at which a connection must be missing, with nothing left to read.
 const MISSING: u8 = 3;
+/// A handshake is over by then, and what the socket tells of its failure has been read.
+const HANDSHAKE_OVER: Duration = GREETING_TIMEOUT.saturating_add(SWEEP);
 /// Messages that are read in a row.
 const BURST: usize = 64;
 /// Addresses whose refusal is remembered, so that it is told once.
@@ -117,6 +119,12 @@ impl Listening {
     }
 }
 
+/// A connection that has not shown a key.
+struct Knock {
+    addr: SocketAddr,
+    since: Instant,
+}
+
 /// A connection that has greeted.
 struct Session {
     node: NodeId,
@@ -133,7 +141,7 @@ struct Desk {
     /// Connections that have not greeted, or not well, and since when.
     strangers: HashMap<u64, Instant>,
     /// Connections that have not shown a key, where keys are needed.
-    knocking: HashMap<u64, SocketAddr>,
+    knocking: HashMap<u64, Knock>,
     refused: HashSet<IpAddr>,
     /// Addresses of connections that ended without a word: that may be a stranger, a probe of the port, or bad luck.
     broken_off: HashSet<IpAddr>,
@@ -274,13 +282,13 @@ impl Desk {
             MonitorEvent::Accepted { peer_ident: PeerIdent::Socket(addr), connection_id, .. }
                 if self.knocking.len() < HANDSHAKES_MAX && self.shared.keys.read().is_some() =>
             {
-                self.knocking.insert(connection_id, addr);
+                self.knocking.insert(connection_id, Knock { addr, since: Instant::now() });
             }
             MonitorEvent::HandshakeSucceeded { peer, .. } => {
                 self.knocking.remove(&peer.connection_id);
             }
             MonitorEvent::HandshakeFailed { peer_ident: PeerIdent::Socket(addr), reason, .. } => {
-                self.knocking.retain(|_, known| *known != addr);
+                self.knocking.retain(|_, known| known.addr != addr);
                 self.tell_refused(Some(addr), &reason);
             }
             _ => {}
@@ -294,11 +302,12 @@ impl Desk {
         }
     }
 
-    /// Tells of connections that have ended without having shown a key.
+    /// Tells of connections that have ended without having shown a key. The socket names those whose handshake is over:
+    /// the others are still at it, until there is no time left for it.
     fn tell_broken_off(&mut self, live: &HashSet<u64>) {
-        let ended: Vec<SocketAddr> =
-            self.knocking.extract_if(|id, _| !live.contains(id)).map(|(_, addr)| addr).collect();
-        for addr in ended {
+        self.knocking.retain(|id, _| !live.contains(id));
+        let ended = self.knocking.extract_if(|_, knock| knock.since.elapsed() > HANDSHAKE_OVER);
+        for Knock { addr, .. } in ended.map(|(_, knock)| knock).collect::<Vec<_>>() {
             let ip = addr.ip();
             if !self.refused.contains(&ip) && self.broken_off.len() < REFUSED_MAX && self.broken_off.insert(ip) {
                 let reason = "it broke off before it had shown a key".to_owned();
