@@ -12,8 +12,11 @@ import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
 import type { ChildSupervisionOptions } from "./options.js";
 import { NOTHING_RUNS } from "./outcome.js";
-import { CHUNK_ACTORS, FLAG_DEAD, FLAG_STOPPING, STATE_WORDS } from "./protocol.js";
+import * as protocol from "./protocol.js";
 import type { Remote } from "./remote_cell.js";
+
+// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+const { CHUNK_ACTORS, FLAG_DEAD, FLAG_STOPPING, STATE_WORDS } = protocol;
 
 /** Handlers of a functional actor by method name. */
 export type Handlers = Record<string, (...args: any[]) => unknown>;

@@ -23,7 +23,12 @@ import { EventLoop, type LoopLimits } from "./event_loop.js";
 import { recall, runBatch, runEntries, runRecord, unreadPrefetched } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
 import type { Outcome } from "./outcome.js";
-import {
+import * as protocol from "./protocol.js";
+import { SlotTable, timeoutWord } from "./slots.js";
+import { TelemetryEvents, telemetry } from "./telemetry.js";
+
+// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+const {
   CHUNK_ACTORS,
   FLAG_RUNNING,
   H_ARGS,
@@ -38,9 +43,7 @@ import {
   SUBMIT_STARTED_TIMED,
   SUBMIT_WAKE,
   SUBMIT_WORDS,
-} from "./protocol.js";
-import { SlotTable, timeoutWord } from "./slots.js";
-import { TelemetryEvents, telemetry } from "./telemetry.js";
+} = protocol;
 
 /** Messages per turn of the event loop before timers and I/O get theirs. */
 export const BUDGET_MESSAGES = 1024;
@@ -103,6 +106,8 @@ export class Kernel {
   /** The first word is not 0 while the loop is overdue. Perf: read at the end of each handler. */
   readonly overdue: Uint32Array;
 
+  /** How many casts `runCasts` has run. */
+  castsRun = 0;
   private readonly native: KernelFunctions;
   private readonly chunks: Uint32Array[] = [];
   /** Next free word of the submission queue. */

@@ -9,19 +9,11 @@
  */
 
 import { CallAbortedError, InvalidArgumentError, SelfCallError } from "../errors.js";
-import { type ActorCell, STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } from "./cell.js";
+import type { ActorCell } from "./cell.js";
+import * as cells from "./cell.js";
 import type { CallOptions } from "./options.js";
 import { isThenable } from "./outcome.js";
-import {
-  FLAG_DEAD,
-  FLAG_RUNNING,
-  FLAG_STOPPING,
-  OP_CANCEL_CALL,
-  STATUS_OK,
-  SUBMIT_CALL,
-  SUBMIT_CALL_TIMED,
-  SUBMIT_CAST,
-} from "./protocol.js";
+import * as protocol from "./protocol.js";
 import { notFound } from "./refusals.js";
 import { invokeCall, observedCall, pump, stashFresh, wholeName } from "./run.js";
 import {
@@ -35,6 +27,19 @@ import {
 } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
+
+// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+const {
+  FLAG_DEAD,
+  FLAG_RUNNING,
+  FLAG_STOPPING,
+  OP_CANCEL_CALL,
+  STATUS_OK,
+  SUBMIT_CALL,
+  SUBMIT_CALL_TIMED,
+  SUBMIT_CAST,
+} = protocol;
+const { STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } = cells;
 
 /** Handlers that may run inside each other. */
 const INLINE_DEPTH_MAX = 32;

@@ -1,0 +1,99 @@
+/**
+ * Casts that reach an actor in one batch are handled in a row; whatever a handler does to its own actor holds for the next of
+ * them already.
+ */
+
+import { describe, expect, it } from "vitest";
+import { ActorNotFoundError, createActor } from "../../lib/index.js";
+import { leakFree, loggedErrors, makeSystem } from "../support/system.js";
+import { gate, rejection } from "../support/time.js";
+
+/** An actor whose handlers note what they handle; `does` is what each of them does besides. */
+function noting(does: Record<string, (tools: any) => unknown>, system = makeSystem()) {
+  const seen: string[] = [];
+  const Noting = createActor((ctx, self) => {
+    const handle =
+      (book: string) =>
+      (what: string): unknown => {
+        seen.push(`${book}${what}`);
+        return does[what]?.({ ctx, self, handle, system });
+      };
+    return self.onCall("seen", () => [...seen]).onCast("note", handle(""));
+  });
+  const ref = system.spawn(Noting);
+  const note = (...all: string[]) => {
+    for (const what of all) ref.cast("note", what);
+  };
+  return { system, seen, ref, note };
+}
+
+describe("casts in a row", () => {
+  it("wait when a handler pauses its actor", async () => {
+    const { system, seen, ref, note } = noting({
+      pause: ({ ctx, system }) => system.system.pauseMailbox(ctx.self.id.id),
+    });
+    note("1", "pause", "2", "3");
+    const answer = ref.call("seen");
+    await system.getActorByName("nobody"); // A turn of the flush.
+    await Promise.resolve();
+    expect(seen).toEqual(["1", "pause"]);
+    system.system.resumeMailbox(ref.id.id);
+    expect(await answer).toEqual(["1", "pause", "2", "3"]);
+    await leakFree(system);
+  });
+
+  it("are dropped when a handler ends its actor", async () => {
+    const { system, seen, ref, note } = noting({ end: ({ ctx, system }) => void system.stop(ctx.self) });
+    note("1", "end", "2", "3");
+    expect(await rejection(ref.call("seen"))).toBeInstanceOf(ActorNotFoundError);
+    expect(seen).toEqual(["1", "end"]);
+    await leakFree(system);
+  });
+
+  it("go to the next incarnation when a handler crashes", async () => {
+    const { system, ref, note } = noting({
+      crash: () => {
+        throw new Error("one of them");
+      },
+    });
+    note("1", "crash", "2");
+    expect(await ref.call("seen")).toEqual(["1", "crash", "2"]);
+    expect(loggedErrors()).toHaveLength(1);
+    await leakFree(system);
+  });
+
+  it("wait for a handler's promise", async () => {
+    const door = gate();
+    const { system, seen, ref, note } = noting({ wait: () => door.promise });
+    note("1", "wait", "2");
+    const answer = ref.call("seen");
+    await system.getActorByName("nobody");
+    expect(seen).toEqual(["1", "wait"]);
+    door.open();
+    expect(await answer).toEqual(["1", "wait", "2"]);
+    await leakFree(system);
+  });
+
+  it("find the handlers that the one before has put in place", async () => {
+    const { system, ref, note } = noting({
+      become: ({ self, handle }) => self.onCast("note", handle("new ")),
+    });
+    note("1", "become", "2");
+    expect(await ref.call("seen")).toEqual(["1", "become", "new 2"]);
+    await leakFree(system);
+  });
+
+  it("keep their order when one is stashed, and it comes back before the rest", async () => {
+    let stashed = false;
+    const { system, ref, note } = noting({
+      stash: ({ self }) => {
+        if (!stashed) self.stash();
+        stashed = true;
+      },
+      unstash: ({ self }) => self.unstashAll(),
+    });
+    note("1", "stash", "2", "unstash", "3");
+    expect(await ref.call("seen")).toEqual(["1", "stash", "2", "unstash", "stash", "3"]);
+    await leakFree(system);
+  });
+});
