@@ -14,8 +14,9 @@ import type { Kernel } from "./kernel.js";
 import { abandoned, gone, reinit, runTerminate } from "./lifecycle.js";
 import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
+import { pump } from "./pump.js";
 import { notFound, timedOut } from "./refusals.js";
-import { pump, runCasts, runMessage, runPlain } from "./run.js";
+import { runCasts, runMessage, runPlain } from "./run.js";
 import { deliverDown, deliverExit, signalled, unlinked } from "./signals.js";
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
@@ -122,7 +123,7 @@ export function runBatch(kernel: Kernel): number {
       outcome = runEntry(cell, word);
       at += 2;
     }
-    if (outcome !== null) void pump(cell, outcome, cell.runningSlot);
+    if (outcome !== null) pump(cell, outcome, cell.runningSlot);
     else if (cell.words[cell.at + 1] !== 0 && (at >= end || page[at] !== index)) kernel.wake(cell);
   }
   kernel.batchAt = end;

@@ -1,10 +1,8 @@
 /**
  * The door to user code: every message, signal and timer that reaches a handler passes through here.
  *
- * A handler runs while its actor's `FLAG_RUNNING` is up. If it returns a promise, the actor stays busy and a *pump*
- * takes over: it awaits the promise, settles the message, and asks the core for the next message of the same actor, so
- * that a busy asynchronous actor costs one crossing per message and no extra turn. The pump stops when the actor has
- * nothing more, its quantum or the turn's budget is used up, or a flag is raised; it then reports with `wake`.
+ * A handler runs while its actor's `FLAG_RUNNING` is up. If it returns a promise, the actor stays busy and a pump
+ * (pump.ts) takes over.
  *
  * What a handler throws, or its promise rejects with, never leaves this file: a call's caller gets it, anything else is
  * a crash of the actor. If the actor was given up meanwhile (killed, or its stop lost patience), the cell's epoch has
@@ -28,7 +26,6 @@ const {
   FLAG_OBSERVED,
   FLAG_RUNNING,
   OP_STASH,
-  QUANTUM,
   SLOT_BITS,
   STATUS_LIMIT,
   STATUS_OK,
@@ -37,7 +34,6 @@ const {
 const { STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } = cells;
 const { NO_SLOT, NOTHING_RUNS } = outcomes;
 
-const SLOT_MASK = 2 ** SLOT_BITS - 1;
 /** The ring's word for "the core knows this call's deadline". */
 const DEADLINE_KNOWN = 0xffff_ffff;
 
@@ -117,7 +113,7 @@ function observe(cell: ActorCell, prefix: readonly string[], run: () => unknown)
 }
 
 /** The event loop is overdue and a handler has ended: its name, for the report. */
-function overdue(cell: ActorCell, slot: number, caller: ActorCell | null, continued: boolean): void {
+export function overdue(cell: ActorCell, slot: number, caller: ActorCell | null, continued: boolean): void {
   const { slots } = cell.kernel;
   const value = slot === NO_SLOT ? undefined : slots.value(slot);
   const isCall = value instanceof PendingCall;
@@ -228,7 +224,8 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
   return null;
 }
 
-interface Failure {
+/** What a handler threw, or its promise rejected with. */
+export interface Failure {
   error: unknown;
 }
 
@@ -256,7 +253,7 @@ export function runPlain(cell: ActorCell, run: () => unknown, handler = "handleI
 }
 
 /** The handler has ended: answer, free, and tell the core if anything has changed meanwhile. */
-function settle(cell: ActorCell, slot: number, failure: Failure | null, result: unknown): void {
+export function settle(cell: ActorCell, slot: number, failure: Failure | null, result: unknown): void {
   const { kernel, words, at } = cell;
   const wanted = cell.stashing === STASH_WANTED && failure === null;
   cell.stashing = STASH_IMPOSSIBLE;
@@ -304,51 +301,4 @@ export function stashFresh(cell: ActorCell, pending: PendingCall, timeoutMs: num
   const slot = cell.kernel.slots.alloc(pending);
   stashSlot(cell, ENTRY_CALL, slot, timeoutMs);
   return slot;
-}
-
-/**
- * Sees a handler's promise through, and the messages that follow while they are asynchronous too.
- */
-export async function pump(cell: ActorCell, first: PromiseLike<unknown>, firstSlot: number): Promise<void> {
-  const { kernel, epoch } = cell;
-  let promise: Outcome = first;
-  let slot = firstSlot;
-  let left = QUANTUM;
-  cell.runningSlot = slot;
-  while (promise !== null) {
-    let result: unknown;
-    let failure: Failure | null = null;
-    try {
-      // Perf: awaiting costs half of `.then` with two closures ("50 calls in flight").
-      result = await promise;
-    } catch (error) {
-      failure = { error };
-    }
-    if (cell.epoch !== epoch) return;
-    if (kernel.overdue[0] !== 0) overdue(cell, slot, null, true);
-    settle(cell, slot, failure, result);
-    promise = null;
-    while (promise === null && --left > 0 && kernel.budget > 0 && hasMore(cell)) {
-      kernel.spend(1);
-      const { prefetched } = cell;
-      let outcome: Outcome | undefined;
-      if (prefetched === null) outcome = kernel.runNext(cell);
-      else {
-        const entry = prefetched.pop() as number;
-        if (prefetched.length === 0) cell.prefetched = null;
-        outcome = runMessage(cell, entry >>> SLOT_BITS, entry & SLOT_MASK);
-      }
-      if (outcome === undefined) return;
-      promise = outcome;
-      slot = cell.runningSlot;
-    }
-  }
-  kernel.putBack(cell);
-  // An actor with an idle timeout is never pumped on, because `next` does not tell the core the time.
-  const flags = cell.words[cell.at] & ~FLAG_OBSERVED;
-  if (flags === 0 && cell.words[cell.at + 1] !== 0) kernel.wake(cell);
-}
-
-function hasMore(cell: ActorCell): boolean {
-  return cell.words[cell.at] === 0 && cell.words[cell.at + 1] !== 0;
 }

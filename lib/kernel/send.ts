@@ -14,8 +14,9 @@ import * as cells from "./cell.js";
 import type { CallOptions } from "./options.js";
 import { isThenable } from "./outcome.js";
 import * as protocol from "./protocol.js";
+import { pump } from "./pump.js";
 import { notFound } from "./refusals.js";
-import { invokeCall, observedCall, pump, stashFresh, wholeName } from "./run.js";
+import { invokeCall, observedCall, stashFresh, wholeName } from "./run.js";
 import {
   type CallSignal,
   type CallTerms,
@@ -144,7 +145,7 @@ function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promis
   cell.words[cell.at + 1]++;
   cell.kernel.submitStarted(cell, slot, pending.terms.timeoutMs);
   listen(pending, slot);
-  void pump(cell, result, slot);
+  pump(cell, result, slot);
   return pending.promise;
 }
 

@@ -16,7 +16,8 @@ import {
   OP_RESUME,
   SLOT_BITS,
 } from "../kernel/protocol.js";
-import { pump, runMessage } from "../kernel/run.js";
+import { pump } from "../kernel/pump.js";
+import { runMessage } from "../kernel/run.js";
 import { DEFAULT_TERMS, PendingCall } from "../kernel/slots.js";
 import { assertTimeoutMs } from "../kernel/validate.js";
 
@@ -101,7 +102,7 @@ export class MailboxControl {
     const slot = this.kernel.slots.alloc(message);
     cell.words[cell.at + 1]++;
     const outcome = runMessage(cell, ENTRY_CAST, slot);
-    if (outcome !== null) void pump(cell, outcome, slot);
+    if (outcome !== null) pump(cell, outcome, slot);
     else if (cell.words[cell.at + 1] !== 0) this.kernel.wake(cell);
     return true;
   }
