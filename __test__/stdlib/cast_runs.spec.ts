@@ -6,10 +6,11 @@
 import { describe, expect, it } from "vitest";
 import { ActorNotFoundError, createActor } from "../../lib/index.js";
 import { leakFree, loggedErrors, makeSystem } from "../support/system.js";
-import { gate, rejection } from "../support/time.js";
+import { gate, rejection, turn } from "../support/time.js";
 
 /** An actor whose handlers note what they handle; `does` is what each of them does besides. */
-function noting(does: Record<string, (tools: any) => unknown>, system = makeSystem()) {
+function noting(does: Record<string, (tools: any) => unknown>) {
+  const system = makeSystem();
   const seen: string[] = [];
   const Noting = createActor((ctx, self) => {
     const handle =
@@ -34,8 +35,7 @@ describe("casts in a row", () => {
     });
     note("1", "pause", "2", "3");
     const answer = ref.call("seen");
-    await system.getActorByName("nobody"); // A turn of the flush.
-    await Promise.resolve();
+    await turn();
     expect(seen).toEqual(["1", "pause"]);
     system.system.resumeMailbox(ref.id.id);
     expect(await answer).toEqual(["1", "pause", "2", "3"]);
@@ -67,7 +67,7 @@ describe("casts in a row", () => {
     const { system, seen, ref, note } = noting({ wait: () => door.promise });
     note("1", "wait", "2");
     const answer = ref.call("seen");
-    await system.getActorByName("nobody");
+    await turn();
     expect(seen).toEqual(["1", "wait"]);
     door.open();
     expect(await answer).toEqual(["1", "wait", "2"]);

@@ -86,7 +86,8 @@ export function runBatch(kernel: Kernel): number {
     const word = page[at + 1];
     const index = page[at];
     const cell = index === NIL ? undefined : cells[index];
-    const isEvent = word >>> SLOT_BITS === ENTRY_EVENT;
+    const kind = word >>> SLOT_BITS;
+    const isEvent = kind === ENTRY_EVENT;
     count++;
     if (isEvent && (word & SLOT_MASK) > EVENT_CONTINUE) {
       runEvent(kernel, cell, word & SLOT_MASK, at);
@@ -111,11 +112,12 @@ export function runBatch(kernel: Kernel): number {
       continue;
     }
     let outcome: Outcome;
-    if (word >>> SLOT_BITS === ENTRY_CAST && !telemetry.active) {
-      outcome = runCasts(cell, at, end, untilClock + 1);
-      at += 2 * kernel.castsRun;
-      count += kernel.castsRun - 1;
-      untilClock -= kernel.castsRun - 1;
+    if (kind === ENTRY_CAST && !telemetry.active) {
+      outcome = runCasts(cell, at, Math.min(end, at + 2 * (untilClock + 1)));
+      const followed = (kernel.batchAt - at) >> 1;
+      count += followed;
+      untilClock -= followed;
+      at = kernel.batchAt + 2;
     } else if (isEvent) {
       outcome = runSignal(kernel, cell, word & SLOT_MASK, at);
       at += EVENT_WORDS;

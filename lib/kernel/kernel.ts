@@ -106,8 +106,6 @@ export class Kernel {
   /** The first word is not 0 while the loop is overdue. Perf: read at the end of each handler. */
   readonly overdue: Uint32Array;
 
-  /** How many casts `runCasts` has run. */
-  castsRun = 0;
   private readonly native: KernelFunctions;
   private readonly chunks: Uint32Array[] = [];
   /** Next free word of the submission queue. */

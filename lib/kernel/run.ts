@@ -130,17 +130,16 @@ export function wholeName(cell: ActorCell, handler: string, message: any): strin
 }
 
 /**
- * Runs the cast at `from` of a batch and those of the same actor that follow it, `most` of them at most, for as long as each
- * ends with its handler and nothing else wants the actor. Says in `kernel.castsRun` how many have run.
+ * Runs the cast at `from` of a batch and those of the same actor that follow it before `end`, for as long as each ends with
+ * its handler and nothing else wants the actor. The last one that has run is at `kernel.batchAt`.
  *
  * Perf: the isolate's part of "bulk cast" is this function. It is `runMessage` for the plain case, without what only calls
  * and telemetry need, and with what the casts of one actor have in common done once.
  */
-export function runCasts(cell: ActorCell, from: number, end: number, most: number): Outcome {
+export function runCasts(cell: ActorCell, from: number, end: number): Outcome {
   const { kernel, words, at, index } = cell;
   const { slots, page } = kernel;
   let next = from;
-  let ran = 0;
   let slot: number;
   let result: unknown;
   let failure: Failure | null = null;
@@ -148,7 +147,6 @@ export function runCasts(cell: ActorCell, from: number, end: number, most: numbe
   kernel.current = cell;
   for (;;) {
     slot = page[next + 1]; // The kind of a cast is 0.
-    ran++;
     cell.stashing = STASH_POSSIBLE;
     try {
       result = invokeCast(cell, slot);
@@ -166,26 +164,25 @@ export function runCasts(cell: ActorCell, from: number, end: number, most: numbe
     slots.free(slot);
     slot = NO_SLOT;
     next += 2;
-    if (ran === most || next >= end || page[next] !== index || page[next + 1] >>> SLOT_BITS !== ENTRY_CAST) break;
+    if (next >= end || page[next] !== index || page[next + 1] >>> SLOT_BITS !== ENTRY_CAST) break;
     if ((words[at] & ~FLAG_OBSERVED) !== FLAG_RUNNING) break;
     kernel.batchAt = next;
   }
-  kernel.castsRun = ran;
   kernel.current = null;
-  if (slot !== NO_SLOT) return endCast(cell, slot, failure, result);
+  if (slot !== NO_SLOT) {
+    cell.runningSlot = slot;
+    return ended(cell, slot, failure, result);
+  }
   const flags = words[at] & ~FLAG_RUNNING;
   words[at] = flags;
   if ((flags & ~FLAG_OBSERVED) !== 0) kernel.wake(cell);
   return null;
 }
 
-/** The end of a cast that has crashed, was stashed, or gave a promise. */
-function endCast(cell: ActorCell, slot: number, failure: Failure | null, result: unknown): Outcome {
-  if (failure === null && isThenable(result)) {
-    cell.runningSlot = slot;
-    return result;
-  }
-  settle(cell, slot, failure, undefined);
+/** A handler has returned or thrown: a promise of its, or nothing and the message is settled. */
+function ended(cell: ActorCell, slot: number, failure: Failure | null, result: unknown): Outcome {
+  if (failure === null && isThenable(result)) return result;
+  settle(cell, slot, failure, result);
   return null;
 }
 
@@ -219,9 +216,7 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
   kernel.current = outer;
   kernel.inlineDepth--;
   if (kernel.overdue[0] !== 0) overdue(cell, slot, outer, false);
-  if (failure === null && isThenable(result)) return result;
-  settle(cell, slot, failure, result);
-  return null;
+  return ended(cell, slot, failure, result);
 }
 
 /** What a handler threw, or its promise rejected with. */
@@ -247,9 +242,7 @@ export function runPlain(cell: ActorCell, run: () => unknown, handler = "handleI
   kernel.current = outer;
   kernel.inlineDepth--;
   if (kernel.overdue[0] !== 0) kernel.loop.ended(cell, handler, outer);
-  if (failure === null && isThenable(result)) return result;
-  settle(cell, NO_SLOT, failure, result);
-  return null;
+  return ended(cell, NO_SLOT, failure, result);
 }
 
 /** The handler has ended: answer, free, and tell the core if anything has changed meanwhile. */

@@ -327,10 +327,6 @@ impl Cluster {
         self.processes[at].stalled_until_us > self.now_us
     }
 
-    fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cuts.lie_between(from, to)
-    }
-
     fn happen(&mut self, happening: Happening) {
         let now_us = self.now_us;
         match happening {
@@ -395,7 +391,7 @@ impl Cluster {
     fn serve(&mut self, (from, life, token): (usize, u64, u64), to: SocketAddr, bytes: &[u8]) {
         let back_us = self.now_us + self.latency();
         let at = self.by_addr.get(&to).copied();
-        let reachable = at.is_some_and(|at| !self.is_cut(from, at) && !self.is_cut(at, from));
+        let reachable = at.is_some_and(|at| !self.cuts.lie_between(from, at) && !self.cuts.lie_between(at, from));
         let respond = |answer| Happening::Response { to: from, life, token, answer };
         match at {
             Some(at) if reachable && self.processes[at].running && self.processes[at].addr == to => {
@@ -449,7 +445,7 @@ impl Cluster {
         self.datagrams += 1;
         self.datagram_bytes += bytes.len() as u64;
         self.datagram_bytes_max = self.datagram_bytes_max.max(bytes.len());
-        let blocked = self.by_addr.get(&to).is_none_or(|&at| self.is_cut(from, at));
+        let blocked = self.by_addr.get(&to).is_none_or(|&at| self.cuts.lie_between(from, at));
         if blocked || self.random.chance(self.weather.loss) {
             return;
         }

@@ -306,8 +306,9 @@ impl Desk {
     /// the others are still at it, until there is no time left for it.
     fn tell_broken_off(&mut self, live: &HashSet<u64>) {
         self.knocking.retain(|id, _| !live.contains(id));
-        let ended = self.knocking.extract_if(|_, knock| knock.since.elapsed() > HANDSHAKE_OVER);
-        for Knock { addr, .. } in ended.map(|(_, knock)| knock).collect::<Vec<_>>() {
+        let late = self.knocking.extract_if(|_, knock| knock.since.elapsed() > HANDSHAKE_OVER);
+        let ended: Vec<SocketAddr> = late.map(|(_, knock)| knock.addr).collect();
+        for addr in ended {
             let ip = addr.ip();
             if !self.refused.contains(&ip) && self.broken_off.len() < REFUSED_MAX && self.broken_off.insert(ip) {
                 let reason = "it broke off before it had shown a key".to_owned();
