@@ -6,7 +6,7 @@
 
 export const HEADER_WORDS = 64;
 export const SUBMIT_WORDS = 8192;
-export const COMPLETE_WORDS = 512;
+export const COMPLETE_WORDS = 1024;
 export const CHUNK_ACTORS = 4096;
 export const STATE_WORDS = 4;
 export const EVENT_WORDS = 8;

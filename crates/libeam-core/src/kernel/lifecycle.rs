@@ -361,7 +361,7 @@ impl Kernel {
         let record = self.table.get_mut(actor);
         record.phase = Phase::Down;
         record.traps_exit = false;
-        record.asynchronous = false;
+        record.turn = QUANTUM as u16;
         record.unborn = false;
         let incarnation = record.incarnation + 1;
         self.table.set_incarnation(actor, incarnation);

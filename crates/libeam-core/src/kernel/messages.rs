@@ -5,6 +5,7 @@ use crate::actor_id::{ActorIndex, NIL};
 use crate::mailbox::Queue;
 use crate::ring::protocol::*;
 use crate::table::Overflow;
+use std::ops::Range;
 
 /// What came of an attempt to stash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +26,17 @@ impl Kernel {
         self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0
     }
 
+    /// Accepts a cast and those for the same actor that follow it in this part of the page; tells where
+    /// they end.
     #[inline]
-    pub(super) fn accept_cast(&mut self, actor: ActorIndex, slot: u32) {
+    pub(super) fn accept_casts(&mut self, actor: ActorIndex, slot: u32, rest: Range<usize>) -> usize {
         let flags = self.table.flags(actor);
         if flags & (FLAG_STOPPING | FLAG_DEAD) != 0 {
             self.outbox.push(Event::new(EVENT_DROP, actor, &[slot, CAUSE_GONE]));
-            return;
+            return rest.start;
         }
         if self.is_full(actor) && self.overflow(actor, ENTRY_CAST, slot) {
-            return;
+            return rest.start;
         }
         let record = self.table.get_mut(actor);
         record.queued += 1;
@@ -42,6 +45,16 @@ impl Kernel {
             record.scheduled = true;
             self.run_queue.push(actor);
         }
+        let mut at = rest.start;
+        if record.capacity > 0 {
+            return at;
+        }
+        while at < rest.end && self.page.get(at) == actor && kind_of(self.page.get(at + 1)) == SUBMIT_CAST {
+            record.queued += 1;
+            record.mailbox.push_back(&mut self.pool, entry(ENTRY_CAST, slot_of(self.page.get(at + 1))));
+            at += 2;
+        }
+        at
     }
 
     pub(super) fn accept_call(&mut self, actor: ActorIndex, slot: u32, timeout_ms: u32) {
@@ -135,7 +148,7 @@ impl Kernel {
             self.refuse(actor, word, CAUSE_GONE);
             return;
         }
-        self.table.get_mut(actor).asynchronous = true;
+        self.table.get_mut(actor).turn = 1;
         self.put_in_front(actor, word);
     }
 

@@ -35,9 +35,9 @@ protocol! {
     HEADER_WORDS = 64;
     /// Words of the submission queue, which follows the header.
     SUBMIT_WORDS = 8192;
-    /// Words of the completion queue, which follows the submission queue. A batch is what runs between
-    /// two looks at the clock, so it is kept short.
-    COMPLETE_WORDS = 512;
+    /// Words of the completion queue, which follows the submission queue. What a batch has left when its
+    /// time is over goes back into the mailboxes, so it is kept short.
+    COMPLETE_WORDS = 1024;
     /// Actors per state chunk.
     CHUNK_ACTORS = 4096;
     /// Words of state per actor.

@@ -2,8 +2,9 @@
 
 use super::relation::List;
 use crate::actor_id::{ActorIndex, NIL};
-use crate::mailbox::Queue;
+use crate::mailbox::{Pool, Queue};
 use crate::reason::Reason;
+use crate::ring::protocol::{ENTRY_CAST, QUANTUM, kind_of};
 use crate::supervision::{RestartWindow, Supervision};
 
 /// Where an actor is between spawn and gone.
@@ -89,8 +90,9 @@ pub struct Actor {
     pub overflow: Overflow,
     /// In the run queue.
     pub scheduled: bool,
-    /// Its last turn ended in a pending promise: give it one message at a time.
-    pub asynchronous: bool,
+    /// Messages per turn: one after a batch with messages that came back, as those of an asynchronous
+    /// actor do; twice as many after each turn that was handled, up to the quantum.
+    pub turn: u16,
     /// Exit signals become messages.
     pub traps_exit: bool,
     /// The isolate has something to run in `terminate`.
@@ -117,6 +119,24 @@ pub struct Actor {
 
 const _: () = assert!(size_of::<Actor>() == 64, "an actor outgrew its cache line");
 
+impl Actor {
+    /// Takes casts out of the mailbox up to the first other entry, so many at most, and tells how many.
+    #[inline]
+    pub fn issue_casts(&mut self, pool: &mut Pool, most: usize, mut write: impl FnMut(u32)) -> usize {
+        let mut issued = 0;
+        while issued < most
+            && let Some(first) = self.mailbox.first(pool)
+            && kind_of(first) == ENTRY_CAST
+        {
+            self.mailbox.pop(pool);
+            write(first);
+            issued += 1;
+        }
+        self.queued -= issued as u32;
+        issued
+    }
+}
+
 impl Default for Actor {
     fn default() -> Self {
         Self {
@@ -133,7 +153,7 @@ impl Default for Actor {
             phase: Phase::Free,
             overflow: Overflow::DropNewest,
             scheduled: false,
-            asynchronous: false,
+            turn: QUANTUM as u16,
             traps_exit: false,
             terminates: false,
             unborn: false,

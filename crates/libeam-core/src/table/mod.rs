@@ -161,6 +161,13 @@ impl Table {
         self.word(index, WORD_PENDING)
     }
 
+    /// Whether an actor has no flag up and one message anywhere in the pipeline.
+    #[inline]
+    #[must_use]
+    pub fn has_one_message(&self, index: ActorIndex) -> bool {
+        self.flags(index) == 0 && self.pending(index) == 1
+    }
+
     /// Counts messages that the core put into the pipeline.
     #[inline]
     pub fn add_pending(&mut self, index: ActorIndex, count: u32) {

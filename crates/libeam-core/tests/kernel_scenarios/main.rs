@@ -14,6 +14,7 @@ mod mailboxes;
 mod restarts;
 mod strategies;
 mod timers;
+mod turns;
 
 fn isolate() -> Isolate {
     Isolate::new(KernelConfig::default())
