@@ -15,7 +15,7 @@ import { NOTHING_RUNS } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import type { Remote } from "./remote_cell.js";
 
-// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+// Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const { CHUNK_ACTORS, FLAG_DEAD, FLAG_STOPPING, STATE_WORDS } = protocol;
 
 /** Handlers of a functional actor by method name. */

@@ -22,7 +22,7 @@ import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 import { deliverTick } from "./timers.js";
 
-// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+// Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const {
   CAUSE_EVICTED,
   CAUSE_FULL,

@@ -27,7 +27,7 @@ import * as protocol from "./protocol.js";
 import { SlotTable, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
-// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+// Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const {
   CHUNK_ACTORS,
   FLAG_RUNNING,

@@ -11,7 +11,7 @@ import { NO_SLOT, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { type Failure, overdue, runMessage, settle } from "./run.js";
 
-// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+// Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const { FLAG_OBSERVED, QUANTUM, SLOT_BITS } = protocol;
 
 const SLOT_MASK = 2 ** SLOT_BITS - 1;

@@ -19,7 +19,7 @@ import * as protocol from "./protocol.js";
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
-// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+// Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const {
   ENTRY_CALL,
   ENTRY_CAST,
@@ -145,9 +145,9 @@ export function runCasts(cell: ActorCell, from: number, end: number): Outcome {
   let failure: Failure | null = null;
   words[at] |= FLAG_RUNNING;
   kernel.current = cell;
+  cell.stashing = STASH_POSSIBLE;
   for (;;) {
     slot = page[next + 1]; // The kind of a cast is 0.
-    cell.stashing = STASH_POSSIBLE;
     try {
       result = invokeCast(cell, slot);
     } catch (error) {
@@ -159,8 +159,6 @@ export function runCasts(cell: ActorCell, from: number, end: number): Outcome {
       kernel.current = cell;
     }
     if (failure !== null || cell.stashing !== STASH_POSSIBLE || (result !== undefined && isThenable(result))) break;
-    cell.stashing = STASH_IMPOSSIBLE;
-    words[at + 1]--;
     slots.free(slot);
     slot = NO_SLOT;
     next += 2;
@@ -169,10 +167,12 @@ export function runCasts(cell: ActorCell, from: number, end: number): Outcome {
     kernel.batchAt = next;
   }
   kernel.current = null;
+  words[at + 1] -= (next - from) >> 1;
   if (slot !== NO_SLOT) {
     cell.runningSlot = slot;
     return ended(cell, slot, failure, result);
   }
+  cell.stashing = STASH_IMPOSSIBLE;
   const flags = words[at] & ~FLAG_RUNNING;
   words[at] = flags;
   if ((flags & ~FLAG_OBSERVED) !== 0) kernel.wake(cell);

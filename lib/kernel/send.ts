@@ -29,7 +29,7 @@ import {
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 
-// Perf: a constant of the module's own becomes part of the code; an imported one is loaded and checked at each use.
+// Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const {
   FLAG_DEAD,
   FLAG_RUNNING,
