@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import native from "../../index.js";
+import { LibeamError } from "../../lib/errors.js";
+import { assertSameProtocol } from "../../lib/kernel/native.js";
 import { protocolSource } from "../../scripts/generate-protocol.mjs";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
@@ -13,6 +15,16 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 describe("the protocol", () => {
   it("is written down as the addon has it", () => {
     expect(readFileSync(path("../../lib/kernel/protocol.ts"), "utf8")).toBe(protocolSource(native.protocolTable()));
+  });
+
+  it.each([
+    ["another value", { QUANTUM: 65 }, "QUANTUM is 65 there and 64 here"],
+    ["a number more", { OP_NEW: 99 }, "OP_NEW is 99 there and undefined here"],
+    ["a number less", { OP_SPAWN: undefined }, "OP_SPAWN is undefined there and 1 here"],
+  ])("refuses an addon with %s", (_what, change, told) => {
+    const table = { ...native.protocolTable(), ...change } as Record<string, number>;
+    expect(() => assertSameProtocol(table)).toThrow(told);
+    expect(() => assertSameProtocol(table)).toThrow(LibeamError);
   });
 
   it("gives every number of a family only once", () => {

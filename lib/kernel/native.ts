@@ -4,6 +4,8 @@
 
 import type { NativeKernel } from "../../index.js";
 import native from "../../index.js";
+import { LibeamError } from "../errors.js";
+import * as protocol from "./protocol.js";
 
 export type {
   NativeCurveKeys,
@@ -20,6 +22,27 @@ export type {
   NativeMember,
   NativeMemberEvent,
 } from "../../index.js";
+
+/**
+ * Checks that an addon has the numbers of protocol.ts. The two halves share memory: one that is older than the other
+ * (a clone that was updated and not built again) would misread it.
+ *
+ * @throws LibeamError (NATIVE_ADDON_MISMATCH) naming the first number that differs.
+ */
+export function assertSameProtocol(table: Readonly<Record<string, number>>): void {
+  const expected: Readonly<Record<string, number>> = protocol;
+  for (const name of new Set([...Object.keys(expected), ...Object.keys(table)])) {
+    if (expected[name] === table[name]) continue;
+    throw new LibeamError(
+      `The native addon was built from other sources than this JavaScript: ${name} is ${table[name]} there and ` +
+        `${expected[name]} here. In a clone, build both again with \`npm install\`; elsewhere install libeam again.`,
+      "NATIVE_ADDON_MISMATCH",
+      { name, addon: table[name], expected: expected[name] },
+    );
+  }
+}
+
+assertSameProtocol(native.protocolTable());
 
 /** Makes a kernel; `onBell` runs when another thread has something for it. */
 export const createKernel: typeof native.createKernel = native.createKernel;
