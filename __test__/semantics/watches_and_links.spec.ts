@@ -150,6 +150,40 @@ describe("links", () => {
     expect(system.system._counters()).toMatchObject({ links: 0, monitors: 0, alarms: 1 }); // The restart's.
   });
 
+  it("W5: are not made by, or with, an actor that is about to start again", async () => {
+    const system = makeSystem();
+    const { seen, observer } = observerIn(system);
+    const other = system.spawn(Worker, { args: ["other", () => {}] });
+    const refusals: unknown[] = [];
+    const between = system.spawn(
+      createActor((_ctx, self) =>
+        self.onCast("act", () => {
+          for (const [one, two] of [
+            [other, observer],
+            [observer, other],
+          ] as const) {
+            try {
+              system.system.link(one, two);
+            } catch (error) {
+              refusals.push(error);
+            }
+          }
+          system.system.watch(observer, other);
+          system.system.startActorTimer(observer, "later", 60_000, true);
+        }),
+      ),
+    );
+    observer.cast("crash");
+    between.cast("act"); // In the same turn: the core has decided, the next incarnation has not begun.
+    await turns();
+    expect(refusals).toEqual([expect.any(ActorNotFoundError), expect.any(ActorNotFoundError)]);
+    expect(system.system._counters()).toMatchObject({ links: 0, monitors: 0, alarms: 0 });
+    await observer.call("trap", true);
+    const linkRef = await observer.call("link", other);
+    other.cast("crash");
+    expect(await seen.next()).toMatchObject({ type: "exit", linkRef, reason: { type: "error" } });
+  });
+
   it("L1: works from the side that did not make the link, and names a kill", async () => {
     const system = makeSystem(STOP);
     const [a, b] = [observerIn(system).observer, observerIn(system).observer];

@@ -15,6 +15,7 @@ import { createLogger } from "./logger.js";
 import { isThenable, NO_SLOT, NOTHING_RUNS } from "./outcome.js";
 import {
   FLAG_OBSERVED,
+  FLAG_RESTARTING,
   FLAG_STARTING,
   FLAG_STOPPING,
   OP_CONTINUE,
@@ -224,6 +225,7 @@ export function reinit(cell: ActorCell, incarnation: number, attempt: number): v
   const flags = cell.flags;
   if ((flags & FLAG_STARTING) === 0) return;
   cell.reincarnate(incarnation);
+  cell.words[cell.at] &= ~FLAG_RESTARTING; // From here on the core makes watches, links and timers again.
   if ((flags & FLAG_STOPPING) !== 0) {
     kernel.args[0] = cell.index;
     kernel.control(OP_SPAWN_FAILED);

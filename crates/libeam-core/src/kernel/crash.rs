@@ -152,7 +152,6 @@ impl Kernel {
             return;
         }
         self.table.get_mut(actor).phase = Phase::Alive;
-        self.table.lower(actor, FLAG_RESTARTING);
         self.table.raise(actor, FLAG_STARTING);
         let incarnation = self.table.get(actor).incarnation;
         let attempt = self.table.cold_mut(actor).attempt;

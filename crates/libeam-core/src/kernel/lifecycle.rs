@@ -261,11 +261,15 @@ impl Kernel {
     /// Nothing of the actor's runs any more, or nobody waits for it any longer.
     pub(super) fn handler_ended(&mut self, actor: ActorIndex) {
         self.disarm_patience(actor);
-        if self.table.flags(actor) & (FLAG_RUNNING | FLAG_STARTING) != 0 {
+        let flags = self.table.flags(actor);
+        if flags & FLAG_RESTARTING != 0 {
+            // The isolate has not begun this incarnation. It must not do so when the next one is to start.
+            self.outbox.withdraw_for(EVENT_INIT, actor);
+        } else if flags & (FLAG_RUNNING | FLAG_STARTING) != 0 {
             let incarnation = self.table.get(actor).incarnation;
             self.outbox.push(Event::new(EVENT_ABANDONED, actor, &[incarnation]));
         }
-        if self.table.flags(actor) & FLAG_STARTING != 0 {
+        if flags & FLAG_STARTING != 0 {
             self.table.get_mut(actor).unborn = true;
         }
         let then = self.exit_of(actor).then;

@@ -57,6 +57,11 @@ impl Outbox {
         self.events.retain(|event| event.code != code || event.words[0] != word);
     }
 
+    /// Takes back the events of a kind for an actor.
+    pub fn withdraw_for(&mut self, code: u32, actor: ActorIndex) {
+        self.events.retain(|event| event.code != code || event.actor != actor);
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -13,9 +13,10 @@ use crate::table::relation::{End, RelationId};
 use crate::table::{Phase, Then};
 
 impl Kernel {
-    /// Whether there is an incarnation to act for; between two of them an actor makes no relations.
+    /// Whether there is an incarnation to act for; between two of them an actor makes no relations. The next
+    /// one begins when the isolate starts it: the isolate would forget what was made for it before.
     pub(super) fn has_incarnation(&self, actor: ActorIndex) -> bool {
-        self.table.exists(actor) && self.table.get(actor).phase != Phase::Down
+        self.table.exists(actor) && self.table.flags(actor) & FLAG_RESTARTING == 0
     }
 
     /// Watches an actor; `NIL` or an ended one gives DOWN (normal) at once.

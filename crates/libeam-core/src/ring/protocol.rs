@@ -18,8 +18,9 @@
 //! [`STATE_WORDS`] words per actor: flags, pending, incarnation, one in reserve. *Pending* counts the
 //! messages that are anywhere in the pipeline: submission queue, mailbox, completion queue, or being
 //! handled. Flags and pending both zero is what makes an inline call lawful. JavaScript alone sets
-//! and clears [`FLAG_RUNNING`]; it clears [`FLAG_STARTING`] too when a first `init` ends well. All
-//! other flags are the core's. After a handler, JavaScript MUST submit `SUBMIT_WAKE` if pending or
+//! and clears [`FLAG_RUNNING`]; it clears [`FLAG_STARTING`] too when a first `init` ends well, and
+//! [`FLAG_RESTARTING`] when it begins an incarnation that `EVENT_INIT` asked for. All other flags are
+//! the core's. After a handler, JavaScript MUST submit `SUBMIT_WAKE` if pending or
 //! any flag is not zero then; it MAY leave that out while the same batch has more for the actor.
 
 macro_rules! protocol {
@@ -74,7 +75,7 @@ protocol! {
     FLAG_PAUSED = 4;
     /// Flag: on the way out, for good or to be started again.
     FLAG_EXITING = 8;
-    /// Flag: ended, waiting to be started again.
+    /// Flag: between two incarnations; the isolate has not begun the next one.
     FLAG_RESTARTING = 16;
     /// Flag: every message must pass through the core (an idle timeout is set).
     FLAG_OBSERVED = 32;

@@ -125,8 +125,6 @@ pub(super) struct Noted {
     pub other: Ref,
     /// Position in the isolate's list of all of its kind.
     pub at: usize,
-    /// It was made between two incarnations and belongs to the next.
-    pub for_next: bool,
 }
 
 /// One logical actor.

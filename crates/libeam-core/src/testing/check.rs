@@ -5,7 +5,8 @@
 //! * Messages: the number that bounds a mailbox is the number of messages in it, and the pending word
 //!   counts those, the signals behind them, what is submitted and what is being handled.
 //! * When the isolate is quiet: nobody who may run has anything to do (no lost wake-up), whoever waits
-//!   waits for something that will come, and every watch and link has two living ends.
+//!   waits for something that will come, every watch and link has two living ends, and the isolate knows
+//!   every watch and link of the core's: news of one that it has forgotten would be lost.
 //! * At the end: nothing is left of anything.
 
 use super::cell::Ref;
@@ -30,6 +31,7 @@ pub fn everything(isolate: &mut Isolate) {
     if isolate.is_quiet() {
         waits(isolate);
         relations(isolate);
+        remembered(isolate);
         calls(isolate);
     }
 }
@@ -228,6 +230,20 @@ fn relations(isolate: &Isolate) {
             assert!(blocked || other.links.contains_key(key), "{:?} forgot its link to {actor:?}", noted.other);
         }
     }
+}
+
+/// The isolate has forgotten no watch and no link that the kernel has.
+fn remembered(isolate: &Isolate) {
+    let (mut watches, mut ends) = (0, 0);
+    for actor in isolate.living() {
+        let cell = isolate.cell(actor);
+        watches += cell.watches.len() as u32;
+        ends +=
+            cell.links.iter().filter(|&(key, noted)| isolate.cell(noted.other).links.contains_key(key)).count() as u32;
+    }
+    let (monitors, links) = (counter(isolate, "monitors"), counter(isolate, "links"));
+    assert!(monitors <= watches, "there are {monitors} watches, but only {watches} are known to their watchers");
+    assert!(links <= ends / 2, "there are {links} links, but only {} are known on both sides", ends / 2);
 }
 
 /// The kernel knows the calls that the isolate has, and bounds the time of no others.

@@ -117,9 +117,10 @@ impl Isolate {
         cell.terminating = None;
         cell.born = false;
         cell.terminated = false;
-        for kept in [&mut cell.watches, &mut cell.links, &mut cell.timers] {
-            kept.retain(|_, noted| std::mem::take(&mut noted.for_next));
-        }
+        cell.watches.clear();
+        cell.links.clear();
+        cell.timers.clear();
+        self.set_flags(actor, self.flags(actor) & !FLAG_RESTARTING);
     }
 
     fn assert_incarnation_over(&self, actor: Ref) {

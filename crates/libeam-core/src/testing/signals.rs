@@ -2,7 +2,7 @@
 //!
 //! As in `lib/kernel/signals.ts`, the cell of whoever is to be told notes the name of each relation and
 //! timer. A note disappears with its message, with its removal, or with the incarnation it was made
-//! for; one that is made between two incarnations belongs to the next.
+//! for; between two incarnations the core makes none.
 
 use super::cell::{Key, LinkId, Noted, Ref, TimerId, WatchId, What};
 use super::isolate::{RelationState, TimerState};
@@ -13,10 +13,6 @@ use crate::reason::ReasonKind;
 use crate::ring::protocol::*;
 
 impl Isolate {
-    fn noted(&self, owner: Ref, other: Ref, at: usize) -> Noted {
-        Noted { other, at, for_next: self.flags(owner) & FLAG_RESTARTING != 0 || self.is_reborn(owner) }
-    }
-
     /// Whether the core has begun an incarnation that the isolate has not been told of.
     pub(super) fn is_reborn(&self, actor: Ref) -> bool {
         let cell = self.cell(actor);
@@ -35,8 +31,7 @@ impl Isolate {
         }
         let (at, key) = (self.watches.len(), (index, generation));
         self.watches.push(RelationState { from: watcher, to: target, key, told: false });
-        let noted = self.noted(watcher, target, at);
-        let old = self.cell_mut(watcher).watches.insert(key, noted);
+        let old = self.cell_mut(watcher).watches.insert(key, Noted { other: target, at });
         assert!(old.is_none(), "two watches of {watcher:?} have the name {key:?}");
         Some(WatchId(at))
     }
@@ -62,8 +57,7 @@ impl Isolate {
         let (at, key) = (self.links.len(), (index, generation));
         self.links.push(RelationState { from: a, to: b, key, told: false });
         for (owner, other) in [(a, b), (b, a)] {
-            let noted = self.noted(owner, other, at);
-            let old = self.cell_mut(owner).links.insert(key, noted);
+            let old = self.cell_mut(owner).links.insert(key, Noted { other, at });
             assert!(old.is_none(), "two links of {owner:?} have the name {key:?}");
         }
         Some(LinkId(at))
@@ -99,8 +93,7 @@ impl Isolate {
         let not_before_us = self.now_us + u64::from(delay_ms) * 1_000;
         let period_ms = if interval { delay_ms.max(1) } else { 0 };
         self.timers.push(TimerState { actor, key, not_before_us, period_ms });
-        let noted = self.noted(actor, actor, at);
-        let old = self.cell_mut(actor).timers.insert(key, noted);
+        let old = self.cell_mut(actor).timers.insert(key, Noted { other: actor, at });
         assert!(old.is_none(), "two timers of {actor:?} have the name {key:?}");
         Some(TimerId(at))
     }

@@ -65,3 +65,41 @@ fn nothing_comes_after_an_unwatch_even_if_it_was_under_way() {
     assert!(isolate.is_idle(watcher));
     isolate.wind_up();
 }
+
+#[test]
+fn an_actor_that_is_about_to_start_again_makes_no_relations_until_it_does() {
+    let mut isolate = isolate();
+    let [actor, other] = [(); 2].map(|()| spawn(&mut isolate, &Spawn::root()));
+    isolate.crash(actor);
+    // The core waits for the isolate to begin the next incarnation.
+    assert_eq!(isolate.link(actor, other), None);
+    assert_eq!(isolate.link(other, actor), None);
+    assert_eq!(isolate.watch(actor, other), None);
+    assert_eq!(isolate.start_timer(actor, &Handler::ok(), 10, false), None);
+    assert_eq!(isolate.spawn(&Spawn::child(actor)), None);
+    let watch = isolate.watch(other, actor);
+    assert!(watch.is_some(), "a watch is bound to the logical actor");
+    isolate.trap_exit(actor, true);
+    quiet(&mut isolate);
+    assert!(isolate.link(actor, other).is_some(), "the next incarnation has begun");
+    crash(&mut isolate, other);
+    let taken_down = [(DECISION_RESTART, 1, 0), (DECISION_RESTART, 2, 0)];
+    assert_eq!(decisions(&isolate, actor), taken_down, "nobody asked the next incarnation to trap exits");
+    quiet(&mut isolate);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_link_to_an_actor_whose_child_takes_long_to_end_breaks_once() {
+    let mut isolate = Isolate::new(KernelConfig { stop_timeout_ms: 20, ..KernelConfig::default() });
+    let [parent, trap] = [(); 2].map(|()| spawn(&mut isolate, &Spawn::root()));
+    isolate.trap_exit(trap, true);
+    spawn(&mut isolate, &Spawn::child(parent).terminate(Handler::pending()));
+    isolate.crash(parent);
+    assert!(isolate.link(parent, trap).is_some(), "the incarnation still ends");
+    isolate.advance(20);
+    quiet(&mut isolate);
+    crash(&mut isolate, parent);
+    assert_eq!(isolate.history(trap)[1..], [What::Exit(Some(parent), ReasonKind::Error)]);
+    isolate.wind_up();
+}

@@ -148,3 +148,19 @@ fn nothing_of_the_last_incarnation_reaches_the_next() {
     assert!(isolate.is_idle(actor), "nothing is left to handle");
     isolate.wind_up();
 }
+
+#[test]
+fn an_incarnation_that_is_given_up_before_it_begins_is_not_started() {
+    let mut isolate = Isolate::new(KernelConfig { stop_timeout_ms: 20, ..KernelConfig::default() });
+    let parent = spawn(&mut isolate, &Spawn::root());
+    let [a, b] = [(); 2].map(|()| spawn(&mut isolate, &Spawn::child(parent)));
+    isolate.crash(a);
+    isolate.supervise(Some(parent), &supervised(Strategy::OneForAll));
+    isolate.crash(b);
+    isolate.sleep(20); // The patience with an `init` that the isolate has not been asked for yet.
+    quiet(&mut isolate);
+    let inits: Vec<What> = isolate.history(a).into_iter().filter(is_init).collect();
+    let [first, last] = [(0, 0), (2, 1)].map(|(incarnation, attempt)| What::Init { incarnation, attempt });
+    assert_eq!(inits, [first, last]);
+    isolate.wind_up();
+}
