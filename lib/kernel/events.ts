@@ -1,8 +1,9 @@
 /**
  * Walks through what the core hands out: messages for the door, and events for whoever they concern.
  *
- * A batch may hold several records for one actor. If its handler for one of them becomes a pending promise (or it is
- * paused, or on its way out), the rest goes back to the front of its mailbox, last one first, so that the order stays.
+ * A batch may hold several records for one actor, others in between. If its handler for one of them becomes a pending
+ * promise (or it is paused, or on its way out), the rest goes back to the front of its mailbox, last one first, so that the
+ * order stays.
  */
 
 // Perf: the global of the same name is a getter that costs more than the clock.
@@ -66,9 +67,9 @@ const BATCH_MS = 1;
 const CLOCK_INTERVAL_MAX = 64;
 /** The ring's word for nothing. */
 const NIL = 0xffff_ffff;
-/** What a recalled message leaves in the batch. */
+/** What a message that was put back leaves in the batch. */
 const NOTHING_ENTRY = (ENTRY_NONE << SLOT_BITS) >>> 0;
-/** What a recalled signal leaves in the batch: the news that no slot is free. */
+/** What a signal that was put back leaves in the batch: the news that no slot is free. */
 const NOTHING_EVENT = ((ENTRY_EVENT << SLOT_BITS) | EVENT_FREE) >>> 0;
 
 /** Runs a batch and tells how many records it had. */
@@ -88,14 +89,14 @@ export function runBatch(kernel: Kernel): number {
     const cell = index === NIL ? undefined : cells[index];
     const kind = word >>> SLOT_BITS;
     const isEvent = kind === ENTRY_EVENT;
+    if (word === NOTHING_ENTRY) {
+      at += 2; // Put back.
+      continue;
+    }
     count++;
     if (isEvent && (word & SLOT_MASK) > EVENT_CONTINUE) {
       runEvent(kernel, cell, word & SLOT_MASK, at);
       at += EVENT_WORDS;
-      continue;
-    }
-    if (word === NOTHING_ENTRY) {
-      at += 2; // Recalled.
       continue;
     }
     if (--untilClock < 0) {
@@ -108,7 +109,7 @@ export function runBatch(kernel: Kernel): number {
       untilClock = interval;
     }
     if (cell === undefined || (cell.words[cell.at] & ~FLAG_OBSERVED) !== 0) {
-      at = unreadFrom(kernel, at, end);
+      putBack(kernel, index, at, end);
       continue;
     }
     let outcome: Outcome;
@@ -182,15 +183,22 @@ function unreadRest(kernel: Kernel, from: number, end: number): void {
  */
 export function recall(cell: ActorCell): void {
   const { kernel } = cell;
-  const { page, batchEnd } = kernel;
+  const { page, batchAt, batchEnd } = kernel;
   unreadPrefetched(cell);
-  let at = kernel.batchAt;
-  if (at >= batchEnd) return;
-  at += recordWords(page[at + 1]); // The first one is being handled.
+  // The record at `batchAt` is being handled.
+  if (batchAt < batchEnd) putBack(kernel, cell.index, batchAt + recordWords(page[batchAt + 1]), batchEnd);
+}
+
+/**
+ * Puts the records of an actor, from a place in the batch on, back into its mailbox: all of them, because others may be
+ * in between, and what is put back later is put in front.
+ */
+function putBack(kernel: Kernel, index: number, from: number, end: number): void {
+  const { page } = kernel;
   const entries: number[] = [];
-  while (at < batchEnd) {
+  for (let at = from; at < end; ) {
     const word = page[at + 1];
-    const entry = page[at] === cell.index ? mailboxEntry(page, at) : NIL;
+    const entry = page[at] === index ? mailboxEntry(page, at) : NIL;
     if (entry !== NIL) {
       entries.push(entry);
       page[at] = NIL;
@@ -199,7 +207,7 @@ export function recall(cell: ActorCell): void {
     }
     at += recordWords(word);
   }
-  for (let back = entries.length - 1; back >= 0; back--) kernel.pushTimed(cell.index, SUBMIT_UNREAD, 0, entries[back]);
+  for (let back = entries.length - 1; back >= 0; back--) kernel.pushTimed(index, SUBMIT_UNREAD, 0, entries[back]);
 }
 
 function recordWords(word: number): number {
@@ -212,22 +220,6 @@ function mailboxEntry(page: Uint32Array, at: number): number {
   if (word >>> SLOT_BITS !== ENTRY_EVENT) return word;
   if ((word & SLOT_MASK) > EVENT_CONTINUE) return NIL;
   return ((ENTRY_SIGNAL << SLOT_BITS) | page[at + EVENT_WORDS - 1]) >>> 0;
-}
-
-/** Puts the record at `at`, and those of the same actor right after it, back into the mailbox. */
-function unreadFrom(kernel: Kernel, at: number, end: number): number {
-  const { page } = kernel;
-  const actor = page[at];
-  const entries: number[] = [];
-  let next = at;
-  while (next < end && page[next] === actor) {
-    const entry = mailboxEntry(page, next);
-    if (entry === NIL) break;
-    entries.push(entry);
-    next += recordWords(page[next + 1]);
-  }
-  for (let back = entries.length - 1; back >= 0; back--) kernel.pushTimed(actor, SUBMIT_UNREAD, 0, entries[back]);
-  return next;
 }
 
 /** Runs a signal that came out of a mailbox. */
