@@ -120,10 +120,13 @@ fn simpler(op: &Op) -> Vec<Op> {
                 });
             }
         }
-        Op::Cast { .. } | Op::Call { .. } | Op::StartTimer { .. } => {
+        Op::Cast { .. } | Op::Flood { .. } | Op::Call { .. } | Op::StartTimer { .. } => {
             for at in 0..2 {
                 with(&|op| {
-                    let (Op::Cast { handler, .. } | Op::Call { handler, .. } | Op::StartTimer { handler, .. }) = op
+                    let (Op::Cast { handler, .. }
+                    | Op::Flood { handler, .. }
+                    | Op::Call { handler, .. }
+                    | Op::StartTimer { handler, .. }) = op
                     else {
                         return;
                     };

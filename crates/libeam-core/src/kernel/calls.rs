@@ -155,7 +155,7 @@ impl Kernel {
         self.arm_deadline(slot, timeout_ms);
     }
 
-    /// A call is answered.
+    /// A call is answered or withdrawn: its slot is free, or about to be.
     pub(super) fn call_settled(&mut self, slot: u32) {
         self.deadlines.disarm(slot);
         if self.calls.get(slot).timed_out {
@@ -179,7 +179,7 @@ impl Kernel {
                 cold.stashed -= 1;
             }
         }
-        self.calls.forget(slot);
+        self.call_settled(slot);
         Withdrawal::Removed
     }
 

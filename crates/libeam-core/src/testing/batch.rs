@@ -78,7 +78,7 @@ impl Isolate {
                         self.push(index, SUBMIT_WAKE, 0);
                     }
                 }
-                None => at = self.unread_from(at, end),
+                None => self.put_back_records(self.at(at), at, end),
             }
         }
         self.batch = (end, end);
@@ -107,8 +107,13 @@ impl Isolate {
         if at >= end {
             return;
         }
-        let index = self.cell(actor).index;
-        let (mut at, mut entries) = (self.after(at), Vec::new());
+        self.put_back_records(self.cell(actor).index, self.after(at), end);
+    }
+
+    /// Puts the records of an actor, from a place in the batch on, back into its mailbox: all of them,
+    /// because others may be in between, and what is put back later is put in front.
+    fn put_back_records(&mut self, index: u32, mut at: usize, end: usize) {
+        let mut entries = Vec::new();
         while at < end {
             let next = self.after(at);
             if self.at(at) == index && self.at(at + 1) != RECALLED && self.kind(at) != Kind::Event {
@@ -185,18 +190,6 @@ impl Isolate {
             Kind::Message => self.run_entry(actor, self.at(at + 1)),
             _ => self.run_signal(actor, slot_of(self.at(at + 1)), at + OWN_AT),
         }
-    }
-
-    fn unread_from(&mut self, at: usize, end: usize) -> usize {
-        let actor = self.at(at);
-        let (mut next, mut entries) = (at, Vec::new());
-        while next < end && self.at(next) == actor && self.kind(next) != Kind::Event {
-            let after = self.after(next);
-            entries.push(self.mailbox_entry(next));
-            next = after;
-        }
-        self.unread(actor, entries);
-        next
     }
 
     fn key(&self, at: usize) -> Key {

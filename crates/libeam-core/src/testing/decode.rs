@@ -51,7 +51,7 @@ impl Reader<'_> {
     }
 
     fn op(&mut self, depth: u32) -> Op {
-        match self.byte() % 45 {
+        match self.byte() % 46 {
             0..=3 => self.spawn(depth),
             4..=8 => Op::Cast { to: self.byte(), handler: self.behaviour(depth) },
             9..=12 => Op::Call {
@@ -88,6 +88,7 @@ impl Reader<'_> {
             41 => Op::Enter,
             42 => Op::Nonsense { op: self.byte(), index: self.byte() },
             43 => Op::EnterBriefly(self.byte() % 8),
+            44 => Op::Flood { to: self.byte(), count: self.byte(), handler: self.behaviour(depth) },
             _ => Op::Flush,
         }
     }

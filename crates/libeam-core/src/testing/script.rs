@@ -44,6 +44,12 @@ pub enum Op {
         to: u8,
         handler: Behaviour,
     },
+    /// A cast with that handler, and so many that return at once after it.
+    Flood {
+        to: u8,
+        count: u8,
+        handler: Behaviour,
+    },
     Call {
         to: u8,
         timeout_ms: Option<u32>,
@@ -233,7 +239,7 @@ fn perform(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
 /// Operations on an actor that there has to be.
 fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
     let first = match *op {
-        Op::Cast { to: at, .. } | Op::Call { to: at, .. } | Op::Exit { to: at, .. } => at,
+        Op::Cast { to: at, .. } | Op::Flood { to: at, .. } | Op::Call { to: at, .. } | Op::Exit { to: at, .. } => at,
         Op::Settle { actor: at, .. } | Op::StartTimer { actor: at, .. } | Op::Member { actor: at, .. } => at,
         Op::Crash(at) | Op::Stop(at) | Op::Link(at, _) | Op::Watch(at, _) | Op::TrapExit(at, _) => at,
         Op::CancelAllTimers(at) | Op::IdleTimeout(at, _) | Op::Pause(at) | Op::Resume(at) => at,
@@ -243,6 +249,12 @@ fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
     let Some(actor) = pick(isolate, first, me) else { return };
     match op {
         Op::Cast { handler: behaviour, .. } => isolate.cast(actor, &handler(behaviour)),
+        Op::Flood { count, handler: behaviour, .. } => {
+            isolate.cast(actor, &handler(behaviour));
+            for _ in 0..*count {
+                isolate.cast(actor, &Handler::ok());
+            }
+        }
         Op::Call { timeout_ms, queued, handler: behaviour, .. } => {
             let sending = if *queued { Sending::Queued } else { Sending::Inline };
             isolate.call(actor, &handler(behaviour), *timeout_ms, sending);

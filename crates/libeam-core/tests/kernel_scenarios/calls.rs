@@ -125,3 +125,26 @@ fn a_cancelled_call_that_waits_is_never_handled() {
     assert_eq!((isolate.answer_of(call), handled(&isolate, actor)), (Some(Answer::Cancelled), vec![]));
     isolate.wind_up();
 }
+
+#[test]
+fn the_news_of_a_timeout_goes_with_the_call_when_that_is_withdrawn_before_it_arrives() {
+    let mut isolate = isolate();
+    let full = spawn(&mut isolate, &Spawn::root().bounded(1, POLICY_DROP_NEWEST));
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.pause(full);
+    let call = isolate.call(actor, &Handler::pending(), Some(10), Sending::Inline);
+    quiet(&mut isolate);
+    for _ in 0..=COMPLETE_WORDS / EVENT_WORDS + 1 {
+        isolate.cast(full, &Handler::ok());
+    }
+    isolate.sleep(20);
+    isolate.enter(); // The refusals fill the batch, so the timeout stays behind.
+    assert_eq!(isolate.answer_of(call), None);
+    isolate.settle(actor, Ending::Stash, 0);
+    isolate.cancel_call(call);
+    isolate.cast(actor, &Handler::ok().label(1)); // In the slot of the call.
+    quiet(&mut isolate);
+    assert_eq!(isolate.answer_of(call), Some(Answer::Cancelled));
+    assert_eq!(handled(&isolate, actor), [0, 1]);
+    isolate.wind_up();
+}
