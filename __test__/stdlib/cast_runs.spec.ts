@@ -4,9 +4,9 @@
  */
 
 import { describe, expect, it } from "vitest";
-import { ActorNotFoundError, createActor } from "../../lib/index.js";
+import { ActorNotFoundError, createActor, SelfCallError } from "../../lib/index.js";
 import { leakFree, loggedErrors, makeSystem } from "../support/system.js";
-import { gate, rejection, turn } from "../support/time.js";
+import { block, gate, rejection, turn } from "../support/time.js";
 
 /** An actor whose handlers note what they handle; `does` is what each of them does besides. */
 function noting(does: Record<string, (tools: any) => unknown>) {
@@ -94,6 +94,28 @@ describe("casts in a row", () => {
     });
     note("1", "stash", "2", "unstash", "3");
     expect(await ref.call("seen")).toEqual(["1", "stash", "2", "unstash", "stash", "3"]);
+    await leakFree(system);
+  });
+
+  it("are still the actor's own after the report of a blocked loop", async () => {
+    const system = makeSystem({ limits: { loopBusyMs: 5 } });
+    const { overdue } = (system as any).system.kernel;
+    const answers: Promise<unknown>[] = [];
+    const Busy = createActor((ctx, self) =>
+      self
+        .onCast("block", () => {
+          for (let n = 0; n < 5_000 && overdue[0] === 0; n++) block(1);
+        })
+        .onCast("ask", () => void answers.push(rejection((ctx.self as any).call("get"))))
+        .onCall("get", () => 1),
+    );
+    const ref: any = system.spawn(Busy);
+    // The clock is looked at soon at first, and ends a run: these two are in the middle of one.
+    for (let n = 0; n < 5; n++) ref.cast("nothing");
+    ref.cast("block");
+    ref.cast("ask");
+    await ref.call("get");
+    expect(await answers[0]).toBeInstanceOf(SelfCallError);
     await leakFree(system);
   });
 });
