@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import { ActorNotFoundError, createActor, SelfCallError } from "../../lib/index.js";
 import { leakFree, loggedErrors, makeSystem } from "../support/system.js";
-import { block, gate, rejection, turn } from "../support/time.js";
+import { block, gate, rejection, turns } from "../support/time.js";
 
 /** An actor whose handlers note what they handle; `does` is what each of them does besides. */
 function noting(does: Record<string, (tools: any) => unknown>) {
@@ -30,12 +30,17 @@ function noting(does: Record<string, (tools: any) => unknown>) {
 
 describe("casts in a row", () => {
   it("wait when a handler pauses its actor", async () => {
+    const paused = gate();
     const { system, seen, ref, note } = noting({
-      pause: ({ ctx, system }) => system.system.pauseMailbox(ctx.self.id.id),
+      pause: ({ ctx, system }) => {
+        system.system.pauseMailbox(ctx.self.id.id);
+        paused.open();
+      },
     });
     note("1", "pause", "2", "3");
     const answer = ref.call("seen");
-    await turn();
+    await paused.promise;
+    await turns();
     expect(seen).toEqual(["1", "pause"]);
     system.system.resumeMailbox(ref.id.id);
     expect(await answer).toEqual(["1", "pause", "2", "3"]);
@@ -63,11 +68,17 @@ describe("casts in a row", () => {
   });
 
   it("wait for a handler's promise", async () => {
-    const door = gate();
-    const { system, seen, ref, note } = noting({ wait: () => door.promise });
+    const [waiting, door] = [gate(), gate()];
+    const { system, seen, ref, note } = noting({
+      wait: () => {
+        waiting.open();
+        return door.promise;
+      },
+    });
     note("1", "wait", "2");
     const answer = ref.call("seen");
-    await turn();
+    await waiting.promise;
+    await turns();
     expect(seen).toEqual(["1", "wait"]);
     door.open();
     expect(await answer).toEqual(["1", "wait", "2"]);

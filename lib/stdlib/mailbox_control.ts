@@ -129,7 +129,7 @@ export class MailboxControl {
     const value = slots.value(slot);
     if (entry >>> SLOT_BITS === ENTRY_CALL) {
       const call = value as PendingCall;
-      const message = call.method === undefined ? call.value : { method: call.method, args: call.value };
+      const message = call.method === undefined ? call.value : { method: call.method, args: [...call.value] };
       return { type: "call", message, resolve: (v) => call.resolve(v), reject: (e) => call.reject(e) };
     }
     const method = slots.method(slot);
