@@ -154,8 +154,9 @@ function runInit(cell: ActorCell): unknown {
   return result;
 }
 
-function announceTraits(cell: ActorCell): void {
-  if (!cell.definition.terminates(cell)) return;
+/** Tells the core whether there is something to run in `terminate`, when that may have changed. */
+export function announceTraits(cell: ActorCell): void {
+  if (cell.dead || !cell.definition.terminates(cell)) return;
   const { kernel } = cell;
   kernel.args[0] = cell.index;
   kernel.args[1] = TRAIT_TERMINATE;
@@ -205,7 +206,9 @@ async function awaitInit(cell: ActorCell, result: PromiseLike<unknown>, attempt:
     if (cell.epoch === epoch) initFailed(cell, error);
     return;
   }
-  if (cell.epoch === epoch) initDone(cell, value, attempt);
+  if (cell.epoch !== epoch) return;
+  announceTraits(cell); // What init has come by while it waited may have to be released.
+  initDone(cell, value, attempt);
 }
 
 function initDone(cell: ActorCell, result: unknown, attempt: number): void {
