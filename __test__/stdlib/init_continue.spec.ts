@@ -3,7 +3,7 @@
  */
 
 import { describe, expect, it, vi } from "vitest";
-import { Actor, ActorNotFoundError, createActor, isInitContinue } from "../../lib/index.js";
+import { Actor, ActorNotFoundError, type ActorRef, createActor, isInitContinue } from "../../lib/index.js";
 import { gone, makeProbe } from "../support/probe.js";
 import { empty, leakFree, loggedErrors, makeSystem } from "../support/system.js";
 import { gate, nodeTimer, rejection, stateOf, thrown, turn, turns } from "../support/time.js";
@@ -220,6 +220,25 @@ describe("init", () => {
     expect(await ref.call("try")).toEqual([failure, 0]);
     expect(await ref.call("try")).toEqual([failure, 0]);
     expect(loggedErrors()).toEqual([]);
+    await leakFree(system);
+  });
+
+  it("that throws after somebody has asked for the actor's end lets that one go on", async () => {
+    const system = makeSystem();
+    const Stopper = createActor((ctx, self) =>
+      self.onCall("stop", async (ref: ActorRef) => {
+        await ctx.stop(ref);
+        return "stopped";
+      }),
+    );
+    const stopper = system.spawn(Stopper);
+    let answer: Promise<string> | undefined;
+    const Failing = createActor((ctx) => {
+      answer = stopper.call("stop", ctx.self, { timeout: 1_000 });
+      throw new Error("init");
+    });
+    expect(thrown(() => system.spawn(Failing)).message).toBe("init");
+    expect(await answer).toBe("stopped");
     await leakFree(system);
   });
 
