@@ -25,6 +25,10 @@ function report(cell: ActorCell, error: unknown, inInit: 0 | 1): void {
   if (cell.dead) return;
   const { kernel } = cell;
   const escalation = refreshAbove(cell);
+  if (cell.dead) {
+    kernel.hooks.crashed(cell, error, DECISION_IGNORED, 0); // Stopped by whoever was asked, and its index may be another's.
+    return;
+  }
   kernel.recall(cell); // What waits for the next incarnation has to be where it waits.
   const token = kernel.slots.alloc(error);
   kernel.args[0] = cell.index;

@@ -347,7 +347,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   stash(): void {
-    stash(this.#cell);
+    if (this.#current) stash(this.#cell);
   }
 
   unstash(): void {
