@@ -12,7 +12,7 @@ import {
   TimeoutError,
 } from "../../lib/index.js";
 import { leakFree, makeSystem } from "../support/system.js";
-import { gate, rejection, stateOf, turns } from "../support/time.js";
+import { block, gate, rejection, stateOf, turns } from "../support/time.js";
 
 const Slow = createActor("Slow", (_ctx, self) =>
   self
@@ -260,6 +260,43 @@ describe("a signal", () => {
     controller.abort();
     expect(await idle).toBeInstanceOf(CallAbortedError);
     expect(await ref.call("ping")).toBe("pong");
+    await leakFree(system);
+  });
+
+  it("that aborts when the time is up already leaves the news of that to nobody else", async () => {
+    const system = makeSystem();
+    const doors = [gate(), gate()];
+    const Busy = createActor((_ctx, self) =>
+      self.onCast("wait", (at: number) => doors[at].promise).onCall("echo", (value: number) => value),
+    );
+    const busy = system.spawn(Busy);
+    const controller = new AbortController();
+    let next: Promise<number> | undefined;
+    let starts = 0;
+    const Crashing = createActor((_ctx, self) => {
+      if (++starts === 2) {
+        system.system.pauseMailbox(busy.id.id); // The call is back in the mailbox.
+        controller.abort();
+        next = busy.call("echo", 2);
+      }
+      self.onCast("crash", () => {
+        block(30); // The time is up when init is about to run.
+        throw new Error("crash");
+      });
+    });
+    const crashing = system.spawn(Crashing);
+    busy.cast("wait", 0);
+    await turns();
+    busy.cast("wait", 1);
+    const call = rejection(busy.call("echo", 1, { timeout: 20, signal: controller.signal }));
+    await turns();
+    doors[0].open();
+    await Promise.resolve(); // What the actor has been sent is taken out of its mailbox.
+    crashing.cast("crash");
+    expect(await call).toBeInstanceOf(CallAbortedError);
+    system.system.resumeMailbox(busy.id.id);
+    doors[1].open();
+    expect(await next).toBe(2);
     await leakFree(system);
   });
 

@@ -325,3 +325,43 @@ describe("a plan", () => {
     expect(await boss.call("count")).toBe(2);
   });
 });
+
+describe("childSupervision", () => {
+  it("that stops the crashed child leaves the one that takes its place alone", async () => {
+    const system = makeSystem();
+    const starts = makeProbe<string>();
+    const Child = createActor((_ctx, self, name: string) => {
+      starts.push(name);
+      return self
+        .onCall("ping", () => "pong")
+        .onCast("crash", () => {
+          throw new Error(name);
+        });
+    });
+    class Replacing extends Actor {
+      children: any[] = [];
+      override init(): void {
+        this.children.push(this.spawn(Child, { args: ["first"] }));
+      }
+      override childSupervision(): ChildSupervisionOptions {
+        if (this.children.length === 1) {
+          void this.stopChild(this.children[0]);
+          this.children.push(this.spawn(Child, { args: ["second"] }));
+        }
+        return { strategy: "Restart", maxRestarts: 3, periodMs: 5_000 };
+      }
+      override handleCall(): any {
+        return [...this.children];
+      }
+    }
+    const parent = system.spawn(Replacing);
+    const [first] = (await parent.call("children")) as any[];
+    first.cast("crash");
+    await starts.find((name) => name === "second");
+    await turns();
+    const [, second] = (await parent.call("children")) as any[];
+    expect(await second.call("ping")).toBe("pong");
+    expect(starts.events).toEqual(["first", "second"]);
+    expect(await rejection(first.call("ping"))).toMatchObject({ code: "ACTOR_NOT_FOUND" });
+  });
+});

@@ -3,7 +3,7 @@
  */
 
 import { describe, expect, it, vi } from "vitest";
-import { Actor, ActorNotFoundError, createActor, isInitContinue } from "../../lib/index.js";
+import { Actor, ActorNotFoundError, type ActorRef, createActor, isInitContinue } from "../../lib/index.js";
 import { gone, makeProbe } from "../support/probe.js";
 import { empty, leakFree, loggedErrors, makeSystem } from "../support/system.js";
 import { gate, nodeTimer, rejection, stateOf, thrown, turn, turns } from "../support/time.js";
@@ -223,6 +223,25 @@ describe("init", () => {
     await leakFree(system);
   });
 
+  it("that throws after somebody has asked for the actor's end lets that one go on", async () => {
+    const system = makeSystem();
+    const Stopper = createActor((ctx, self) =>
+      self.onCall("stop", async (ref: ActorRef) => {
+        await ctx.stop(ref);
+        return "stopped";
+      }),
+    );
+    const stopper = system.spawn(Stopper);
+    let answer: Promise<string> | undefined;
+    const Failing = createActor((ctx) => {
+      answer = stopper.call("stop", ctx.self, { timeout: 1_000 });
+      throw new Error("init");
+    });
+    expect(thrown(() => system.spawn(Failing)).message).toBe("init");
+    expect(await answer).toBe("stopped");
+    await leakFree(system);
+  });
+
   it("whose result cannot be read has failed", async () => {
     const system = makeSystem({ supervision: { strategy: "Stop" } });
     const failure = new Error("getter");
@@ -239,6 +258,51 @@ describe("init", () => {
     );
     expect(await gone(system, ref)).toEqual({ type: "error", error: failure });
     await leakFree(system);
+  });
+
+  it("that was given up and goes on changes nothing for the incarnation that followed", async () => {
+    const system = makeSystem({ limits: { stopTimeoutMs: 10 } });
+    const door = gate();
+    const late = gate();
+    let starts = 0;
+    const Slow = createActor(async (ctx, self) => {
+      const start = ++starts;
+      self.onCall("who", () => start);
+      if (start > 1) return;
+      await door.promise;
+      self
+        .onCall("who", () => "late")
+        .onCast("crash", () => {
+          throw new Error("late");
+        });
+      ctx.become((self) => self.onCall("who", () => "become"), { discardOld: true });
+      ctx.unbecome();
+      self.onTerminate(() => "late").preRestart(() => "late");
+      late.open();
+    });
+    const Crashing = createActor((_ctx, self) =>
+      self.onCast("crash", () => {
+        throw new Error("crash");
+      }),
+    );
+    const Family = createActor((ctx, self) => {
+      const [crashing, slow] = [ctx.spawn(Crashing), ctx.spawn(Slow)];
+      return self
+        .childSupervision({ strategy: "one-for-all", maxRestarts: 3, periodMs: 5_000 })
+        .onCall("crash", () => crashing.cast("crash"))
+        .onCall("slow", () => slow);
+    });
+    const family = system.spawn(Family);
+    const slow = await family.call("slow");
+    await family.call("crash");
+    expect(await slow.call("who")).toBe(2);
+    door.open();
+    await late.promise;
+    slow.cast("crash");
+    expect(await slow.call("who")).toBe(2);
+    expect(starts).toBe(2);
+    await system.stop(family);
+    await empty(system);
   });
 
   it("of a constructor or factory that throws something odd throws just that", () => {
@@ -274,6 +338,43 @@ describe("terminate", () => {
     );
     await system.stop(system.spawn(Ending));
     expect(events).toEqual(["first begins", "first ends", "second"]);
+  });
+
+  it("runs what an asynchronous factory registers after it has waited, and a handler later still", async () => {
+    const system = makeSystem();
+    const events: string[] = [];
+    const Opening = createActor(async (_ctx, self) => {
+      await nodeTimer();
+      self.onTerminate(() => void events.push("close"));
+    });
+    await system.stop(system.spawn(Opening)); // The stop waits for the factory.
+    expect(events).toEqual(["close"]);
+    const Borrowing = createActor((_ctx, self) =>
+      self.onCall("borrow", () => void self.onTerminate(() => void events.push("give back"))),
+    );
+    const borrowing = system.spawn(Borrowing);
+    await borrowing.call("borrow");
+    await system.stop(borrowing);
+    expect(events).toEqual(["close", "give back"]);
+    await empty(system);
+  });
+
+  it("runs a preRestart that an asynchronous factory registers after it has waited", async () => {
+    const events: string[] = [];
+    const Crashing = createActor(async (_ctx, self) => {
+      await nodeTimer();
+      events.push("init");
+      self
+        .preRestart(() => void events.push("preRestart"))
+        .onCall("count", () => events.length)
+        .onCast("crash", () => {
+          throw new Error("crash");
+        });
+    });
+    const ref = makeSystem().spawn(Crashing);
+    ref.cast("crash");
+    await ref.call("count");
+    expect(events).toEqual(["init", "preRestart", "init"]);
   });
 
   it("runs at a restart, before the next init, and with preRestart and postRestart around", async () => {

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import {
   Actor,
+  CallAbortedError,
   createActor,
   type MailboxConfig,
   MailboxFullError,
@@ -157,6 +158,20 @@ describe("drainMailbox and injectMessages", () => {
     expect(await late).toBeInstanceOf(TimeoutError);
     message.resolve?.("too late");
     expect(await mailboxes.drainMailbox(id)).toEqual([]);
+  });
+
+  it("leave the caller free to give up, drained or not", async () => {
+    const { system, ref, id, mailboxes } = recorder();
+    mailboxes.pauseMailbox(id);
+    const controller = new AbortController();
+    const call = rejection(ref.call("call", { signal: controller.signal }));
+    const drained = await mailboxes.drainMailbox(id);
+    controller.abort();
+    expect(await call).toBeInstanceOf(CallAbortedError);
+    mailboxes.injectMessages(id, drained);
+    mailboxes.resumeMailbox(id);
+    await ref.call("seen");
+    await leakFree(system);
   });
 
   it("take messages without resolvers, and answers that nobody waits for", async () => {

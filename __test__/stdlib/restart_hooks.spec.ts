@@ -6,7 +6,7 @@ import { Actor, createActor } from "libeam";
 import { describe, expect, it } from "vitest";
 import { gone, makeProbe } from "../support/probe.js";
 import { loggedErrors, makeSystem } from "../support/system.js";
-import { turns } from "../support/time.js";
+import { gate, turns } from "../support/time.js";
 
 /** An actor that notes its hooks; each hook does what `hooks` says. */
 function hooked(note: (event: any) => void, hooks: { pre?: () => unknown; post?: () => unknown } = {}) {
@@ -53,6 +53,27 @@ describe("restart hooks", () => {
     ref.cast("crash", 1);
     await ref.call("id");
     expect(seen.events).toEqual(["init:x", { pre: 1 }, "pre done", "terminate", "init:x", { post: 1 }]);
+  });
+
+  it("get the error of the crash that led to the restart, and not of one that came too late", async () => {
+    const system = makeSystem();
+    const seen = makeProbe<any>();
+    const door = gate();
+    const error = new Error("first");
+    const Waiting = createActor((_ctx, self) =>
+      self
+        .onCall("ping", () => "pong")
+        .onCast("wait", () => door.promise)
+        .preRestart((error) => void seen.push({ pre: error }))
+        .postRestart((error) => void seen.push({ post: error })),
+    );
+    const ref = system.spawn(Waiting);
+    ref.cast("wait");
+    await turns(2);
+    door.fail(error);
+    system.system.sendExit(null, ref, "too late"); // It is under way when the handler fails.
+    await ref.call("ping");
+    expect(seen.events).toEqual([{ pre: error }, { post: error }]);
   });
 
   it("do not run at a stop, nor when the actor is not restarted", async () => {

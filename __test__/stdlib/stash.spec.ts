@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { Actor, ActorNotFoundError, createActor, LibeamError, StashFullError } from "../../lib/index.js";
 import { makeProbe } from "../support/probe.js";
 import { leakFree, makeSystem } from "../support/system.js";
-import { nodeTimer, rejection, stateOf, turn, turns } from "../support/time.js";
+import { gate, nodeTimer, rejection, stateOf, turn, turns } from "../support/time.js";
 
 /** Defers until it is connected. */
 class Connection extends Actor {
@@ -272,6 +272,42 @@ describe("the limit", () => {
     expect(await first).toBe("first");
     await ref.call("status");
     expect(actor.seen).toEqual(["first", "second"]);
+    await leakFree(system);
+  });
+});
+
+describe("a handler that was given up", () => {
+  const doors = [gate(), gate()];
+  const hangs = async (stash: () => void, start: number): Promise<number> => {
+    await doors[start].promise;
+    if (start === 0) stash();
+    return start;
+  };
+  let starts = 0;
+  const Functional = createActor((ctx, self) => {
+    const start = starts++;
+    self.onCall("hang", () => hangs(() => ctx.stash(), start));
+  });
+  class Class extends Actor {
+    private readonly start = starts++;
+    override handleCall(): Promise<number> {
+      return hangs(() => this.stash(), this.start);
+    }
+  }
+  it.each([Functional, Class])("stashes nothing of the incarnation that followed (%#)", async (definition) => {
+    [starts, doors[0], doors[1]] = [0, gate(), gate()];
+    const system = makeSystem({ limits: { stopTimeoutMs: 10 } });
+    const ref: any = system.spawn(definition as any);
+    const message = { method: "hang", args: [] };
+    const first = rejection(ref.call(message));
+    system.system.sendExit(null, ref, "restart");
+    expect(await first).toBeInstanceOf(ActorNotFoundError);
+    const second = ref.call(message, { timeout: 1_000 });
+    await turns();
+    doors[0].open();
+    await turns();
+    doors[1].open();
+    expect(await second).toBe(1);
     await leakFree(system);
   });
 });

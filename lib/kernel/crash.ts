@@ -5,7 +5,7 @@
 import type { ActorCell } from "./cell.js";
 import { createLogger } from "./logger.js";
 import type { ChildSupervisionOptions } from "./options.js";
-import { DECISION_ESCALATE, OP_CRASH } from "./protocol.js";
+import { DECISION_ESCALATE, DECISION_IGNORED, OP_CRASH } from "./protocol.js";
 import { setSupervision } from "./supervision.js";
 import { assertChildSupervisionOptions } from "./validate.js";
 
@@ -25,15 +25,19 @@ function report(cell: ActorCell, error: unknown, inInit: 0 | 1): void {
   if (cell.dead) return;
   const { kernel } = cell;
   const escalation = refreshAbove(cell);
+  if (cell.dead) {
+    kernel.hooks.crashed(cell, error, DECISION_IGNORED, 0); // Stopped by whoever was asked, and its index may be another's.
+    return;
+  }
   kernel.recall(cell); // What waits for the next incarnation has to be where it waits.
   const token = kernel.slots.alloc(error);
-  cell.more().lastError = error;
   kernel.args[0] = cell.index;
   kernel.args[1] = cell.incarnation;
   kernel.args[2] = token;
   kernel.args[3] = inInit;
   kernel.control(OP_CRASH);
   const [decision, attempt] = kernel.results;
+  if (decision !== DECISION_IGNORED) cell.more().lastError = error;
   if (decision === DECISION_ESCALATE) for (const ancestor of escalation) ancestor.more().lastError = error;
   kernel.hooks.crashed(cell, error, decision, attempt);
 }

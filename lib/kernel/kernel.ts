@@ -222,9 +222,10 @@ export class Kernel {
     this.native.submit();
   }
 
-  /** Frees a slot after the batch. */
+  /** Frees a slot that events of the batch may still name. */
   freeAfterBatch(slot: number): void {
-    this.late.push(slot);
+    if (this.batchAt < this.batchEnd) this.late.push(slot);
+    else this.slots.free(slot);
   }
 
   /** The batch is over. */

@@ -8,7 +8,7 @@
  */
 
 import { ActorLimitError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
-import { ActorCell, type Definition } from "./cell.js";
+import { ActorCell, type CellExtra, type Definition } from "./cell.js";
 import { crash, initFailed } from "./crash.js";
 import type { Kernel } from "./kernel.js";
 import { createLogger } from "./logger.js";
@@ -116,10 +116,12 @@ function firstInit(cell: ActorCell): unknown {
     const { kernel } = cell;
     kernel.args[0] = cell.index;
     kernel.control(OP_SPAWN_FAILED);
-    // Nobody has seen the actor: it leaves now, whatever the core still has to clear up.
+    // It was never there: it leaves now, whatever the core still has to clear up.
+    const { extra } = cell;
     kernel.cells[cell.index] = undefined;
     cell.bury();
     kernel.hooks.neverStarted(cell);
+    wakeStopWaiters(extra);
     throw error;
   }
 }
@@ -154,8 +156,9 @@ function runInit(cell: ActorCell): unknown {
   return result;
 }
 
-function announceTraits(cell: ActorCell): void {
-  if (!cell.definition.terminates(cell)) return;
+/** Tells the core whether there is something to run in `terminate`, when that may have changed. */
+export function announceTraits(cell: ActorCell): void {
+  if (cell.dead || !cell.definition.terminates(cell)) return;
   const { kernel } = cell;
   kernel.args[0] = cell.index;
   kernel.args[1] = TRAIT_TERMINATE;
@@ -205,7 +208,9 @@ async function awaitInit(cell: ActorCell, result: PromiseLike<unknown>, attempt:
     if (cell.epoch === epoch) initFailed(cell, error);
     return;
   }
-  if (cell.epoch === epoch) initDone(cell, value, attempt);
+  if (cell.epoch !== epoch) return;
+  announceTraits(cell); // What init has come by while it waited may have to be released.
+  initDone(cell, value, attempt);
 }
 
 function initDone(cell: ActorCell, result: unknown, attempt: number): void {
@@ -368,5 +373,9 @@ export function gone(cell: ActorCell, childrenStopped: number, kind = 0, token =
   kernel.cells[cell.index] = undefined;
   cell.bury();
   kernel.hooks.gone(cell, kind, token);
+  wakeStopWaiters(extra);
+}
+
+function wakeStopWaiters(extra: CellExtra | null): void {
   if (extra !== null) for (const wake of extra.stopWaiters) wake();
 }

@@ -222,8 +222,9 @@ function listen(pending: PendingCall, slot: number): void {
 /** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
 function abort(pending: PendingCall, slot: number, signal: CallSignal): void {
   const { kernel } = pending.target;
-  if (pending.settled || kernel.slots.value(slot) !== pending) return;
+  if (pending.settled) return;
   pending.reject(new CallAbortedError(signal.reason));
+  if (kernel.slots.value(slot) !== pending) return; // It was drained.
   kernel.args[0] = slot;
   kernel.control(OP_CANCEL_CALL);
   // Race: a call that the core does not know has been refused, and the event that says so frees the slot.

@@ -130,7 +130,8 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** Defers the message that is being handled. */
   protected stash(): void {
-    stash(this.self._cell);
+    const { _cell: cell } = this.self;
+    if (cell.behaviour === this) stash(cell); // The message of a later incarnation is none of this one's business.
   }
 
   /** Puts the oldest stashed message back in front of the mailbox. */

@@ -19,8 +19,9 @@ import type {
   TimerRef,
   WatchRef,
 } from "../kernel/info.js";
-import { type InitContinue, stop } from "../kernel/lifecycle.js";
+import { announceTraits, type InitContinue, stop } from "../kernel/lifecycle.js";
 import type { ChildSupervisionOptions } from "../kernel/options.js";
+import { FLAG_STARTING } from "../kernel/protocol.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
@@ -171,13 +172,23 @@ export class FunctionalActor implements Behaviour {
     this.#epoch = cell.epoch;
   }
 
+  /** This incarnation is the one that the cell runs. One that was given up may go on for a while, and changes nothing. */
+  get #current(): boolean {
+    return this.#cell.epoch === this.#epoch;
+  }
+
   #more(): Extras {
     if (this.#extras === undefined) {
       this.#extras = new Extras();
       // The cell lets go of actors without extras; this one is needed from now on, unless its time is over.
-      if (this.#cell.epoch === this.#epoch) this.#cell.behaviour = this;
+      if (this.#current) this.#cell.behaviour = this;
     }
     return this.#extras;
+  }
+
+  /** Something to do at the end was registered; the end of `init` says so for all that came before. */
+  #announce(): void {
+    if (this.#current && (this.#cell.flags & FLAG_STARTING) === 0) announceTraits(this.#cell);
   }
 
   get self(): ActorRef {
@@ -196,6 +207,7 @@ export class FunctionalActor implements Behaviour {
 
   onCall(name: string, handler: (...args: any[]) => unknown): this {
     assertMethod("onCall", name, handler);
+    if (!this.#current) return this;
     const cell = this.#cell;
     if (cell.calls === NO_HANDLERS) cell.calls = new HandlerTable();
     (cell.calls as Handlers)[name] = handler;
@@ -204,6 +216,7 @@ export class FunctionalActor implements Behaviour {
 
   onCast(name: string, handler: (...args: any[]) => unknown): this {
     assertMethod("onCast", name, handler);
+    if (!this.#current) return this;
     const cell = this.#cell;
     if (cell.casts === NO_HANDLERS) cell.casts = new HandlerTable();
     (cell.casts as Handlers)[name] = handler;
@@ -219,6 +232,7 @@ export class FunctionalActor implements Behaviour {
   onTerminate(handler: () => unknown): this {
     assertHandler("onTerminate", handler);
     this.#more().terminators.push(handler);
+    this.#announce();
     return this;
   }
 
@@ -231,6 +245,7 @@ export class FunctionalActor implements Behaviour {
   preRestart(handler: (error: unknown) => unknown): this {
     assertHandler("preRestart", handler);
     this.#more().preRestart = handler;
+    this.#announce();
     return this;
   }
 
@@ -332,7 +347,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   stash(): void {
-    stash(this.#cell);
+    if (this.#current) stash(this.#cell);
   }
 
   unstash(): void {
@@ -349,6 +364,7 @@ export class FunctionalActor implements Behaviour {
 
   become(define: (self: any) => unknown, options?: { discardOld?: boolean }): void {
     assertHandler("become", define);
+    if (!this.#current) return;
     const cell = this.#cell;
     const extras = this.#more();
     const old = { calls: cell.calls as Handlers, casts: cell.casts as Handlers, infos: extras.infos };
@@ -365,6 +381,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   unbecome(): void {
+    if (!this.#current) return;
     const old = this.#extras?.stack.pop();
     if (old !== undefined) this.#restore(old);
   }

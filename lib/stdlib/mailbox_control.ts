@@ -73,7 +73,7 @@ export class MailboxControl {
     }
     return this.entries(cell, 1).map((entry) => {
       const message = this.message(entry);
-      this.kernel.slots.free(entry & SLOT_MASK);
+      this.kernel.freeAfterBatch(entry & SLOT_MASK); // The news that a call's time is up may be in the batch.
       return message;
     });
   }

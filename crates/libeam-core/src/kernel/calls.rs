@@ -44,7 +44,7 @@ pub struct Calls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Withdrawal {
-    /// No such call.
+    /// No such call, or an event will say that it is refused.
     Unknown,
     /// It was waiting and is gone: the slot is free.
     Removed,
@@ -181,6 +181,19 @@ impl Kernel {
         }
         self.call_settled(slot);
         Withdrawal::Removed
+    }
+
+    /// The caller of a call gives up.
+    pub(super) fn cancel_call(&mut self, slot: u32) -> Withdrawal {
+        let timed_out = self.calls.get(slot).timed_out;
+        let withdrawal = self.withdraw_call(slot);
+        if !timed_out || withdrawal != Withdrawal::Removed {
+            return withdrawal;
+        }
+        // Race: the isolate has put the call back and may yet come to the news of its timeout in the same batch, so the
+        // slot stays in use until after that batch.
+        self.outbox.push(super::Event::new(EVENT_REJECT, NIL, &[slot, CAUSE_TIMEOUT, 1]));
+        Withdrawal::Unknown
     }
 
     /// Rejects the calls whose time is up.

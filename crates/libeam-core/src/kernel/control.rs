@@ -169,7 +169,7 @@ impl Kernel {
                 }
                 STATUS_OK
             }
-            OP_CANCEL_CALL => match self.withdraw_call(actor) {
+            OP_CANCEL_CALL => match self.cancel_call(actor) {
                 Withdrawal::Unknown => STATUS_UNKNOWN,
                 Withdrawal::Removed => STATUS_OK,
                 Withdrawal::Running => STATUS_STARTED,

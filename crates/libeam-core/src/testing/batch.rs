@@ -215,7 +215,7 @@ impl Isolate {
                     panic!("the slot of a continue holds something else")
                 };
                 self.note(actor, What::Continued);
-                // Only its synchronous part is exclusive.
+                // Only its synchronous part is exclusive, and it may fail after that.
                 let pending = handler.ending == Ending::Pending;
                 let ending = if pending { Ending::Ok } else { handler.ending };
                 self.run_plain(actor, &super::Handler { ending, ..handler });
@@ -244,6 +244,13 @@ impl Isolate {
                 }
             }
             (EVENT_REJECT, _) => self.refused(a, b, self.at(at + 2) == 1),
+            (EVENT_GONE, None) => {
+                let buried = self.buried.remove(&self.at(at - OWN_AT));
+                assert!(buried.is_some(), "nobody is gone");
+            }
+            (EVENT_SIGNALLED | EVENT_UNLINKED | EVENT_ABANDONED, None) => {
+                assert!(self.buried.contains_key(&self.at(at - OWN_AT)), "event {code} is for nobody");
+            }
             (_, None) => panic!("event {code} is for nobody"),
             (EVENT_INIT, Some(actor)) => self.reinit(actor, a, b),
             (EVENT_TERMINATE, Some(actor)) => self.run_terminate(actor, a, b == 1),

@@ -106,6 +106,8 @@ pub struct Spawn {
     pub info: Handler,
     /// Its `handleContinue`.
     pub continues: Handler,
+    /// Its `postRestart`.
+    pub restarted: Handler,
 }
 
 impl Default for Spawn {
@@ -119,6 +121,7 @@ impl Default for Spawn {
             terminate: None,
             info: Handler::ok(),
             continues: Handler::ok(),
+            restarted: Handler::ok(),
         }
     }
 }

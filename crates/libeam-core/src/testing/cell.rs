@@ -1,6 +1,7 @@
 //! What the isolate knows of one logical actor, and what it remembers of what happened.
 
 use super::Spawn;
+use super::slots::Value;
 use crate::actor_id::ActorIndex;
 use crate::reason::ReasonKind;
 use std::collections::HashMap;
@@ -127,6 +128,15 @@ pub(super) struct Noted {
     pub at: usize,
 }
 
+/// What is left of an actor whose first `init` has failed until the core has cleared it up.
+#[derive(Debug)]
+pub(super) struct Buried {
+    /// How many watches it had made.
+    pub watches: usize,
+    /// Its links.
+    pub links: HashMap<Key, Noted>,
+}
+
 /// One logical actor.
 #[derive(Debug)]
 pub struct Cell {
@@ -146,6 +156,8 @@ pub struct Cell {
     pub(super) starting: bool,
     /// Its `terminate` whose promise is pending: the incarnation.
     pub(super) terminating: Option<u32>,
+    /// Incarnations whose `terminate` nobody waits for any more, and that may end all the same.
+    pub(super) late_terminates: Vec<u32>,
     /// `init` of this incarnation has ended well.
     pub(super) born: bool,
     /// `terminate` of this incarnation was asked for.
@@ -162,8 +174,8 @@ pub struct Cell {
     pub(super) prefetched: Vec<u32>,
     /// Its children that are not known to be gone.
     pub(super) children: u32,
-    /// What was drained out of its mailbox, as entries.
-    pub(super) drained: Vec<u32>,
+    /// What was drained out of its mailbox.
+    pub(super) drained: Vec<Value>,
 }
 
 impl Cell {
@@ -177,6 +189,7 @@ impl Cell {
             running: None,
             starting: false,
             terminating: None,
+            late_terminates: Vec::new(),
             born: false,
             terminated: false,
             watches: HashMap::new(),

@@ -221,13 +221,18 @@ fn relations(isolate: &Isolate) {
         }
         let cell = isolate.cell(actor);
         for noted in cell.watches.values() {
-            assert!(!isolate.cell(noted.other).dead, "{actor:?} is not told that {:?} is gone", noted.other);
+            assert!(!isolate.is_gone(noted.other), "{actor:?} is not told that {:?} is gone", noted.other);
         }
         for (key, noted) in &cell.links {
             let other = isolate.cell(noted.other);
-            assert!(!other.dead, "{actor:?} is still linked to {:?}, which is gone", noted.other);
+            assert!(!isolate.is_gone(noted.other), "{actor:?} is still linked to {:?}, which is gone", noted.other);
             let blocked = isolate.flags(noted.other) & BLOCKED != 0;
-            assert!(blocked || other.links.contains_key(key), "{:?} forgot its link to {actor:?}", noted.other);
+            let leaves = isolate.buried(noted.other).is_some();
+            assert!(
+                blocked || leaves || other.links.contains_key(key),
+                "{:?} forgot its link to {actor:?}",
+                noted.other
+            );
         }
     }
 }
@@ -238,8 +243,15 @@ fn remembered(isolate: &Isolate) {
     for actor in isolate.living() {
         let cell = isolate.cell(actor);
         watches += cell.watches.len() as u32;
-        ends +=
-            cell.links.iter().filter(|&(key, noted)| isolate.cell(noted.other).links.contains_key(key)).count() as u32;
+        for (key, noted) in &cell.links {
+            ends += u32::from(isolate.cell(noted.other).links.contains_key(key));
+            ends += 2 * u32::from(isolate.buried(noted.other).is_some_and(|left| left.links.contains_key(key)));
+        }
+    }
+    for (_, left) in isolate.buried.values() {
+        watches += left.watches as u32;
+        let buried = left.links.values().filter(|noted| isolate.buried(noted.other).is_some());
+        ends += buried.count() as u32;
     }
     let (monitors, links) = (counter(isolate, "monitors"), counter(isolate, "links"));
     assert!(monitors <= watches, "there are {monitors} watches, but only {watches} are known to their watchers");
@@ -248,9 +260,7 @@ fn remembered(isolate: &Isolate) {
 
 /// The kernel knows the calls that the isolate has, and bounds the time of no others.
 fn calls(isolate: &Isolate) {
-    let drained: HashSet<u32> =
-        isolate.cells.iter().flat_map(|cell| &cell.drained).map(|&word| slot_of(word)).collect();
-    let open = isolate.slots.iter().filter(|(slot, value)| matches!(value, Value::Call(..)) && !drained.contains(slot));
+    let open = isolate.slots.iter().filter(|(_, value)| matches!(value, Value::Call(..)));
     assert_eq!(counter(isolate, "calls") as usize, open.count(), "the kernel counts other calls");
     assert!(counter(isolate, "deadlines") <= counter(isolate, "calls"), "deadlines of calls that are over");
 }

@@ -51,7 +51,7 @@ impl Reader<'_> {
     }
 
     fn op(&mut self, depth: u32) -> Op {
-        match self.byte() % 46 {
+        match self.byte() % 49 {
             0..=3 => self.spawn(depth),
             4..=8 => Op::Cast { to: self.byte(), handler: self.behaviour(depth) },
             9..=12 => Op::Call {
@@ -89,6 +89,8 @@ impl Reader<'_> {
             42 => Op::Nonsense { op: self.byte(), index: self.byte() },
             43 => Op::EnterBriefly(self.byte() % 8),
             44 => Op::Flood { to: self.byte(), count: self.byte(), handler: self.behaviour(depth) },
+            45 => Op::Look(self.byte()),
+            46 | 47 => Op::CastNow { to: self.byte(), handler: self.behaviour(depth) },
             _ => Op::Flush,
         }
     }
@@ -103,6 +105,7 @@ impl Reader<'_> {
             later: self.behaviour(depth),
             terminate: self.maybe(2, |reader| reader.behaviour(depth)),
             info: self.behaviour(depth),
+            aside: self.behaviour(depth),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The isolate: its state, its view of the shared words, and when it crosses into the core.
 
-use super::cell::{Answer, CallId, Cell, Key, Record, Ref, What};
+use super::cell::{Answer, Buried, CallId, Cell, Key, Record, Ref, What};
 use super::slots::Slots;
 use crate::actor_id::NIL;
 use crate::config::KernelConfig;
 use crate::kernel::Kernel;
 use crate::ring::protocol::*;
+use std::collections::HashMap;
 
 /// Handlers that may run inside each other.
 pub(super) const DEPTH_MAX: u32 = 32;
@@ -83,8 +84,10 @@ pub struct Isolate {
     walking: bool,
     /// Record of the batch that is being handled, and the end of the batch.
     pub(super) batch: (usize, usize),
-    /// Slots of abandoned calls. Events of the same batch may still name them, so they are freed after it.
-    pub(super) abandoned: Vec<u32>,
+    /// Slots to free when the batch, which may still name them, is over.
+    pub(super) late: Vec<u32>,
+    /// Actors by the core's index that never lived, and that the core has not cleared up.
+    pub(super) buried: HashMap<u32, (Ref, Buried)>,
     /// Sequence of the last message.
     pub(super) sequence: u64,
     /// Signals that the core has shown since the last `enter`, those that were put back excluded.
@@ -113,7 +116,8 @@ impl Isolate {
             scheduled: false,
             walking: false,
             batch: (0, 0),
-            abandoned: Vec::new(),
+            late: Vec::new(),
+            buried: HashMap::new(),
             sequence: 0,
             signals_shown: 0,
         }
@@ -133,6 +137,16 @@ impl Isolate {
     #[must_use]
     pub fn living(&self) -> Vec<Ref> {
         (0..self.cells.len()).map(Ref).filter(|&actor| !self.cell(actor).dead).collect()
+    }
+
+    /// What is left of an actor that never lived.
+    pub(super) fn buried(&self, actor: Ref) -> Option<&Buried> {
+        self.buried.get(&self.cell(actor).index).filter(|(buried, _)| *buried == actor).map(|(_, left)| left)
+    }
+
+    /// Whether the core has told the isolate that an actor is gone.
+    pub(super) fn is_gone(&self, actor: Ref) -> bool {
+        self.cell(actor).dead && self.buried(actor).is_none()
     }
 
     /// The actor whose handler is on the stack.
@@ -317,8 +331,8 @@ impl Isolate {
         self.walking = true;
         self.run_batch(messages);
         self.walking = false;
-        for slot in std::mem::take(&mut self.abandoned) {
-            self.free_call(slot);
+        for slot in std::mem::take(&mut self.late) {
+            self.free_message(slot);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Birth and death of actors on the isolate's side.
 
-use super::cell::{Answer, Cell, Ref, What};
+use super::cell::{Answer, Buried, Cell, Ref, What};
 use super::slots::Value;
 use super::{Ending, Handler, Isolate, Spawn};
 use crate::actor_id::NIL;
@@ -58,6 +58,7 @@ impl Isolate {
         match self.run_init(actor, 0) {
             Ending::Crash => {
                 self.control(OP_SPAWN_FAILED, &[index], None);
+                self.bury(actor);
                 return None;
             }
             Ending::Pending => {
@@ -76,6 +77,22 @@ impl Isolate {
             self.push(index, SUBMIT_WAKE, 0);
         }
         Some(actor)
+    }
+
+    /// Nobody has seen the actor: it leaves now, whatever the core still has to clear up.
+    fn bury(&mut self, actor: Ref) {
+        self.discard_drained(actor);
+        let cell = self.cell_mut(actor);
+        cell.dead = true;
+        cell.timers.clear();
+        let buried =
+            Buried { watches: std::mem::take(&mut cell.watches).len(), links: std::mem::take(&mut cell.links) };
+        let (index, parent) = (cell.index, cell.spec.parent);
+        self.by_index[index as usize] = None;
+        self.buried.insert(index, (actor, buried));
+        if let Some(parent) = parent {
+            self.cell_mut(parent).children -= 1;
+        }
     }
 
     fn run_init(&mut self, actor: Ref, attempt: u32) -> Ending {
@@ -114,7 +131,8 @@ impl Isolate {
         assert!(incarnation > cell.incarnation, "{actor:?} starts incarnation {incarnation} out of order");
         cell.incarnation = incarnation;
         cell.starting = false;
-        cell.terminating = None;
+        let late = cell.terminating.take();
+        cell.late_terminates.extend(late);
         cell.born = false;
         cell.terminated = false;
         cell.watches.clear();
@@ -147,6 +165,17 @@ impl Isolate {
             self.slots.free(slot);
         }
         self.cell_mut(actor).born = status == STATUS_OK && awaited;
+        if incarnation > 0 {
+            self.run_restarted(actor);
+        }
+    }
+
+    /// Runs `postRestart`, outside a message.
+    fn run_restarted(&mut self, actor: Ref) {
+        let handler = self.cell(actor).spec.restarted.clone();
+        if self.run(actor, &handler) == Ending::Crash {
+            self.crash(actor);
+        }
     }
 
     /// Something of the actor's failed: a handler, or a promise that nobody awaited.
@@ -158,6 +187,7 @@ impl Isolate {
         if self.cell(actor).dead {
             return;
         }
+        self.recall(actor);
         let token = self.slots.alloc(Value::Token(None));
         let Cell { index, incarnation, .. } = *self.cell(actor);
         let [decision, attempt, delay_ms, ..] =
@@ -238,11 +268,9 @@ impl Isolate {
         let Some(slot) = running.slot else { return };
         self.push(0, SUBMIT_SETTLED, slot);
         if let Value::Call(_, call) = *self.slots.get(slot) {
-            self.abandoned.push(slot);
             self.answer(call, Answer::Abandoned);
-        } else {
-            self.slots.free(slot);
         }
+        self.free_after_batch(slot);
     }
 
     /// An actor is gone.

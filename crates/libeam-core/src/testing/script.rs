@@ -39,8 +39,15 @@ pub enum Op {
         later: Behaviour,
         terminate: Option<Behaviour>,
         info: Behaviour,
+        /// What `handleContinue` and `postRestart` do.
+        aside: Behaviour,
     },
     Cast {
+        to: u8,
+        handler: Behaviour,
+    },
+    /// A cast that is handled at once or not at all.
+    CastNow {
         to: u8,
         handler: Behaviour,
     },
@@ -84,6 +91,7 @@ pub enum Op {
     IdleTimeout(u8, u32),
     Pause(u8),
     Resume(u8),
+    Look(u8),
     Unstash(u8, bool),
     ClearStash(u8),
     CancelCall(u8),
@@ -239,16 +247,21 @@ fn perform(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
 /// Operations on an actor that there has to be.
 fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
     let first = match *op {
-        Op::Cast { to: at, .. } | Op::Flood { to: at, .. } | Op::Call { to: at, .. } | Op::Exit { to: at, .. } => at,
+        Op::Cast { to: at, .. }
+        | Op::CastNow { to: at, .. }
+        | Op::Flood { to: at, .. }
+        | Op::Call { to: at, .. }
+        | Op::Exit { to: at, .. } => at,
         Op::Settle { actor: at, .. } | Op::StartTimer { actor: at, .. } | Op::Member { actor: at, .. } => at,
         Op::Crash(at) | Op::Stop(at) | Op::Link(at, _) | Op::Watch(at, _) | Op::TrapExit(at, _) => at,
         Op::CancelAllTimers(at) | Op::IdleTimeout(at, _) | Op::Pause(at) | Op::Resume(at) => at,
-        Op::Unstash(at, _) | Op::ClearStash(at) | Op::Drain(at) | Op::Inject(at) => at,
+        Op::Look(at) | Op::Unstash(at, _) | Op::ClearStash(at) | Op::Drain(at) | Op::Inject(at) => at,
         _ => return,
     };
     let Some(actor) = pick(isolate, first, me) else { return };
     match op {
         Op::Cast { handler: behaviour, .. } => isolate.cast(actor, &handler(behaviour)),
+        Op::CastNow { handler: behaviour, .. } => isolate.cast_now(actor, &handler(behaviour)),
         Op::Flood { count, handler: behaviour, .. } => {
             isolate.cast(actor, &handler(behaviour));
             for _ in 0..*count {
@@ -277,6 +290,7 @@ fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
         Op::IdleTimeout(_, idle_ms) => isolate.idle_timeout(actor, *idle_ms),
         Op::Pause(_) => isolate.pause(actor),
         Op::Resume(_) => isolate.resume(actor),
+        Op::Look(_) => isolate.look(actor),
         Op::Unstash(_, all) => drop(isolate.unstash(actor, if *all { u32::MAX } else { 1 })),
         Op::ClearStash(_) => isolate.clear_stash(actor),
         Op::Drain(_) => drop(isolate.drain(actor)),
@@ -287,9 +301,8 @@ fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
 }
 
 fn spawn(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
-    let Op::Spawn { parent, name, capacity, policy, init, later, terminate, info } = op else { return };
+    let Op::Spawn { parent, name, capacity, policy, init, later, terminate, info, aside } = op else { return };
     let parent = parent.and_then(|at| pick(isolate, at, me));
-    let continues = Handler::new(if later.ending == Ending::Crash { Ending::Crash } else { Ending::Ok });
     isolate.spawn(&Spawn {
         parent,
         name: name.map(|name| format!("name-{name}")),
@@ -298,7 +311,8 @@ fn spawn(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
         inits: vec![handler(init), handler(later)],
         terminate: terminate.as_ref().map(handler),
         info: handler(info),
-        continues,
+        continues: handler(aside),
+        restarted: handler(aside),
     });
 }
 

@@ -38,14 +38,31 @@ impl Isolate {
         self.push(self.cell(actor).index, SUBMIT_CAST, slot);
     }
 
+    /// Handles a cast at once if the actor is idle.
+    pub fn cast_now(&mut self, actor: Ref, handler: &Handler) {
+        if !self.is_idle(actor) {
+            return;
+        }
+        let message = self.message(handler);
+        let slot = self.slots.alloc(Value::Cast(message));
+        self.add_pending(actor);
+        self.run_entry(actor, entry(ENTRY_CAST, slot));
+        if !self.is_running(actor) && self.pending(actor) != 0 {
+            self.push(self.cell(actor).index, SUBMIT_WAKE, 0);
+        }
+    }
+
     /// Makes a call. No timeout is the kernel's default; `NIL` is for ever.
     pub fn call(&mut self, actor: Ref, handler: &Handler, timeout_ms: Option<u32>, sending: Sending) -> CallId {
         let call = CallId(self.calls.len());
         let not_before_us = self.now_us + u64::from(timeout_ms.unwrap_or(self.call_timeout_ms)) * 1_000;
         self.calls.push(CallState { actor, answer: None, not_before_us, slot: None });
-        if self.refuses(actor) || self.current == Some(actor) {
+        let inline = sending == Sending::Inline && self.is_idle(actor) && self.depth < DEPTH_MAX;
+        // What runs outside a message may call its own actor, if it needs no options for that.
+        let own = self.current == Some(actor) && (timeout_ms.is_some() || !inline);
+        if self.refuses(actor) || own {
             self.answer(call, Answer::NotSent);
-        } else if sending == Sending::Inline && self.is_idle(actor) && self.depth < DEPTH_MAX {
+        } else if inline {
             self.call_inline(call, actor, handler, timeout_ms);
         } else {
             let message = self.message(handler);
@@ -209,8 +226,22 @@ impl Isolate {
         }
     }
 
+    /// Frees the slot of a message that events of the batch may still name.
+    pub(super) fn free_after_batch(&mut self, slot: u32) {
+        if self.batch.0 < self.batch.1 { self.late.push(slot) } else { self.free_message(slot) }
+    }
+
+    pub(super) fn free_message(&mut self, slot: u32) {
+        match self.slots.get(slot) {
+            Value::Call(..) => self.free_call(slot),
+            _ => drop(self.slots.free(slot)),
+        }
+    }
+
     pub(super) fn free_call(&mut self, slot: u32) {
-        if let Value::Call(_, call) = self.slots.free(slot) {
+        if let Value::Call(_, call) = self.slots.free(slot)
+            && self.calls[call.0].slot == Some(slot)
+        {
             self.calls[call.0].slot = None;
         }
     }
@@ -232,6 +263,12 @@ impl Isolate {
     pub fn settle(&mut self, actor: Ref, ending: Ending, pump: u32) {
         let cell = self.cell_mut(actor);
         if cell.dead {
+            return;
+        }
+        if pump == 0
+            && let Some(incarnation) = cell.late_terminates.pop()
+        {
+            self.terminate_settled(actor, incarnation);
             return;
         }
         if let Some(Running { slot }) = cell.running.take() {
@@ -291,10 +328,13 @@ impl Isolate {
 
     /// The caller gives up.
     pub fn cancel_call(&mut self, call: CallId) {
-        let CallState { slot: Some(slot), answer: None, .. } = self.calls[call.0] else { return };
+        if self.calls[call.0].answer.is_some() {
+            return;
+        }
         self.answer(call, Answer::Cancelled);
+        let Some(slot) = self.calls[call.0].slot else { return }; // It was drained.
         let [status, ..] = self.control(OP_CANCEL_CALL, &[slot], None);
-        // An unknown call has been refused or drained: whoever took it out frees the slot.
+        // An unknown call has been refused: the event that says so frees the slot.
         if status == STATUS_OK {
             self.free_call(slot);
         }
@@ -302,17 +342,32 @@ impl Isolate {
 
     /// Stops serving a mailbox.
     pub fn pause(&mut self, actor: Ref) {
+        self.recall_living(actor);
         self.act(actor, OP_PAUSE, &[]);
     }
 
     /// Serves it again.
     pub fn resume(&mut self, actor: Ref) {
+        self.recall_living(actor);
         self.act(actor, OP_RESUME, &[]);
+    }
+
+    /// Counts the messages in a mailbox and lists them.
+    pub fn look(&mut self, actor: Ref) {
+        self.recall_living(actor);
+        self.act(actor, OP_MAILBOX_LENGTH, &[]);
+        self.act(actor, OP_PENDING, &[0]);
+    }
+
+    fn recall_living(&mut self, actor: Ref) {
+        if !self.cell(actor).dead {
+            self.recall(actor);
+        }
     }
 
     /// Puts stashed messages back in front.
     pub fn unstash(&mut self, actor: Ref, at_most: u32) -> u32 {
-        self.recall(actor);
+        self.recall_living(actor);
         self.act(actor, OP_UNSTASH, &[at_most])
     }
 
@@ -331,57 +386,65 @@ impl Isolate {
         self.control(op, &args, None)[0]
     }
 
-    /// Takes the waiting messages out of a mailbox and keeps them for [`Isolate::inject`].
+    /// Pauses a mailbox, takes the waiting messages out and keeps them for [`Isolate::inject`].
     pub fn drain(&mut self, actor: Ref) -> usize {
         if self.cell(actor).dead {
             return 0;
         }
+        self.pause(actor);
         self.recall(actor);
         self.control(OP_PENDING, &[self.cell(actor).index, 1], None);
         let entries = self.kernel.listing().to_vec();
         for &word in &entries {
-            match *self.slots.get(slot_of(word)) {
-                // It was withdrawn while the isolate had it, and then put back.
-                Value::Call(_, call) if self.calls[call.0].answer.is_some() => self.discard(word),
-                _ => self.cell_mut(actor).drained.push(word),
-            }
+            let value = self.slots.get(slot_of(word)).clone();
+            self.free_after_batch(slot_of(word));
+            self.cell_mut(actor).drained.push(value);
         }
         entries.len()
     }
 
     /// Puts drained messages back in front of the mailbox, in their order.
     pub fn inject(&mut self, actor: Ref) {
-        self.recall(actor);
-        for word in std::mem::take(&mut self.cell_mut(actor).drained).into_iter().rev() {
-            match self.slots.get_mut(slot_of(word)) {
-                Value::Cast(message) => message.fresh = false,
-                Value::Call(message, call) => {
-                    message.fresh = false;
-                    let call = &mut self.calls[call.0];
-                    call.not_before_us = self.now_us + u64::from(self.call_timeout_ms) * 1_000;
-                }
-                value => panic!("a drained slot holds {value:?}"),
+        self.recall_living(actor);
+        for mut value in std::mem::take(&mut self.cell_mut(actor).drained).into_iter().rev() {
+            if let Value::Call(_, call) = value
+                && self.calls[call.0].answer.is_some()
+            {
+                continue;
             }
-            if self.act(actor, OP_INJECT, &[word]) == 0 {
-                self.discard(word);
+            let (Value::Cast(message) | Value::Call(message, _)) = &mut value else {
+                panic!("a drained slot held {value:?}")
+            };
+            message.fresh = false;
+            let slot = self.slots.alloc(value);
+            let kind = match *self.slots.get(slot) {
+                Value::Call(_, call) => {
+                    let state = &mut self.calls[call.0];
+                    state.slot = Some(slot);
+                    state.not_before_us = self.now_us + u64::from(self.call_timeout_ms) * 1_000;
+                    ENTRY_CALL
+                }
+                _ => ENTRY_CAST,
+            };
+            if self.act(actor, OP_INJECT, &[entry(kind, slot)]) == 0 {
+                self.refuse_drained(slot);
             }
         }
+    }
+
+    fn refuse_drained(&mut self, slot: u32) {
+        if let Value::Call(_, call) = *self.slots.get(slot) {
+            self.answer(call, Answer::Drained);
+        }
+        self.free_message(slot);
     }
 
     /// Throws drained messages away.
     pub fn discard_drained(&mut self, actor: Ref) {
-        for word in std::mem::take(&mut self.cell_mut(actor).drained) {
-            self.discard(word);
-        }
-    }
-
-    fn discard(&mut self, word: u32) {
-        match *self.slots.get(slot_of(word)) {
-            Value::Call(_, call) => {
+        for value in std::mem::take(&mut self.cell_mut(actor).drained) {
+            if let Value::Call(_, call) = value {
                 self.answer(call, Answer::Drained);
-                self.free_call(slot_of(word));
             }
-            _ => drop(self.slots.free(slot_of(word))),
         }
     }
 }

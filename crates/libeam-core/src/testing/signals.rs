@@ -115,6 +115,9 @@ impl Isolate {
 
     /// Cancels all timers of an actor.
     pub fn cancel_all_timers(&mut self, actor: Ref) {
+        if self.cell(actor).timers.is_empty() {
+            return;
+        }
         self.cell_mut(actor).timers.clear();
         self.act(actor, OP_TIMER_CANCEL_ALL, &[]);
     }

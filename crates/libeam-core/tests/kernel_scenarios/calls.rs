@@ -148,3 +148,42 @@ fn the_news_of_a_timeout_goes_with_the_call_when_that_is_withdrawn_before_it_arr
     assert_eq!(handled(&isolate, actor), [0, 1]);
     isolate.wind_up();
 }
+
+/// A call that a pump has taken times out, and before the news of that, in the same batch, `meanwhile` sees the call back
+/// in its mailbox, with another call to come.
+fn before_the_news(meanwhile: impl Fn(&mut Isolate, Ref, CallId) + 'static) {
+    let mut isolate = isolate();
+    let busy = spawn(&mut isolate, &Spawn::root());
+    isolate.cast(busy, &Handler::pending());
+    isolate.flush();
+    isolate.cast(busy, &Handler::pending());
+    let call = isolate.call(busy, &Handler::ok().label(1), Some(50), Sending::Queued);
+    isolate.flush();
+    isolate.settle(busy, Ending::Ok, 2);
+    let init = Handler::ok().after(move |isolate, _| {
+        isolate.look(busy);
+        meanwhile(isolate, busy, call);
+        isolate.call(busy, &Handler::ok().label(2), None, Sending::Queued);
+    });
+    let other = spawn(&mut isolate, &Spawn::root().inits(&[Handler::ok(), init]));
+    isolate.sleep(50);
+    isolate.crash(other);
+    isolate.flush();
+    let next = CallId(call.0 + 1);
+    assert_eq!(isolate.answer_of(next), None, "it is refused with news that are not for it");
+    isolate.resume(busy);
+    isolate.settle(busy, Ending::Ok, 0);
+    quiet(&mut isolate);
+    assert_eq!((isolate.answer_of(next), handled(&isolate, busy)), (Some(Answer::Ok), vec![0, 0, 2]));
+    isolate.wind_up();
+}
+
+#[test]
+fn the_news_of_a_timeout_that_a_batch_has_do_not_reach_the_next_user_of_a_cancelled_calls_slot() {
+    before_the_news(|isolate, _, call| isolate.cancel_call(call));
+}
+
+#[test]
+fn the_news_of_a_timeout_that_a_batch_has_do_not_reach_the_next_user_of_a_drained_calls_slot() {
+    before_the_news(|isolate, busy, _| assert_eq!(isolate.drain(busy), 1));
+}

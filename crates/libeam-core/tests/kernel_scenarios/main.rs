@@ -5,7 +5,7 @@ use libeam_core::config::KernelConfig;
 use libeam_core::reason::ReasonKind;
 use libeam_core::ring::protocol::*;
 use libeam_core::supervision::{Backoff, OnCrash, Strategy, Supervision};
-use libeam_core::testing::{Answer, Ending, Handler, Isolate, Ref, Sending, Signal, Spawn, What, check};
+use libeam_core::testing::{Answer, CallId, Ending, Handler, Isolate, Ref, Sending, Signal, Spawn, What, check};
 
 mod calls;
 mod exits;
