@@ -19,7 +19,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Dice } from "../support/dice.js";
 import { printedSeed } from "../support/seed.js";
-import { block, turn, turns } from "../support/time.js";
+import { block, turn } from "../support/time.js";
 
 const CONVERSATIONS = 400;
 /** Messages of one conversation at most. */
@@ -135,7 +135,7 @@ class Conversation {
       if (this.dice.chance(0.5)) await turn();
     }
     const deadline = performance.now() + PATIENCE_MS;
-    while (!this.isOver() && performance.now() < deadline) await turns(1);
+    while (!this.isOver() && performance.now() < deadline) await turn();
     for (const { watcher, target } of this.untold()) this.wrongs.push(`${watcher} was not told that ${target} ended`);
     if (this.underWay > 0) this.wrongs.push(`${this.underWay} messages were lost`);
     for (const ref of this.refs) await this.system.stop(ref);
@@ -244,12 +244,8 @@ class Conversation {
   private slowly(place: Party, promise: Promise<unknown>): Promise<unknown> {
     this.inside.add(place);
     const start = this.starts[place];
-    const over = (): void => {
+    return promise.finally(() => {
       if (this.starts[place] === start) this.inside.delete(place);
-    };
-    return promise.then(over, (error) => {
-      over();
-      throw error;
     });
   }
 

@@ -109,7 +109,7 @@ export function runBatch(kernel: Kernel): number {
       untilClock = interval;
     }
     if (cell === undefined || (cell.words[cell.at] & ~FLAG_OBSERVED) !== 0) {
-      putBack(kernel, index, at, end);
+      unreadRecords(kernel, index, at, end);
       continue;
     }
     let outcome: Outcome;
@@ -186,14 +186,14 @@ export function recall(cell: ActorCell): void {
   const { page, batchAt, batchEnd } = kernel;
   unreadPrefetched(cell);
   // The record at `batchAt` is being handled.
-  if (batchAt < batchEnd) putBack(kernel, cell.index, batchAt + recordWords(page[batchAt + 1]), batchEnd);
+  if (batchAt < batchEnd) unreadRecords(kernel, cell.index, batchAt + recordWords(page[batchAt + 1]), batchEnd);
 }
 
 /**
  * Puts the records of an actor, from a place in the batch on, back into its mailbox: all of them, because others may be
  * in between, and what is put back later is put in front.
  */
-function putBack(kernel: Kernel, index: number, from: number, end: number): void {
+function unreadRecords(kernel: Kernel, index: number, from: number, end: number): void {
   const { page } = kernel;
   const entries: number[] = [];
   for (let at = from; at < end; ) {

@@ -167,11 +167,13 @@ impl Kernel {
 
     /// Takes a call out of wherever it waits.
     pub(super) fn withdraw_call(&mut self, slot: u32) -> Withdrawal {
-        self.deadlines.disarm(slot);
         let Call { place, cell, actor, .. } = self.calls.get(slot);
         match place {
             Place::None => return Withdrawal::Unknown,
-            Place::Issued => return Withdrawal::Running,
+            Place::Issued => {
+                self.deadlines.disarm(slot);
+                return Withdrawal::Running;
+            }
             Place::Queued => self.take_out(actor, cell),
             Place::Stashed => {
                 let cold = self.table.cold_mut(actor);

@@ -12,7 +12,7 @@ use crate::actor_id::{ActorIndex, NIL};
 use crate::reason::{Reason, ReasonKind};
 use crate::ring::protocol::*;
 use crate::table::names::Registration;
-use crate::table::{Exit, Overflow, Phase, Then};
+use crate::table::{Exit, Overflow, Phase, TURN_MAX, Then};
 
 /// What a spawn asks for.
 #[derive(Clone, Copy, Debug)]
@@ -365,7 +365,7 @@ impl Kernel {
         let record = self.table.get_mut(actor);
         record.phase = Phase::Down;
         record.traps_exit = false;
-        record.turn = QUANTUM as u16;
+        record.turn = TURN_MAX;
         record.unborn = false;
         let incarnation = record.incarnation + 1;
         self.table.set_incarnation(actor, incarnation);

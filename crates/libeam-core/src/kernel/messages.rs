@@ -39,22 +39,24 @@ impl Kernel {
             return rest.start;
         }
         let record = self.table.get_mut(actor);
-        record.queued += 1;
-        record.mailbox.push_back(&mut self.pool, entry(ENTRY_CAST, slot));
         if !record.scheduled && flags & BLOCKED == 0 {
             record.scheduled = true;
             self.run_queue.push(actor);
         }
-        let mut at = rest.start;
-        if record.capacity > 0 {
-            return at;
-        }
-        while at < rest.end && self.page.get(at) == actor && kind_of(self.page.get(at + 1)) == SUBMIT_CAST {
+        let (mut at, mut slot) = (rest.start, slot);
+        loop {
             record.queued += 1;
-            record.mailbox.push_back(&mut self.pool, entry(ENTRY_CAST, slot_of(self.page.get(at + 1))));
+            record.mailbox.push_back(&mut self.pool, entry(ENTRY_CAST, slot));
+            if record.capacity > 0 || at >= rest.end || self.page.get(at) != actor {
+                return at;
+            }
+            let word = self.page.get(at + 1);
+            if kind_of(word) != SUBMIT_CAST {
+                return at;
+            }
+            slot = slot_of(word);
             at += 2;
         }
-        at
     }
 
     pub(super) fn accept_call(&mut self, actor: ActorIndex, slot: u32, timeout_ms: u32) {

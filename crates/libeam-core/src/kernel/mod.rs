@@ -43,7 +43,7 @@ use crate::scheduler::RunQueue;
 use crate::table::groups::Groups;
 use crate::table::names::Names;
 use crate::table::relation::RelationTable;
-use crate::table::{Phase, Table};
+use crate::table::{Phase, TURN_MAX, Table};
 use crate::timer::{Deadlines, TimerWheel};
 use calls::Calls;
 use outbox::Outbox;
@@ -314,7 +314,7 @@ impl Kernel {
         for actor in std::mem::take(&mut self.issued) {
             if self.table.flags(actor) & FLAG_RUNNING == 0 {
                 let record = self.table.get_mut(actor);
-                record.turn = (record.turn * 2).min(QUANTUM as u16);
+                record.turn = (record.turn * 2).min(TURN_MAX);
             }
             self.schedule(actor);
         }
@@ -345,7 +345,7 @@ impl Kernel {
         let turn = if bounded { 1 } else { record.turn as usize };
         let full = PAGE_WORDS + 1 - EVENT_WORDS as usize;
         // Perf: entries that are casts need no books but the record's ("bulk cast", 1 actor).
-        let plain = if flags == 0 { turn.min(full.saturating_sub(at).div_ceil(2)) } else { 0 };
+        let plain = if flags == 0 { turn.min((full - at).div_ceil(2)) } else { 0 };
         let mut issued = record.issue_casts(&mut self.pool, plain, |entry| {
             self.page.set(at, actor);
             self.page.set(at + 1, entry);
@@ -357,7 +357,7 @@ impl Kernel {
             issued += 1;
         }
         let record = self.table.get(actor);
-        if bounded || record.turn < QUANTUM as u16 {
+        if bounded || record.turn < TURN_MAX {
             self.issued.push(actor);
         } else {
             self.schedule(actor);

@@ -7,6 +7,9 @@ use crate::reason::Reason;
 use crate::ring::protocol::{ENTRY_CAST, QUANTUM, kind_of};
 use crate::supervision::{RestartWindow, Supervision};
 
+/// Messages per turn of an actor whose messages do not come back.
+pub const TURN_MAX: u16 = QUANTUM as u16;
+
 /// Where an actor is between spawn and gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -91,7 +94,7 @@ pub struct Actor {
     /// In the run queue.
     pub scheduled: bool,
     /// Messages per turn: one after a batch with messages that came back, as those of an asynchronous
-    /// actor do; twice as many after each turn that was handled, up to the quantum.
+    /// actor do; twice as many after each turn that was handled, up to [`TURN_MAX`].
     pub turn: u16,
     /// Exit signals become messages.
     pub traps_exit: bool,
@@ -153,7 +156,7 @@ impl Default for Actor {
             phase: Phase::Free,
             overflow: Overflow::DropNewest,
             scheduled: false,
-            turn: QUANTUM as u16,
+            turn: TURN_MAX,
             traps_exit: false,
             terminates: false,
             unborn: false,

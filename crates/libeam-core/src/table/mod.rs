@@ -9,7 +9,7 @@ pub mod groups;
 pub mod names;
 pub mod relation;
 
-pub use actor::{Actor, Cold, Exit, Overflow, Phase, Plan, Then};
+pub use actor::{Actor, Cold, Exit, Overflow, Phase, Plan, TURN_MAX, Then};
 
 use crate::actor_id::{ActorIndex, NIL};
 use crate::ring::Words;
