@@ -86,6 +86,8 @@ export interface NativeGossipOptions {
   fanout?: number;
   /** Of the machine's dice. */
   seed: number;
+  /** Nodes that a test has cut off, from the start; addresses are `ip:port` of their datagrams. */
+  blocked: { id: string; address: string }[];
 }
 
 /** A secret of the cluster. */

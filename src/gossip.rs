@@ -42,6 +42,17 @@ pub struct NativeGossipOptions {
     pub fanout: Option<u32>,
     /// Of the machine's dice.
     pub seed: f64,
+    /// Nodes that a test has cut off, from the start.
+    pub blocked: Vec<NativeBlocked>,
+}
+
+/// A node that a test has cut off.
+#[napi(object)]
+pub struct NativeBlocked {
+    /// The node.
+    pub id: String,
+    /// `ip:port` of its datagrams.
+    pub address: String,
 }
 
 /// A secret of the cluster.
@@ -138,6 +149,10 @@ fn keyring_of(keys: &[NativeKey]) -> Result<Keyring> {
     Ok(ring)
 }
 
+fn socket_address(what: &str, text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| invalid(what, text))
+}
+
 fn member_of(record: &Record) -> NativeMember {
     let status = match record.status {
         Status::Alive => "alive",
@@ -177,7 +192,12 @@ fn event_of(event: &Event) -> NativeMemberEvent {
 pub fn start_gossip(env: Env, options: NativeGossipOptions, on_news: Unknown<'_>) -> Result<NativeGossip> {
     let config = config_of(&options)?;
     let keys = keyring_of(&options.keys)?;
-    let bind: SocketAddr = options.bind.parse().map_err(|_| invalid("bind address", &options.bind))?;
+    let bind = socket_address("bind address", &options.bind)?;
+    let blocked = options
+        .blocked
+        .iter()
+        .map(|NativeBlocked { id, address }| Ok((NodeId::from(id.as_str()), socket_address("address", address)?)));
+    let blocked = blocked.collect::<Result<_>>()?;
     let advertise = match &options.advertise {
         Some(text) => Some(text.parse::<IpAddr>().map_err(|_| invalid("advertised address", text))?),
         None => None,
@@ -196,6 +216,7 @@ pub fn start_gossip(env: Env, options: NativeGossipOptions, on_news: Unknown<'_>
             seeds,
             keys,
             seed: seed as u64,
+            blocked,
         },
         move || rings.wake(),
     );
@@ -296,7 +317,7 @@ impl NativeGossip {
     /// Loses everything to and from a node from now on; for tests. `address` is `ip:port` of its datagrams.
     #[napi(catch_unwind)]
     pub fn block(&self, id: String, address: String) -> Result<()> {
-        let addr: SocketAddr = address.parse().map_err(|_| invalid("address", &address))?;
+        let addr = socket_address("address", &address)?;
         if let Some(gossip) = &self.gossip {
             gossip.block(NodeId::from(id.as_str()), addr);
         }

@@ -4,11 +4,12 @@
 
 import { GossipProtocol, GossipUDP, loggerConfig, type PeerState } from "libeam";
 import { FaultyGossipUDP } from "libeam/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { makeProbe, type Probe } from "../support/probe.js";
 import { thrown } from "../support/time.js";
 
 const HUNG_AFTER_MS = 60_000;
+const HELD_UP_MS = 500;
 const running: GossipProtocol[] = [];
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
@@ -59,6 +60,12 @@ describe("a cut in gossip", () => {
   it("that was made before the start holds from the start, and ends with all others", async () => {
     const a = await node("a", []);
     const [c, address] = [await node("c", [addressOf(a)]), addressOf(a)];
+    // This thread may be held up when the sockets have opened: the cut must not depend on it.
+    const opened = vi.spyOn(GossipUDP.prototype, "_opened").mockImplementationOnce(function (this: GossipUDP, native) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HELD_UP_MS);
+      opened.mockRestore();
+      this._opened(native);
+    });
     const b = await node("b", [address], (udp) => udp.partition("a", address));
     await Promise.all([c.news.find((what) => what === "join a"), a.news.find((what) => what === "join c")]);
     expect([a.news.events, b.news.events]).toEqual([["join c"], []]);

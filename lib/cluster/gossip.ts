@@ -79,10 +79,14 @@ export class GossipUDP {
     return this;
   }
 
+  /** @internal Nodes that are cut off now: the sockets open with these. */
+  get _blocked(): { id: string; address: string }[] {
+    return [...this.blocked].map(([id, address]) => ({ id, address }));
+  }
+
   /** @internal The sockets are open; undefined when they are closed. */
   _opened(native: NativeGossip | undefined): void {
     this.native = native;
-    for (const [nodeId, address] of this.blocked) native?.block(nodeId, address);
   }
 
   /** @internal Loses everything to and from a node. */
@@ -188,6 +192,7 @@ export class GossipProtocol extends EventEmitter {
           ...(failureTimeoutMs === undefined ? {} : { suspicionMs: failureTimeoutMs }),
           ...(gossipFanout === undefined ? {} : { fanout: gossipFanout }),
           seed: randomInt(SEED_MAX),
+          blocked: this.udp._blocked,
         },
         () => this.readNews(),
       );

@@ -31,6 +31,7 @@ impl Node {
             seeds: seeds.iter().map(ToString::to_string).collect(),
             keys: secret.map_or_else(Keyring::open, |secret| Keyring::of(Key::new(1, secret))),
             seed: epoch,
+            blocked: Vec::new(),
         };
         let gossip = Gossip::start(options, move || {
             let _ = ring.send(());

@@ -14,6 +14,12 @@ use std::net::SocketAddr;
 #[derive(Debug, Default)]
 pub(super) struct Blocks(HashMap<NodeId, SocketAddr>);
 
+impl FromIterator<(NodeId, SocketAddr)> for Blocks {
+    fn from_iter<T: IntoIterator<Item = (NodeId, SocketAddr)>>(cut_off: T) -> Self {
+        Self(cut_off.into_iter().collect())
+    }
+}
+
 impl Blocks {
     pub fn add(&mut self, id: NodeId, addr: SocketAddr) {
         self.0.insert(id, addr);

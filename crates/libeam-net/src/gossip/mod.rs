@@ -89,6 +89,8 @@ pub struct GossipOptions {
     pub keys: Keyring,
     /// Of the machine's dice.
     pub seed: u64,
+    /// Nodes that are cut off from the start; see [`Gossip::block`].
+    pub blocked: Vec<(NodeId, SocketAddr)>,
 }
 
 /// Something for the driver to do.
@@ -316,12 +318,21 @@ struct Driver<F> {
 
 impl<F: Fn()> Driver<F> {
     fn new(options: GossipOptions, addr: SocketAddr, shared: Arc<Mutex<Shared>>, on_news: F) -> Self {
-        let GossipOptions { config, id, epoch, meta, keys, seed, seeds, .. } = options;
+        let GossipOptions { config, id, epoch, meta, keys, seed, seeds, blocked, .. } = options;
         let clock = MonotonicClock;
         let said = Said::new(meta);
         let identity = Identity { id, epoch, addr, meta: said.bytes() };
         let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
-        Self { machine, said, clock, shared, on_news, seeds, rejects_not_before_us: 0, blocks: Blocks::default() }
+        Self {
+            machine,
+            said,
+            clock,
+            shared,
+            on_news,
+            seeds,
+            rejects_not_before_us: 0,
+            blocks: Blocks::from_iter(blocked),
+        }
     }
 
     async fn run(mut self, udp: UdpSocket, tcp: TcpListener, mut commands: mpsc::UnboundedReceiver<Command>) {
