@@ -1,8 +1,17 @@
 /**
- * How an actor ends: sentences E1 to E8 of docs/SEMANTICS.md.
+ * How an actor ends: sentences E1 to E9 of docs/SEMANTICS.md.
  */
 
-import { ActorNotFoundError, createActor, type InfoMessage, SystemShuttingDownError } from "libeam";
+import {
+  Actor,
+  type ActorBuilder,
+  type ActorContext,
+  ActorNotFoundError,
+  type ActorRef,
+  createActor,
+  type InfoMessage,
+  SystemShuttingDownError,
+} from "libeam";
 import { describe, expect, it, vi } from "vitest";
 import { Boss, Observer, Worker } from "../support/actors.js";
 import { makeProbe } from "../support/probe.js";
@@ -244,5 +253,100 @@ describe("stop", () => {
     expect(errors).toEqual([expect.any(SystemShuttingDownError)]);
     expect(errors[0]).toMatchObject({ message: "Cannot spawn child actors: system is shutting down" });
     expect(system.system.getActors()).toEqual([]);
+  });
+});
+
+describe("an incarnation that is over", () => {
+  type Own = Omit<ActorContext, "getActorByName"> & ActorBuilder;
+  const Quiet = createActor(() => {});
+  let lives = 0;
+  let doors = [gate(), gate()];
+  let late = makeProbe<unknown>();
+
+  const outcome = (act: () => unknown): unknown => {
+    try {
+      return act();
+    } catch (error) {
+      return (error as Error).constructor;
+    }
+  };
+
+  /** Everything an actor can do to itself; gives what tells a living actor from one that has ended. */
+  const meddle = (own: Own, other: ActorRef): unknown => {
+    own.cancelAllTimers();
+    own.setIdleTimeout(1);
+    own.setTrapExit(true);
+    own.stash();
+    own.unstash();
+    own.unstashAll();
+    own.clearStash();
+    own.sendAfter("late", 0);
+    own.sendInterval("late", 1);
+    own.watch(other);
+    return {
+      link: outcome(() => own.link(other)),
+      spawn: outcome(() => own.spawn(Quiet)),
+      children: own.getChildren().length,
+      idle: own.getIdleTimeout(),
+    };
+  };
+
+  /** Both lives hang in `work`: the first one meddles when the second one has all there is to meddle with. */
+  const work = async (own: Own, life: number, other: ActorRef): Promise<number> => {
+    if (life === 2) {
+      own.spawn(Quiet);
+      own.sendAfter("never", 1_000_000);
+    }
+    await doors[life - 1].promise;
+    if (life === 1) late.push(meddle(own, other));
+    return own.getChildren().length;
+  };
+
+  /** Context and builder in one, as a class has them. */
+  const ownOf = (ctx: any, self: any): Own =>
+    new Proxy({} as Own, { get: (_, name) => (name in ctx ? ctx[name].bind(ctx) : self[name].bind(self)) });
+
+  const Functional = createActor((ctx, self) => {
+    const life = ++lives;
+    const own = ownOf(ctx, self);
+    return self.onCall("defer", () => ctx.stash()).onCall("work", (other: ActorRef) => work(own, life, other));
+  });
+
+  class Class extends Actor {
+    private readonly life = ++lives;
+
+    override handleCall({ method, args: [other] }: { method: string; args: ActorRef[] }): unknown {
+      if (method === "defer") return this.stash();
+      return work(this as unknown as Own, this.life, other as ActorRef);
+    }
+  }
+
+  it.each([Functional, Class])("E9: does nothing to the next one (%#)", async (definition) => {
+    [lives, doors, late] = [0, [gate(), gate()], makeProbe()];
+    const system = makeSystem({ limits: { stopTimeoutMs: 10 } });
+    const other = system.spawn(Quiet);
+    const ref: ActorRef = system.spawn(definition as typeof Functional);
+    const first = ref.call({ method: "work", args: [other] });
+    const refused = expect(first).rejects.toBeInstanceOf(ActorNotFoundError);
+    system.system.sendExit(null, ref, "restart");
+    await refused;
+    const deferred = ref.call({ method: "defer", args: [] }, { timeout: Number.POSITIVE_INFINITY });
+    const dropped = expect(deferred).rejects.toBeInstanceOf(ActorNotFoundError);
+    const second = ref.call({ method: "work", args: [other] }, { timeout: Number.POSITIVE_INFINITY });
+    await turns();
+    const before = system.system._counters();
+    expect(before).toMatchObject({ actors: 3, alarms: 1, monitors: 0, links: 0 });
+    doors[0].open();
+    expect(await late.next()).toEqual({
+      link: ActorNotFoundError,
+      spawn: SystemShuttingDownError,
+      children: 0,
+      idle: 0,
+    });
+    expect(system.system._counters()).toEqual(before);
+    doors[1].open();
+    expect(await second).toBe(1);
+    await system.stop(ref);
+    await dropped;
   });
 });

@@ -245,6 +245,19 @@ export class ActorCell {
     return this.ref.id;
   }
 
+  /**
+   * What an incarnation that is over acts on when code of it still runs: an actor that has ended, with its name and
+   * parent. Refs to it are refs to this cell.
+   */
+  husk(): ActorCell {
+    const { kernel, index, generation, definition, name, parent } = this;
+    const place = { words: DEAD_WORDS, index, generation };
+    const husk = new ActorCell(kernel, place, definition, { args: NO_ARGUMENTS, name, parent });
+    husk.incarnation = this.incarnation;
+    husk.currentRef = this.ref;
+    return husk;
+  }
+
   /** Forgets the incarnation that has ended; the next one starts with a new ref. */
   reincarnate(incarnation: number): void {
     this.incarnation = incarnation;

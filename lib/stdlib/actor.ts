@@ -32,6 +32,12 @@ export function isMigratable(actor: unknown): actor is Actor & Migratable {
   return typeof candidate?.getState === "function" && typeof candidate.setState === "function";
 }
 
+/** The cell of an actor, as long as it runs it. An object that was given up may go on for a while, and acts on a husk. */
+function ownCell(actor: Actor): ActorCell {
+  const cell = actor.self._cell;
+  return cell.behaviour === actor || cell.dead ? cell : cell.husk();
+}
+
 /**
  * Base class of class-based actors.
  *
@@ -53,7 +59,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** Parent, children, system and what else belongs to this actor. */
   get context(): ClassContext {
-    return new ClassContext(this.self._cell);
+    return new ClassContext(ownCell(this));
   }
 
   /** How crashed children are treated; asked for when a child crashes. */
@@ -85,68 +91,67 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** Has `handleInfo` told once when the actor ends. */
   protected watch(ref: ActorRef): WatchRef {
-    return watch(this.self._cell, ref);
+    return watch(ownCell(this), ref);
   }
 
   /** Ends a watch. */
   protected unwatch(watchRef: WatchRef): void {
-    unwatch(this.self._cell, watchRef);
+    unwatch(ownCell(this), watchRef);
   }
 
   /** Links two lives: the abnormal end of one takes the other down. @throws ActorNotFoundError */
   protected link(ref: ActorRef): LinkRef {
-    return link(this.self._cell, ref);
+    return link(ownCell(this), ref);
   }
 
   /** Ends a link. */
   protected unlink(linkRef: LinkRef): void {
-    unlink(this.self._cell, linkRef);
+    unlink(ownCell(this), linkRef);
   }
 
   /** Turns exit signals into `exit` messages, or not. */
   protected setTrapExit(trap: boolean): void {
-    setTrapExit(this.self._cell, trap);
+    setTrapExit(ownCell(this), trap);
   }
 
   /** Whether exit signals become messages. */
   protected isTrapExit(): boolean {
-    return this.self._cell.extra?.trapExit ?? false;
+    return ownCell(this).extra?.trapExit ?? false;
   }
 
   /** Sends an exit signal: `"normal"` stops only oneself, `"kill"` cannot be trapped, anything else is a reason. */
   protected exit(ref: ActorRef, reason: any = "normal"): void {
-    exit(this.self._cell, cellOf(ref), reason);
+    exit(ownCell(this), cellOf(ref), reason);
   }
 
   /** Has `handleInfo` told when no message came for that long; 0 disables. */
   protected setIdleTimeout(timeoutMs: number): void {
-    setIdleTimeout(this.self._cell, timeoutMs);
+    setIdleTimeout(ownCell(this), timeoutMs);
   }
 
   /** The idle timeout in milliseconds; 0 is none. */
   protected getIdleTimeout(): number {
-    return this.self._cell.extra?.idleTimeoutMs ?? 0;
+    return ownCell(this).extra?.idleTimeoutMs ?? 0;
   }
 
   /** Defers the message that is being handled. */
   protected stash(): void {
-    const { _cell: cell } = this.self;
-    if (cell.behaviour === this) stash(cell); // The message of a later incarnation is none of this one's business.
+    stash(ownCell(this));
   }
 
   /** Puts the oldest stashed message back in front of the mailbox. */
   protected unstash(): void {
-    unstash(this.self._cell, 1);
+    unstash(ownCell(this), 1);
   }
 
   /** Puts all stashed messages back in front of the mailbox, in their order. */
   protected unstashAll(): void {
-    unstash(this.self._cell, UNSTASH_ALL);
+    unstash(ownCell(this), UNSTASH_ALL);
   }
 
   /** Discards the stash: casts vanish, calls are rejected. */
   protected clearStash(): void {
-    clearStash(this.self._cell);
+    clearStash(ownCell(this));
   }
 
   /** Spawns a child. Throws what its synchronous `init` throws. */
@@ -154,17 +159,18 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
     definition: D,
     options?: SpawnOptions<DefinitionArgs<D>>,
   ): DefinitionRef<D> {
-    return systemOf(this.self._cell).spawnChild(this.self, definition, options);
+    const cell = ownCell(this);
+    return systemOf(cell)._spawnChild(cell, definition, options);
   }
 
   /** Stops a child and everything below it. */
   protected stopChild(ref: ActorRef): Promise<void> {
-    return stop(cellOf(ref), this.self._cell);
+    return stop(cellOf(ref), ownCell(this));
   }
 
   /** The children in the order in which they were spawned. */
   protected getChildren(): ActorRef[] {
-    return childrenOf(this.self._cell);
+    return childrenOf(ownCell(this));
   }
 
   /** How many children there are. */
@@ -177,7 +183,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
   /** Casts a message to another actor, of whichever node, after `delayMs` milliseconds. */
   protected sendAfter(message: any, delayMs: number, to: ActorRef): TimerRef;
   protected sendAfter(message: any, delayMs: number, to?: ActorRef): TimerRef {
-    return startTimer(this.self._cell, message, { delayMs, isInterval: false, to });
+    return startTimer(ownCell(this), message, { delayMs, isInterval: false, to });
   }
 
   /** Sends a message to oneself every `intervalMs` milliseconds. */
@@ -185,17 +191,17 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
   /** Casts a message to another actor, of whichever node, every `intervalMs` milliseconds. */
   protected sendInterval(message: any, intervalMs: number, to: ActorRef): TimerRef;
   protected sendInterval(message: any, intervalMs: number, to?: ActorRef): TimerRef {
-    return startTimer(this.self._cell, message, { delayMs: intervalMs, isInterval: true, to });
+    return startTimer(ownCell(this), message, { delayMs: intervalMs, isInterval: true, to });
   }
 
   /** Cancels a timer; false if there was nothing left to cancel. */
   protected cancelTimer(timerRef: TimerRef): boolean {
-    return cancelTimer(this.self._cell, timerRef);
+    return cancelTimer(ownCell(this), timerRef);
   }
 
   /** Cancels all timers of this actor. */
   protected cancelAllTimers(): void {
-    cancelAllTimers(this.self._cell);
+    cancelAllTimers(ownCell(this));
   }
 }
 

@@ -389,12 +389,15 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     definition: D,
     options?: SpawnOptions<any>,
   ): DefinitionRef<D> {
+    return this._spawnChild(parent._cell, definition, options) as DefinitionRef<D>;
+  }
+
+  /** @internal */
+  _spawnChild(parent: ActorCell, definition: unknown, options: SpawnOptions | undefined): any {
     this.assertOpen("spawn child actors");
     const node = this.nodeFor(definition, options);
-    if (node === this.id || parent._cell.dead) {
-      return this.spawnCell(toDefinition(definition), options, parent._cell).ref as DefinitionRef<D>;
-    }
-    return this.spawnRemoteChild(parent._cell, node, definition, options as SpawnOptions) as DefinitionRef<D>;
+    if (node === this.id || parent.dead) return this.spawnCell(toDefinition(definition), options, parent).ref;
+    return this.spawnRemoteChild(parent, node, definition, options as SpawnOptions);
   }
 
   private spawnRemoteChild(parent: ActorCell, node: string, definition: unknown, options: SpawnOptions): ActorRef {

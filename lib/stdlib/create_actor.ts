@@ -164,31 +164,33 @@ class Extras {
 /** A functional actor: context, builder and behaviour in one. */
 export class FunctionalActor implements Behaviour {
   readonly #cell: ActorCell;
-  readonly #epoch: number;
+  readonly #incarnation: number;
   #extras: Extras | undefined;
 
   constructor(cell: ActorCell) {
     this.#cell = cell;
-    this.#epoch = cell.epoch;
+    this.#incarnation = cell.incarnation;
   }
 
-  /** This incarnation is the one that the cell runs. One that was given up may go on for a while, and changes nothing. */
-  get #current(): boolean {
-    return this.#cell.epoch === this.#epoch;
+  /** The cell, as long as it runs this incarnation. One that was given up may go on for a while, and acts on a husk. */
+  get #own(): ActorCell {
+    return this.#cell.incarnation === this.#incarnation ? this.#cell : this.#cell.husk();
   }
 
   #more(): Extras {
     if (this.#extras === undefined) {
       this.#extras = new Extras();
       // The cell lets go of actors without extras; this one is needed from now on, unless its time is over.
-      if (this.#current) this.#cell.behaviour = this;
+      const cell = this.#own;
+      if (!cell.dead) cell.behaviour = this;
     }
     return this.#extras;
   }
 
   /** Something to do at the end was registered; the end of `init` says so for all that came before. */
   #announce(): void {
-    if (this.#current && (this.#cell.flags & FLAG_STARTING) === 0) announceTraits(this.#cell);
+    const cell = this.#own;
+    if ((cell.flags & FLAG_STARTING) === 0) announceTraits(cell);
   }
 
   get self(): ActorRef {
@@ -207,8 +209,8 @@ export class FunctionalActor implements Behaviour {
 
   onCall(name: string, handler: (...args: any[]) => unknown): this {
     assertMethod("onCall", name, handler);
-    if (!this.#current) return this;
-    const cell = this.#cell;
+    const cell = this.#own;
+    if (cell.dead) return this;
     if (cell.calls === NO_HANDLERS) cell.calls = new HandlerTable();
     (cell.calls as Handlers)[name] = handler;
     return this;
@@ -216,8 +218,8 @@ export class FunctionalActor implements Behaviour {
 
   onCast(name: string, handler: (...args: any[]) => unknown): this {
     assertMethod("onCast", name, handler);
-    if (!this.#current) return this;
-    const cell = this.#cell;
+    const cell = this.#own;
+    if (cell.dead) return this;
     if (cell.casts === NO_HANDLERS) cell.casts = new HandlerTable();
     (cell.casts as Handlers)[name] = handler;
     return this;
@@ -269,46 +271,46 @@ export class FunctionalActor implements Behaviour {
   }
 
   setIdleTimeout(timeoutMs: number): this {
-    setIdleTimeout(this.#cell, timeoutMs);
+    setIdleTimeout(this.#own, timeoutMs);
     return this;
   }
 
   getIdleTimeout(): number {
-    return this.#cell.extra?.idleTimeoutMs ?? 0;
+    return this.#own.extra?.idleTimeoutMs ?? 0;
   }
 
   sendAfter(message: unknown, delayMs: number, to?: ActorRef): TimerRef {
-    return startTimer(this.#cell, message, { delayMs, isInterval: false, to });
+    return startTimer(this.#own, message, { delayMs, isInterval: false, to });
   }
 
   sendInterval(message: unknown, intervalMs: number, to?: ActorRef): TimerRef {
-    return startTimer(this.#cell, message, { delayMs: intervalMs, isInterval: true, to });
+    return startTimer(this.#own, message, { delayMs: intervalMs, isInterval: true, to });
   }
 
   cancelTimer(timerRef: TimerRef): boolean {
-    return cancelTimer(this.#cell, timerRef);
+    return cancelTimer(this.#own, timerRef);
   }
 
   cancelAllTimers(): void {
-    cancelAllTimers(this.#cell);
+    cancelAllTimers(this.#own);
   }
 
   // The context.
 
   spawn(definition: any, options?: SpawnOptions): any {
-    return this.system.spawnChild(this.self, definition, options);
+    return this.system._spawnChild(this.#own, definition, options);
   }
 
   stop(ref: ActorRef): Promise<void> {
-    return stop(cellOf(ref), this.#cell);
+    return stop(cellOf(ref), this.#own);
   }
 
   stopChild(ref: ActorRef): Promise<void> {
-    return stop(cellOf(ref), this.#cell);
+    return stop(cellOf(ref), this.#own);
   }
 
   getChildren(): ActorRef[] {
-    return childrenOf(this.#cell);
+    return childrenOf(this.#own);
   }
 
   countChildren(): number {
@@ -316,30 +318,30 @@ export class FunctionalActor implements Behaviour {
   }
 
   watch(ref: ActorRef): WatchRef {
-    return watch(this.#cell, ref);
+    return watch(this.#own, ref);
   }
 
   unwatch(watchRef: WatchRef): void {
-    unwatch(this.#cell, watchRef);
+    unwatch(this.#own, watchRef);
   }
 
   link(ref: ActorRef): LinkRef {
-    return link(this.#cell, ref);
+    return link(this.#own, ref);
   }
 
   unlink(linkRef: LinkRef): void {
-    unlink(this.#cell, linkRef);
+    unlink(this.#own, linkRef);
   }
 
   exit(target: unknown = "normal", reason: unknown = "normal"): void {
     const ref = target as ActorRef | null;
-    if (ref !== null && typeof ref === "object" && ref._cell !== undefined) exit(this.#cell, ref._cell, reason);
-    else if (target === "normal" || target === "kill") void stop(this.#cell);
-    else exit(this.#cell, this.#cell, target);
+    if (ref !== null && typeof ref === "object" && ref._cell !== undefined) exit(this.#own, ref._cell, reason);
+    else if (target === "normal" || target === "kill") void stop(this.#own);
+    else exit(this.#own, this.#own, target);
   }
 
   setTrapExit(trap: boolean): void {
-    setTrapExit(this.#cell, trap);
+    setTrapExit(this.#own, trap);
   }
 
   getActorByName(name: string): Promise<any> {
@@ -347,25 +349,25 @@ export class FunctionalActor implements Behaviour {
   }
 
   stash(): void {
-    if (this.#current) stash(this.#cell);
+    stash(this.#own);
   }
 
   unstash(): void {
-    unstash(this.#cell, 1);
+    unstash(this.#own, 1);
   }
 
   unstashAll(): void {
-    unstash(this.#cell, UNSTASH_ALL);
+    unstash(this.#own, UNSTASH_ALL);
   }
 
   clearStash(): void {
-    clearStash(this.#cell);
+    clearStash(this.#own);
   }
 
   become(define: (self: any) => unknown, options?: { discardOld?: boolean }): void {
     assertHandler("become", define);
-    if (!this.#current) return;
-    const cell = this.#cell;
+    const cell = this.#own;
+    if (cell.dead) return;
     const extras = this.#more();
     const old = { calls: cell.calls as Handlers, casts: cell.casts as Handlers, infos: extras.infos };
     cell.calls = NO_HANDLERS;
@@ -381,7 +383,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   unbecome(): void {
-    if (!this.#current) return;
+    if (this.#own.dead) return;
     const old = this.#extras?.stack.pop();
     if (old !== undefined) this.#restore(old);
   }
@@ -542,7 +544,7 @@ export function nameDefinition(definition: ActorDefinition, name: string): void 
  *
  * Perf: a million actors need no object of their own for what they do not do ("bytes per idle actor").
  */
-const PLAIN = new FunctionalActor({ epoch: -1 } as ActorCell);
+const PLAIN = new FunctionalActor({ incarnation: -1 } as ActorCell);
 
 /** Whether a value was made by {@link createActor}. */
 export function isActorDefinition(value: unknown): value is ActorDefinition & Definition {
