@@ -24,6 +24,9 @@ import { COOKIE, forkNode, found, gossipOf, startNode } from "../support/loopbac
 import { makeProbe } from "../support/probe.js";
 import { rejection } from "../support/time.js";
 
+/** Longer than a node that ends waits for another one, its farewell included. */
+const HELD_UP_MS = 3_000;
+
 beforeEach(() => loggerConfig.configure({ level: "none" }));
 
 /** Nodes of this process that all see each other. */
@@ -266,6 +269,33 @@ describe("nodes of a cluster", () => {
   });
 });
 
+it("D18: a node that ends has said everything before its goodbye: casts, the answer, why its actors have ended", async () => {
+  const [a, b] = (await cluster(["a", "b"])) as [System, System];
+  const heard = makeProbe<number | string>();
+  const Listener = createActor((ctx, self) =>
+    self
+      .onCall("watch", (ref: ActorRef) => void ctx.watch(ref))
+      .onCast("take", ({ length }: Buffer) => heard.push(length))
+      .onInfo("down", ({ reason }) => heard.push(reason.type)),
+  );
+  const Speaker = createActor((_ctx, self) =>
+    self.onCall("last", (to: ActorRef, load: Buffer) => {
+      for (let casts = 0; casts < 8; casts++) to.cast({ method: "take", args: [load] });
+      setImmediate(() => void b.shutdown());
+      return "answer";
+    }),
+  );
+  const listener = a.spawn(Listener, { name: "listener" });
+  b.spawn(Speaker, { name: "speaker" });
+  const speaker = await found(a, "speaker");
+  await listener.call("watch", speaker);
+  const LENGTH = 8 << 20;
+  expect(await speaker.call("last", listener, Buffer.alloc(LENGTH), { timeout: 30_000 })).toBe("answer");
+  await heard.find((event) => typeof event === "string");
+  expect(heard.events).toEqual([...Array(8).fill(LENGTH), "normal"]);
+  await vi.waitFor(() => expect(a.cluster.getMembers()).toEqual(["a"]), 5_000);
+});
+
 describe("a node in a process of its own", () => {
   it("is killed: calls to it reject, watches tell, its names are free; it comes back with a new one", async () => {
     const home = await startNode("home");
@@ -297,6 +327,19 @@ describe("a node in a process of its own", () => {
     other.send("shutdown");
     expect((await ended)[0]).toBe(0);
     await vi.waitFor(() => expect(home.cluster.getMembers()).toEqual(["home"]), 5_000);
+  });
+
+  it("has its last answers heard by one that was held up and finds the goodbye as well", async () => {
+    const home = await startNode("home");
+    const { child: other } = await forkNode("other", [gossipOf(home)]);
+    const worker = await found(home, "worker@other");
+    const ended = once(other, "exit");
+    // More than is read at once.
+    const calls = [...Array.from({ length: 8 }, () => worker.call("load", 1 << 20)), worker.call("last")];
+    await new Promise(setImmediate); // They are under way.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HELD_UP_MS);
+    expect((await Promise.all(calls)).at(-1)).toBe("said");
+    await ended;
   });
 });
 

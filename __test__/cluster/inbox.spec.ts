@@ -120,3 +120,13 @@ test("nothing is read any more when it is closed, and nothing is asked", async (
   expect(seen).toEqual([]);
   expect(link.answers).toEqual([NEWS]);
 });
+
+test("all that has arrived can be taken at once, until a portion has no message", () => {
+  const { link, inbox, seen } = opened();
+  const down: NativeLinkEvent = { kind: "down", node: "node-1", epoch: 1 };
+  for (const text of ["one", "two", "three"]) link.portions.push({ flags: 0, frames: [[1, message(3, 0, text)]] });
+  link.portions.push({ flags: 1, frames: [] }, { flags: 0, frames: [[1, message(3, 0, "later")]] });
+  link.events.push(down);
+  inbox.readAll();
+  expect(seen).toEqual(["node-1 3 0 one", "node-1 3 0 two", "node-1 3 0 three", down]);
+});

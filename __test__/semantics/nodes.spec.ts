@@ -1,6 +1,6 @@
 /**
- * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 and D14 to D17 need processes:
- * __test__/cluster/blocked.spec.ts (D6, D16), strangers.spec.ts (D14, D15), partitions.spec.ts (D17).
+ * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 and D14 to D18 need sockets:
+ * __test__/cluster/blocked.spec.ts (D6, D16), strangers.spec.ts (D14, D15), partitions.spec.ts (D17), distributed.spec.ts (D18).
  */
 
 import {

@@ -64,6 +64,8 @@ export interface DistributedConfig {
 
 const DEFAULT_PORT = 5_000;
 const GOSSIP_PORT_OFFSET = 2;
+/** Milliseconds that a node which ends waits for others to take what it has sent. */
+const FLUSH_MS = 1_000;
 const log = createLogger("createSystem");
 
 /** The parts of a node. */
@@ -140,7 +142,10 @@ function wire(
     const address = cluster.getPeerState(peer)?.address;
     if (address) transport.updatePeers([[peer, address]]);
   });
-  cluster.on("member_leave", (peer: string) => transport.removePeer(peer));
+  cluster.on("member_leave", (peer: string) => {
+    transport.receive(); // What it has said before counts: gossip may be faster.
+    transport.removePeer(peer);
+  });
   const sync = new RegistrySync(nodeId, carrier, cluster);
   const registry = new DistributedRegistry(nodeId, sync);
   const { supervision, mailbox, timeouts, limits } = config;
@@ -162,6 +167,7 @@ export async function stopNode(
 ): Promise<void> {
   await system.shutdown(options);
   await Promise.all([registry.disconnect(), groups.disconnect()]);
+  await transport.flush(FLUSH_MS); // Answers come before the goodbye.
   await cluster.leave();
   await cluster.stop();
   await transport.disconnect();

@@ -11,6 +11,8 @@ import { readFrame } from "./outbox.js";
 
 /** As much as the link hands over at once, and one more frame of the usual size. */
 const BUFFER_BYTES = 160 << 10;
+/** Portions that are taken before other news; as much as a link holds, and bounded all the same. */
+const PORTIONS_MAX = 1_024;
 const FLAGS_BYTES = 4;
 const FRAME_HEADER_BYTES = 8;
 /** Flags. */
@@ -65,10 +67,15 @@ export class Inbox {
     this.link = undefined;
   }
 
-  /** Takes what there is; at most a portion of it, and the link's bell rings again. */
-  read(): void {
+  /** Takes what there is by now, PORTIONS_MAX portions at most. */
+  readAll(): void {
+    for (let portions = 0; portions < PORTIONS_MAX && this.read(); portions++);
+  }
+
+  /** Takes what there is; at most a portion of it, and the link's bell rings again. Tells whether there was a message. */
+  read(): boolean {
     const { link } = this;
-    if (link === undefined) return;
+    if (link === undefined) return false;
     let { buffer } = this;
     let used = link.takeFrames(buffer);
     if (used < 0) {
@@ -89,8 +96,8 @@ export class Inbox {
         this.takeMessage(from, kind, number, buffer, start, end),
       );
     }
-    if ((flags & EVENTS) === 0) return;
-    for (const event of link.takeEvents()) this.takeEvent(event);
+    if ((flags & EVENTS) !== 0) for (const event of link.takeEvents()) this.takeEvent(event);
+    return used > FLAGS_BYTES;
   }
 
   private sender(number: number, link: NativeLink): string {

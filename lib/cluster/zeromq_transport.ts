@@ -47,6 +47,8 @@ const ANSWER = 1;
 const REFUSAL = 2;
 const MESSAGE = 3;
 const PUBLICATION = 4;
+/** Asks for an answer and nothing else. */
+const RECEIPT = 5;
 
 const PORT_MAX = 65_535;
 /** Messages that wait for the address of one node at most. */
@@ -225,13 +227,30 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   /** Asks a node. @throws TransportError, PeerNotFoundError, or what its handler threw */
   request(nodeId: string, message: any, timeout: number): Promise<any> {
+    return this.ask(nodeId, REQUEST, message, timeout);
+  }
+
+  /**
+   * Resolves when all nodes that are connected have taken what was sent to them. A node that does not answer for
+   * `timeout` ms, or whose queue is full, is not waited for.
+   */
+  async flush(timeout: number): Promise<void> {
+    await Promise.allSettled([...this.connected].map((node) => this.ask(node, RECEIPT, undefined, timeout)));
+  }
+
+  /** Takes what has arrived from other nodes and waits for this one's next look. */
+  receive(): void {
+    this.inbox.readAll();
+  }
+
+  private ask(nodeId: string, kind: number, message: any, timeout: number): Promise<any> {
     return new Promise((resolve, reject) => {
       assertTimeoutMs("timeout", timeout);
       const waiting: Waiting = { node: nodeId, resolve, reject, deadline: undefined };
       const number = this.waiting.add(waiting);
       if (number === undefined) throw new TransportError("Too many requests wait for answers", nodeId);
       try {
-        this.push(nodeId, REQUEST, number, message);
+        this.push(nodeId, kind, number, message);
       } catch (error) {
         this.waiting.take(number);
         throw error;
@@ -362,6 +381,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     switch (kind) {
       case REQUEST:
         this.serve(from, number, payload);
+        return;
+      case RECEIPT:
+        this.answer(from, ANSWER, number, undefined);
         return;
       case ANSWER:
       case REFUSAL:

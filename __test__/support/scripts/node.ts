@@ -27,6 +27,11 @@ const Worker = createActor("Worker", (_ctx, self) => {
       while (Date.now() < end); // The event loop stands still.
       return "held";
     })
+    .onCall("load", (bytes: number) => Buffer.alloc(bytes))
+    .onCall("last", () => {
+      setImmediate(end);
+      return "said";
+    })
     .onCall("stuck", () => new Promise<void>(() => {}))
     .onCast("count", () => {
       count++;
@@ -42,8 +47,10 @@ if (tells) {
   }
 }
 
-process.on("disconnect", () => void system.shutdown({ timeout: 500 }));
-process.on("message", () => {
+function end(): void {
   void system.shutdown({ timeout: 500 }).then(() => process.disconnect());
-});
+}
+
+process.on("disconnect", () => void system.shutdown({ timeout: 500 }));
+process.on("message", end);
 process.send?.({ gossip: system.cluster.getPeerState(system.nodeId)?.gossipAddress });

@@ -260,6 +260,7 @@ impl Kernel {
     /// Events come first because the isolate puts back what follows when it runs out of time. While
     /// somebody waits, casts straight from the submission queue get half of the batch at most.
     pub fn enter(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us); // What is submitted has happened by now.
         let room = if self.has_more() { COMPLETE_WORDS / 2 } else { COMPLETE_WORDS } as usize;
         let straight = COMPLETE_AT..self.consume(COMPLETE_AT..COMPLETE_AT + room);
         self.batch_consumed();

@@ -107,6 +107,23 @@ fn a_stop_hardens_a_restart_that_waits_for_its_handler() {
 }
 
 #[test]
+fn the_delay_begins_when_the_handler_has_ended_however_long_the_kernel_was_not_entered() {
+    let mut isolate = isolate();
+    isolate.supervise(None, &Supervision { backoff: backoff(40), ..Supervision::default() });
+    let (a, b) = (spawn(&mut isolate, &Spawn::root()), spawn(&mut isolate, &Spawn::root()));
+    isolate.link(a, b);
+    isolate.cast(a, &Handler::pending());
+    isolate.flush();
+    crash(&mut isolate, b);
+    isolate.advance(100);
+    isolate.sleep(1_000);
+    isolate.settle(a, Ending::Ok, 0);
+    isolate.advance(100);
+    assert_eq!(times_of(&isolate, a, is_init), [0, 1_140]);
+    isolate.wind_up();
+}
+
+#[test]
 fn escalation_crashes_the_parent_with_the_same_reason() {
     let mut isolate = isolate();
     let parent = spawn(&mut isolate, &Spawn::root().terminate(Handler::ok()));

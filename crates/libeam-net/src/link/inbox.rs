@@ -23,19 +23,28 @@ const EVENTS_MAX: usize = 4_096;
 struct Waiting {
     frames: VecDeque<(NodeId, Box<[u8]>)>,
     bytes: usize,
-    events: Vec<LinkEvent>,
+    /// Frames that were ever taken.
+    taken: u64,
+    /// Each with the number of frames that have to be taken before it.
+    events: VecDeque<(u64, LinkEvent)>,
 }
 
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.events.is_empty()
     }
+
+    /// The next event, if all frames are taken that came before it.
+    fn next_event(&mut self) -> Option<LinkEvent> {
+        let taken = self.taken;
+        self.events.pop_front_if(|&mut (after, _)| after <= taken).map(|(_, event)| event)
+    }
 }
 
 /// What else there is beside the frames that were fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
-    /// Something has happened.
+    /// Something has happened, and what came before it is fetched.
     pub events: bool,
     /// Room that the next frame needs if it is more than there was, in bytes; 0 if it is not.
     pub missing: usize,
@@ -107,7 +116,8 @@ impl Inbox {
         if waiting.events.len() >= EVENTS_MAX && matches!(event, LinkEvent::Refused { .. }) {
             return;
         }
-        waiting.events.push(event);
+        let after = waiting.taken + waiting.frames.len() as u64;
+        waiting.events.push_back((after, event));
         drop(waiting);
         self.bell.notify_one();
     }
@@ -139,8 +149,9 @@ impl Inbox {
             frames.push(frame);
         }
         waiting.bytes -= bytes;
+        waiting.taken += frames.len() as u64;
         let next = waiting.frames.front().map(|(_, frame)| frame.len() + overhead);
-        let events = !waiting.events.is_empty();
+        let events = waiting.events.front().is_some_and(|&(after, _)| after <= waiting.taken);
         drop(waiting);
         if bytes > 0 {
             self.room.notify_waiters();
@@ -154,9 +165,10 @@ impl Inbox {
         Portion { events, missing: next.filter(|&needed| needed > room).unwrap_or(0) }
     }
 
-    /// Hands over what has happened.
+    /// Hands over what has happened, as far as the frames before it were fetched.
     pub fn take_events(&self) -> Vec<LinkEvent> {
-        std::mem::take(&mut self.waiting.lock().events)
+        let mut waiting = self.waiting.lock();
+        std::iter::from_fn(|| waiting.next_event()).collect()
     }
 
     /// See [`super::Link::stays_awake`].
@@ -217,6 +229,22 @@ mod tests {
             let _ = inbox.fetch(usize::MAX, 0, |_, _| fetched += 1);
             assert_eq!((fetched, inbox.waiting.lock().frames.len()), (1, left));
         }
+    }
+
+    #[test]
+    fn an_event_waits_for_the_frames_before_it() {
+        let inbox = Inbox::new(1 << 20);
+        let down = |node| LinkEvent::Down { node: NodeId::from(node), epoch: 1 };
+        let nodes = |events: Vec<LinkEvent>| format!("{events:?}");
+        inbox.tell(down("first"));
+        inbox.put(NodeId::from("a"), &[0; FETCH_BYTES]);
+        inbox.put(NodeId::from("a"), &[0; 5]);
+        inbox.tell(down("second"));
+        assert!(inbox.fetch(usize::MAX, 0, |_, _| {}).events);
+        assert_eq!(nodes(inbox.take_events()), nodes(vec![down("first")]));
+        assert_eq!(nodes(inbox.take_events()), nodes(vec![]), "a frame is left");
+        assert!(inbox.fetch(usize::MAX, 0, |_, _| {}).events);
+        assert_eq!(nodes(inbox.take_events()), nodes(vec![down("second")]));
     }
 
     #[test]
