@@ -13,6 +13,7 @@ import type { Kernel } from "./kernel.js";
 import type { ChildSupervisionOptions } from "./options.js";
 import { NOTHING_RUNS } from "./outcome.js";
 import * as protocol from "./protocol.js";
+import type { Pump } from "./pump.js";
 import type { Remote } from "./remote_cell.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
@@ -161,8 +162,8 @@ export class ActorCell {
   runningSlot = NOTHING_RUNS;
   /** Changes when handlers that still run are given up: their end is ignored. */
   epoch = 0;
-  /** Messages that the pump has taken out of the mailbox and not got to yet, next one last; null if it has none. */
-  prefetched: number[] | null = null;
+  /** What sees the handler's promise through; null while there is none. */
+  pump: Pump | null = null;
   /** Behaviour of the current incarnation; null before `init` and after the end. */
   behaviour: Behaviour | null = null;
   readonly generation: number;
@@ -262,6 +263,7 @@ export class ActorCell {
   reincarnate(incarnation: number): void {
     this.incarnation = incarnation;
     this.epoch++;
+    this.pump = null;
     this.behaviour = null;
     this.calls = null;
     this.casts = null;
@@ -278,6 +280,7 @@ export class ActorCell {
   bury(): void {
     this.words = DEAD_WORDS;
     this.epoch++;
+    this.pump = null;
     this.behaviour = null;
     this.calls = null;
     this.casts = null;

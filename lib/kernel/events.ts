@@ -31,6 +31,7 @@ const {
   CAUSE_GONE,
   CAUSE_STASH_CLEARED,
   CAUSE_TIMEOUT,
+  ENTRIES_AT,
   ENTRY_CAST,
   ENTRY_EVENT,
   ENTRY_NONE,
@@ -52,7 +53,6 @@ const {
   EVENT_WORDS,
   FLAG_OBSERVED,
   H_COMPLETED,
-  H_ENTRIES,
   HEADER_WORDS,
   SLOT_BITS,
   SUBMIT_UNREAD,
@@ -146,23 +146,11 @@ export function runEntry(cell: ActorCell, word: number): Outcome {
   return runMessage(cell, word >>> SLOT_BITS, word & SLOT_MASK);
 }
 
-/** Runs the first of the entries that the core wrote for one actor; the cell keeps the others. */
+/** Runs the first of the entries that the core wrote for one actor; its pump keeps the others. */
 export function runEntries(kernel: Kernel, cell: ActorCell, count: number): Outcome {
   const { page } = kernel;
-  if (count > 1) {
-    const rest: number[] = [];
-    for (let at = H_ENTRIES + count - 1; at > H_ENTRIES; at--) rest.push(page[at]);
-    cell.prefetched = rest;
-  }
-  return runEntry(cell, page[H_ENTRIES]);
-}
-
-/** Puts what the pump has taken and not got to back into the mailbox. */
-export function unreadPrefetched(cell: ActorCell): void {
-  const { kernel, prefetched } = cell;
-  if (prefetched === null) return;
-  cell.prefetched = null;
-  for (const entry of prefetched) kernel.pushTimed(cell.index, SUBMIT_UNREAD, 0, entry);
+  if (count > 1) cell.pump?.keep(page, count);
+  return runEntry(cell, page[ENTRIES_AT]);
 }
 
 /** The turn's time is over: puts the rest of the batch, messages and signals by now, back into its mailboxes. */
@@ -184,7 +172,7 @@ function unreadRest(kernel: Kernel, from: number, end: number): void {
 export function recall(cell: ActorCell): void {
   const { kernel } = cell;
   const { page, batchAt, batchEnd } = kernel;
-  unreadPrefetched(cell);
+  cell.pump?.putBack();
   // The record at `batchAt` is being handled.
   if (batchAt < batchEnd) unreadRecords(kernel, cell.index, batchAt + recordWords(page[batchAt + 1]), batchEnd);
 }

@@ -20,10 +20,11 @@ import { type LibeamError, SystemShuttingDownError } from "../errors.js";
 import { type ActorId, ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
 import { EventLoop, type LoopLimits } from "./event_loop.js";
-import { recall, runBatch, runEntries, runRecord, unreadPrefetched } from "./events.js";
+import { recall, runBatch, runEntries, runRecord } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
 import type { Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
+import type { Pump } from "./pump.js";
 import { SlotTable, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
@@ -89,6 +90,11 @@ export class Kernel {
   budget = BUDGET_MESSAGES;
   /** No calls are taken any more. */
   closed = false;
+  /** Pumps that wait for work. */
+  readonly pumps: Pump[] = [];
+  /** Pumps up to `heldTop` that know what the core does not. Never shortened. */
+  private readonly held: (Pump | undefined)[] = [];
+  private heldTop = 0;
   /** Slots to free when the batch, which may still name them, is over. */
   private readonly late: number[] = [];
   /** Record of the batch that is being handled. */
@@ -146,7 +152,8 @@ export class Kernel {
     this.results = this.page.subarray(H_RESULTS, H_RESULTS + 12);
   }
 
-  private append(actor: number, kind: number, slot: number): void {
+  /** Writes a pair into the submission queue; whoever calls this sees to a flush. */
+  append(actor: number, kind: number, slot: number): void {
     const { page, submitAt } = this;
     page[submitAt] = actor;
     page[submitAt + 1] = (kind << SLOT_BITS) | slot;
@@ -164,6 +171,7 @@ export class Kernel {
    * The same for a message. If a handler of the actor runs, its end looks for more, so no flush is needed before.
    */
   pushFor(cell: ActorCell, kind: number, slot: number): void {
+    if (cell.pump !== null) cell.pump.close();
     this.append(cell.index, kind, slot);
     if (this.scheduled) return;
     if ((cell.words[cell.at] & FLAG_RUNNING) === 0) this.schedule();
@@ -216,6 +224,21 @@ export class Kernel {
     this.submitAt = HEADER_WORDS;
   }
 
+  /** Has a pump tell what it knows before the core looks, which is at the end of the turn at the latest. */
+  hold(pump: Pump): void {
+    this.held[this.heldTop++] = pump;
+    if (!this.scheduled && !this.turnScheduled) this.scheduleTurn();
+  }
+
+  /** Whether actors wait for their turn. */
+  get othersWait(): boolean {
+    return this.page[H_MORE] !== 0;
+  }
+
+  private tellAll(): void {
+    while (this.heldTop > 0) (this.held[--this.heldTop] as Pump).tell();
+  }
+
   /** Empties the submission queue into the mailboxes. */
   private submit(): void {
     this.handOver();
@@ -233,14 +256,9 @@ export class Kernel {
     while (this.late.length > 0) this.slots.free(this.late.pop() as number);
   }
 
-  /** Puts what a pump has taken and not got to back into the mailbox. */
-  putBack(cell: ActorCell): void {
-    if (cell.prefetched !== null) unreadPrefetched(cell);
-  }
-
   /** Puts what the rest of the batch holds for an actor back into its mailbox. */
   recall(cell: ActorCell): void {
-    if (this.batchAt < this.batchEnd || cell.prefetched !== null) recall(cell);
+    if (this.batchAt < this.batchEnd || cell.pump !== null) recall(cell);
   }
 
   /** Performs a control operation; arguments and results are in `args` and `results`. */
@@ -249,6 +267,7 @@ export class Kernel {
       this.results.fill(0);
       return;
     }
+    if (this.heldTop > 0) this.tellAll();
     this.handOver();
     this.native.control(op);
     if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
@@ -260,6 +279,7 @@ export class Kernel {
       this.results.fill(NIL);
       return;
     }
+    if (this.heldTop > 0) this.tellAll();
     this.handOver();
     this.native.controlText(op, text);
     if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
@@ -322,6 +342,7 @@ export class Kernel {
     this.running = true;
     try {
       do {
+        if (this.heldTop > 0) this.tellAll();
         this.handOver();
         this.native.enter();
         this.spend(runBatch(this));

@@ -347,7 +347,8 @@ function isWithin(inner: ActorCell | null, outer: ActorCell): boolean {
 /** An exit went on without the handler that still runs: its caller is told, its end will be ignored. */
 export function abandoned(cell: ActorCell): void {
   const { kernel, runningSlot } = cell;
-  kernel.putBack(cell);
+  cell.pump?.putBack();
+  cell.pump = null;
   cell.epoch++;
   cell.runningSlot = NOTHING_RUNS;
   if (runningSlot === NOTHING_RUNS) return;

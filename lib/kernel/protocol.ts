@@ -7,6 +7,8 @@
 export const HEADER_WORDS = 64;
 export const SUBMIT_WORDS = 8192;
 export const COMPLETE_WORDS = 1024;
+export const ENTRIES_AT = 9280;
+export const PREFETCH = 1024;
 export const CHUNK_ACTORS = 4096;
 export const STATE_WORDS = 4;
 export const EVENT_WORDS = 8;
@@ -18,8 +20,6 @@ export const H_MORE = 2;
 export const H_ARGS = 8;
 export const H_RESULTS = 16;
 export const H_NEXT = 32;
-export const H_ENTRIES = 40;
-export const PREFETCH = 16;
 export const FLAG_RUNNING = 1;
 export const FLAG_STARTING = 2;
 export const FLAG_PAUSED = 4;

@@ -1,104 +1,229 @@
 /**
- * The pump: sees asynchronous handlers through.
+ * The pump: sees the asynchronous handlers of a busy actor through.
  *
- * It listens to a handler's promise, settles the message, and asks the core for the next message of the same actor, so that
- * a busy asynchronous actor costs one crossing per message at most, and no extra turn. It stops when the actor has nothing
- * more, its quantum or the turn's budget is used up, or a flag is raised; it then reports with `wake`.
+ * It listens to a handler's promise, settles the message, and goes on with the next message of the same actor, so that a
+ * busy asynchronous actor costs no turn per message. It stops when the actor has nothing more, its quantum or the turn's
+ * budget is used up, or a flag is raised; it then reports with `wake`.
+ *
+ * # Where the next message is
+ * In this order: what the core has handed over ahead of time (*taken*), what has been called since (the *lane*), and the
+ * core's mailbox. A call goes into the lane if the taken ones and the lane are all that the actor has, which its pending
+ * count says; so nobody is overtaken. The lane is a part of the submission queue: whoever lets the core look (`tell`)
+ * submits it first, and a message that must go through the core closes it. Most calls of a turn are answered before, and the
+ * core never hears of them. Limit: LANE_MAX calls.
  */
 
 import type { ActorCell } from "./cell.js";
 import { NO_SLOT, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
-import { type Failure, overdue, runMessage, settle } from "./run.js";
+import { type Failure, overdue, overdueCall, runCall, runMessage, settle, settleCall } from "./run.js";
+import type { PendingCall } from "./slots.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
-const { FLAG_OBSERVED, QUANTUM, SLOT_BITS } = protocol;
+const { ENTRIES_AT, FLAG_OBSERVED, FLAG_RUNNING, QUANTUM, SLOT_BITS, SUBMIT_CALL, SUBMIT_STARTED, SUBMIT_UNREAD } =
+  protocol;
 
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
-
-/** Sees a handler's promise through, and the messages that follow while they are asynchronous too. */
-export function pump(cell: ActorCell, promise: PromiseLike<unknown>, slot: number): void {
-  (idlePumps.pop() ?? new Pump()).start(cell, promise, slot);
-}
-
-/** Pumps that wait for work, at most PUMPS_MAX. */
-const idlePumps: Pump[] = [];
+/** Calls that wait in a lane at most; a power of two. */
+const LANE_MAX = 1_024;
+const LANE_MASK = LANE_MAX - 1;
 const PUMPS_MAX = 64;
 const { then } = Promise.prototype;
 
+/** Sees the promise of a handler through whose message has a slot, or none by nature, and the messages that follow. */
+export function pump(cell: ActorCell, promise: PromiseLike<unknown>, slot: number): void {
+  idlePump(cell).start(cell, promise, slot, null);
+}
+
+/** The same for a call that the core does not know of. */
+export function pumpCall(promise: PromiseLike<unknown>, call: PendingCall): void {
+  idlePump(call.target).start(call.target, promise, NO_SLOT, call);
+}
+
+function idlePump({ kernel }: ActorCell): Pump {
+  return kernel.pumps.pop() ?? new Pump();
+}
+
 /**
- * See `pump`. It waits for one promise at a time, so it can be used again when it is done.
+ * See the module's header. It waits for one promise at a time, so it can be used again when it is done.
  *
  * Perf: listening with functions that are there already costs two thirds of awaiting, which makes two for each promise, and
  * less than half of listening with new ones ("50 calls in flight").
  */
-class Pump {
+export class Pump {
   private cell: ActorCell | null = null;
   private epoch = 0;
   private slot = NO_SLOT;
   private left = 0;
+  /** The call that runs, as long as the core does not know of it: it has no slot. */
+  private untold: PendingCall | null = null;
+  /** Entries from `takenAt` to `takenEnd`. */
+  private readonly taken: number[] = [];
+  private takenAt = 0;
+  private takenEnd = 0;
+  /** Calls from `head` to `tail`, both modulo LANE_MAX. */
+  private readonly lane: (PendingCall | undefined)[] = [];
+  private head = 0;
+  private tail = 0;
+  /** The kernel has `tell` called before the core looks. */
+  private held = false;
   private readonly fulfilled = (result: unknown): void => this.ended(null, result);
   private readonly rejected = (error: unknown): void => this.ended({ error }, undefined);
 
-  start(cell: ActorCell, promise: PromiseLike<unknown>, slot: number): void {
+  /** See `pump` and `pumpCall`. */
+  start(cell: ActorCell, promise: PromiseLike<unknown>, slot: number, untold: PendingCall | null): void {
     this.cell = cell;
     this.epoch = cell.epoch;
     this.left = QUANTUM;
+    this.untold = untold;
+    cell.pump = this;
     cell.runningSlot = slot;
-    this.listen(promise, slot);
+    if (untold !== null) this.hold(cell);
+    this.listen(cell, promise);
   }
 
-  private listen(promise: PromiseLike<unknown>, slot: number): void {
-    this.slot = slot;
-    // As `await` does it: whatever is no plain promise is asked for its `then` later, and its failures are rejections.
-    let plain: Promise<unknown>;
-    try {
-      plain = Promise.resolve(promise);
-    } catch (error) {
-      plain = Promise.reject(error);
+  /** Takes a call for the lane; false if it has to go through the core. */
+  accepts(call: PendingCall): boolean {
+    const { words, at } = call.target;
+    const waiting = this.tail - this.head;
+    // Perf: flags, capacity and pending are all there is to know ("50 calls in flight, busy actor").
+    if (words[at] !== FLAG_RUNNING || words[at + 3] !== 0) return false;
+    if (words[at + 1] !== 1 + this.takenEnd - this.takenAt + waiting || waiting === LANE_MAX) return false;
+    words[at + 1]++;
+    this.lane[this.tail++ & LANE_MASK] = call;
+    this.hold(call.target);
+    return true;
+  }
+
+  /** Submits the calls of the lane: something else follows them. */
+  close(): void {
+    if (this.head === this.tail) return;
+    const { kernel, index } = this.cell as ActorCell;
+    for (; this.head < this.tail; this.head++) {
+      const at = this.head & LANE_MASK;
+      kernel.append(index, SUBMIT_CALL, kernel.slots.alloc(this.lane[at]));
+      this.lane[at] = undefined;
     }
-    then.call(plain, this.fulfilled, this.rejected);
+    this.head = 0;
+    this.tail = 0;
+  }
+
+  /** Tells the core, which is about to look, of everything that it does not know. */
+  tell(): void {
+    this.held = false;
+    const { cell, untold } = this;
+    if (cell === null) return;
+    if (untold !== null) {
+      const slot = cell.kernel.slots.alloc(untold);
+      this.untold = null;
+      this.slot = slot;
+      cell.runningSlot = slot;
+      cell.kernel.append(cell.index, SUBMIT_STARTED, slot);
+    }
+    this.close();
+  }
+
+  /** Keeps what the core has handed over beside the first entry. */
+  keep(page: Uint32Array, count: number): void {
+    this.takenAt = 0;
+    this.takenEnd = count - 1;
+    for (let at = 1; at < count; at++) this.taken[at - 1] = page[ENTRIES_AT + at] as number;
+  }
+
+  /** Puts what it has not got to back into the mailbox. */
+  putBack(): void {
+    const { kernel, index } = this.cell as ActorCell;
+    while (this.takenEnd > this.takenAt) {
+      kernel.pushTimed(index, SUBMIT_UNREAD, 0, this.taken[--this.takenEnd] as number);
+    }
+    this.close();
+  }
+
+  private hold(cell: ActorCell): void {
+    if (this.held) return;
+    this.held = true;
+    cell.kernel.hold(this);
+  }
+
+  private listen(cell: ActorCell, promise: PromiseLike<unknown>): void {
+    this.slot = cell.runningSlot;
+    // As `await` does it: whatever is no plain promise is asked for its `then` later, and its failures are rejections.
+    try {
+      // Perf: the engine knows what a plain promise's `then` does, if it sees that it is one.
+      if (promise instanceof Promise && promise.constructor === Promise) {
+        then.call(promise, this.fulfilled, this.rejected);
+        return;
+      }
+      then.call(Promise.resolve(promise), this.fulfilled, this.rejected);
+    } catch (error) {
+      then.call(Promise.reject(error), this.fulfilled, this.rejected);
+    }
   }
 
   private ended(failure: Failure | null, result: unknown): void {
     const cell = this.cell as ActorCell;
     if (cell.epoch === this.epoch) {
-      if (cell.kernel.overdue[0] !== 0) overdue(cell, this.slot, null, true);
-      settle(cell, this.slot, failure, result);
+      this.settle(cell, failure, result);
       const promise = this.runOn(cell);
       if (promise !== null) {
-        this.listen(promise, cell.runningSlot);
+        this.listen(cell, promise);
         return;
       }
+      cell.pump = null;
     }
+    if (this.head !== this.tail) return; // Given up, and its calls are not submitted yet.
     this.cell = null;
-    if (idlePumps.length < PUMPS_MAX) idlePumps.push(this);
+    const { pumps } = cell.kernel;
+    if (pumps.length < PUMPS_MAX) pumps.push(this);
+  }
+
+  private settle(cell: ActorCell, failure: Failure | null, result: unknown): void {
+    const { untold } = this;
+    if (cell.kernel.overdue[0] !== 0) this.overdue(cell);
+    if (untold === null) settle(cell, this.slot, failure, result);
+    else {
+      this.untold = null;
+      settleCall(untold, failure, result);
+    }
+  }
+
+  private overdue(cell: ActorCell): void {
+    if (this.untold === null) overdue(cell, this.slot, null, true);
+    else overdueCall(this.untold, null, true);
   }
 
   /** Runs the messages that follow up to the next promise; null if this was it. */
   private runOn(cell: ActorCell): Outcome {
-    const { kernel } = cell;
-    while (--this.left > 0 && kernel.budget > 0 && hasMore(cell)) {
+    const { kernel, at } = cell;
+    if (this.left <= 1 && !kernel.othersWait) this.left = QUANTUM;
+    while (cell.words[at] === 0 && cell.words[at + 1] !== 0 && --this.left > 0 && kernel.budget > 0) {
       kernel.spend(1);
-      const { prefetched } = cell;
       let outcome: Outcome | undefined;
-      if (prefetched === null) outcome = kernel.runNext(cell);
-      else {
-        const entry = prefetched.pop() as number;
-        if (prefetched.length === 0) cell.prefetched = null;
+      if (this.takenAt < this.takenEnd) {
+        const entry = this.taken[this.takenAt++] as number;
         outcome = runMessage(cell, entry >>> SLOT_BITS, entry & SLOT_MASK);
-      }
+      } else if (this.head !== this.tail) outcome = this.runCall(cell);
+      else outcome = kernel.runNext(cell);
       if (outcome === undefined) return null;
       if (outcome !== null) return outcome;
     }
-    kernel.putBack(cell);
+    this.putBack();
     // An actor with an idle timeout is never pumped on, because `next` does not tell the core the time.
-    const flags = cell.words[cell.at] & ~FLAG_OBSERVED;
-    if (flags === 0 && cell.words[cell.at + 1] !== 0) kernel.wake(cell);
+    if ((cell.words[at] & ~FLAG_OBSERVED) === 0 && cell.words[at + 1] !== 0) kernel.wake(cell);
     return null;
   }
-}
 
-function hasMore(cell: ActorCell): boolean {
-  return cell.words[cell.at] === 0 && cell.words[cell.at + 1] !== 0;
+  /** Runs the next call of the lane. */
+  private runCall(cell: ActorCell): Outcome {
+    const at = this.head & LANE_MASK;
+    const call = this.lane[at] as PendingCall;
+    this.lane[at] = undefined;
+    this.head++;
+    const outcome = runCall(call);
+    if (outcome !== null) {
+      this.untold = call;
+      this.hold(cell);
+    }
+    return outcome;
+  }
 }

@@ -16,7 +16,7 @@ import { crash } from "./crash.js";
 import * as outcomes from "./outcome.js";
 import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
-import { PendingCall } from "./slots.js";
+import { PendingCall, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
@@ -122,6 +122,15 @@ export function overdue(cell: ActorCell, slot: number, caller: ActorCell | null,
   cell.kernel.loop.ended(cell, name, caller, continued);
 }
 
+/** The same for a call that has no slot. */
+export function overdueCall(
+  { target, method, value }: PendingCall,
+  caller: ActorCell | null,
+  continued: boolean,
+): void {
+  target.kernel.loop.ended(target, method ?? wholeName(target, "handleCall", value), caller, continued);
+}
+
 /** How the handler of a whole message is named: by the message's own name, if it has one. */
 export function wholeName(cell: ActorCell, handler: string, message: any): string {
   const name = message?.method ?? message?.type;
@@ -219,6 +228,34 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
   return ended(cell, slot, failure, result);
 }
 
+/** Runs a call of a lane, which has no slot. */
+export function runCall(call: PendingCall): Outcome {
+  const { target: cell, method, value } = call;
+  const { kernel, words, at } = cell;
+  const outer = kernel.current;
+  words[at] |= FLAG_RUNNING;
+  kernel.current = cell;
+  kernel.inlineDepth++;
+  cell.stashing = STASH_POSSIBLE;
+  cell.runningSlot = NO_SLOT;
+  let result: unknown;
+  let failure: Failure | null = null;
+  try {
+    // Perf: the usual case is compiled into its place, the others are not ("50 calls in flight, busy actor").
+    const handler = method === undefined || telemetry.active ? undefined : cell.calls?.[method];
+    if (handler !== undefined && value.length === 0) result = handler();
+    else result = telemetry.active ? observedCall(cell, method, value) : invokeCall(cell, method, value);
+  } catch (error) {
+    failure = { error };
+  }
+  kernel.current = outer;
+  kernel.inlineDepth--;
+  if (kernel.overdue[0] !== 0) overdueCall(call, outer, false);
+  if (failure === null && isThenable(result)) return result;
+  settleCall(call, failure, result);
+  return null;
+}
+
 /** What a handler threw, or its promise rejected with. */
 export interface Failure {
   error: unknown;
@@ -272,6 +309,21 @@ export function settle(cell: ActorCell, slot: number, failure: Failure | null, r
   if ((words[at] & ~FLAG_OBSERVED) !== 0) kernel.wake(cell);
 }
 
+/** The handler of a call that the core does not know of has ended: the same as `settle`, without a slot. */
+export function settleCall(call: PendingCall, failure: Failure | null, result: unknown): void {
+  const cell = call.target;
+  const { words, at } = cell;
+  const wanted = cell.stashing === STASH_WANTED && failure === null;
+  cell.stashing = STASH_IMPOSSIBLE;
+  cell.runningSlot = NOTHING_RUNS;
+  words[at] &= ~FLAG_RUNNING;
+  words[at + 1]--;
+  if (wanted) stashFresh(call);
+  else if (failure === null) call.resolve(result);
+  else call.reject(failure.error);
+  if ((words[at] & ~FLAG_OBSERVED) !== 0) cell.kernel.wake(cell);
+}
+
 /** Puts a message that has a slot into the stash. */
 function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: number): void {
   const { kernel } = cell;
@@ -290,8 +342,10 @@ function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: numbe
 }
 
 /** Puts a call that has no slot yet into the stash, and gives it one. */
-export function stashFresh(cell: ActorCell, pending: PendingCall, timeoutMs: number): number {
-  const slot = cell.kernel.slots.alloc(pending);
-  stashSlot(cell, ENTRY_CALL, slot, timeoutMs);
+export function stashFresh(call: PendingCall): number {
+  const { kernel } = call.target;
+  const { timeoutMs } = call.terms;
+  const slot = kernel.slots.alloc(call);
+  stashSlot(call.target, ENTRY_CALL, slot, timeoutMs < 0 ? timeoutWord(kernel.callTimeoutMs) : timeoutMs);
   return slot;
 }

@@ -14,18 +14,10 @@ import * as cells from "./cell.js";
 import type { CallOptions } from "./options.js";
 import { isThenable } from "./outcome.js";
 import * as protocol from "./protocol.js";
-import { pump } from "./pump.js";
+import { pump, pumpCall } from "./pump.js";
 import { notFound } from "./refusals.js";
-import { invokeCall, observedCall, stashFresh, wholeName } from "./run.js";
-import {
-  type CallSignal,
-  type CallTerms,
-  DEFAULT_TERMS,
-  NO_DEADLINE,
-  PendingCall,
-  rejected,
-  timeoutWord,
-} from "./slots.js";
+import { invokeCall, observedCall, overdueCall, stashFresh, wholeName } from "./run.js";
+import { type CallSignal, type CallTerms, DEFAULT_TERMS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 
@@ -140,9 +132,13 @@ function overdue(cell: ActorCell, method: string | undefined, value: unknown): v
 /** The handler gave a promise: the actor is busy until it settles, and the call has a deadline from now on. */
 function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promise<any> {
   const cell = pending.target;
-  if (cell.kernel.overdue[0] !== 0) overdue(cell, pending.method, pending.value);
-  const slot = cell.kernel.slots.alloc(pending);
+  if (cell.kernel.overdue[0] !== 0) overdueCall(pending, cell.kernel.current, false);
   cell.words[cell.at + 1]++;
+  if (pending.terms === DEFAULT_TERMS) {
+    pumpCall(result, pending);
+    return pending.promise;
+  }
+  const slot = cell.kernel.slots.alloc(pending);
   cell.kernel.submitStarted(cell, slot, pending.terms.timeoutMs);
   listen(pending, slot);
   pump(cell, result, slot);
@@ -152,9 +148,7 @@ function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promis
 /** The handler stashed its call. */
 function deferInline(pending: PendingCall): Promise<any> {
   const cell = pending.target;
-  const { timeoutMs } = pending.terms;
-  const word = timeoutMs < 0 ? timeoutWord(cell.kernel.callTimeoutMs) : timeoutMs;
-  listen(pending, stashFresh(cell, pending, word));
+  listen(pending, stashFresh(pending));
   endInline(cell, pending.method, pending.value);
   return pending.promise;
 }
@@ -196,19 +190,24 @@ function readOptions(options: CallOptions): CallTerms {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new InvalidArgumentError("signal", "an AbortSignal", signal);
   }
-  if (timeout === undefined) return { timeoutMs: DEFAULT_TERMS.timeoutMs, signal };
+  if (timeout === undefined) return { timeoutMs: DEFAULT_TERMS.timeoutMs, signal, onAbort: undefined };
   assertTimeoutMs("timeout", timeout);
-  return { timeoutMs: timeout === Number.POSITIVE_INFINITY ? NO_DEADLINE : Math.ceil(timeout), signal };
+  const timeoutMs = timeout === Number.POSITIVE_INFINITY ? NO_DEADLINE : Math.ceil(timeout);
+  return { timeoutMs, signal, onAbort: undefined };
 }
 
 function enqueue(pending: PendingCall): Promise<any> {
   const cell = pending.target;
-  const { kernel } = cell;
+  const { kernel, pump } = cell;
+  if (pump !== null && pending.terms === DEFAULT_TERMS && pump.accepts(pending)) return pending.promise;
   const { timeoutMs } = pending.terms;
   const slot = kernel.slots.alloc(pending);
   cell.words[cell.at + 1]++;
   if (timeoutMs < 0) kernel.pushFor(cell, SUBMIT_CALL, slot);
-  else kernel.pushTimed(cell.index, SUBMIT_CALL_TIMED, slot, timeoutMs);
+  else {
+    pump?.close();
+    kernel.pushTimed(cell.index, SUBMIT_CALL_TIMED, slot, timeoutMs);
+  }
   listen(pending, slot);
   return pending.promise;
 }

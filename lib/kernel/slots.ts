@@ -32,31 +32,24 @@ export interface CallTerms {
   timeoutMs: number;
   /** Withdraws the call when it aborts. */
   signal: CallSignal | undefined;
+  /** What listens to the signal now. */
+  onAbort: (() => void) | undefined;
 }
 
 /** The terms of a call without options. */
-export const DEFAULT_TERMS: CallTerms = Object.freeze({ timeoutMs: -1, signal: undefined });
+export const DEFAULT_TERMS: CallTerms = Object.freeze({ timeoutMs: -1, signal: undefined, onAbort: undefined });
 
 /** A timeout as the core wants it: whole milliseconds, all ones for never. */
 export function timeoutWord(timeoutMs: number): number {
   return timeoutMs === Number.POSITIVE_INFINITY ? NO_DEADLINE : Math.ceil(timeoutMs);
 }
 
-/** Withdraws a call when its signal aborts. */
-interface Abortion {
-  signal: CallSignal;
-  onAbort: () => void;
-}
-
 /** A call that has not been answered at once. */
 export class PendingCall {
-  /** The caller has its answer; what the handler still does concerns nobody. */
-  settled = false;
   /** What the caller holds. */
   readonly promise: Promise<any>;
-  private readonly accept: (value: any) => void;
-  private readonly refuse: (error: unknown) => void;
-  private abortion: Abortion | undefined = undefined;
+  /** Null when the caller has its answer. */
+  private accept: ((value: any) => void) | null;
 
   constructor(
     /** Whom it is for. */
@@ -67,46 +60,44 @@ export class PendingCall {
     readonly value: any,
     readonly terms: CallTerms,
   ) {
-    this.promise = new Promise(captureResolvers);
-    this.accept = capturedResolve;
-    this.refuse = capturedReject;
+    this.accept = null;
+    // Perf: compiled into the place where calls are made, without a closure ("50 calls in flight").
+    this.promise = new Promise((resolve) => {
+      this.accept = resolve;
+    });
+  }
+
+  /** The caller has its answer; what the handler still does concerns nobody. */
+  get settled(): boolean {
+    return this.accept === null;
   }
 
   /** Withdraws the call with `onAbort` when the signal aborts before an answer. */
   abortable(signal: CallSignal, onAbort: () => void): void {
-    this.abortion = { signal, onAbort };
+    this.terms.onAbort = onAbort;
     signal.addEventListener("abort", onAbort, { once: true });
   }
 
   /** Answers the caller, once. */
   resolve(value: unknown): void {
-    if (this.settled) return;
-    this.settled = true;
-    if (this.abortion !== undefined) this.forgetSignal(this.abortion);
-    this.accept(value);
+    const { accept } = this;
+    if (accept === null) return;
+    this.accept = null;
+    if (this.terms.onAbort !== undefined) this.forgetSignal(this.terms.onAbort);
+    accept(value);
   }
 
   /** Refuses the caller, once. A refusal that nobody awaits is not an unhandled rejection. */
   reject(error: unknown): void {
     if (this.settled) return;
-    this.settled = true;
-    if (this.abortion !== undefined) this.forgetSignal(this.abortion);
     this.promise.catch(ignore);
-    this.refuse(error);
+    this.resolve(rejected(error));
   }
 
-  private forgetSignal({ signal, onAbort }: Abortion): void {
-    signal.removeEventListener("abort", onAbort);
-    this.abortion = undefined;
+  private forgetSignal(onAbort: () => void): void {
+    this.terms.signal?.removeEventListener("abort", onAbort);
+    this.terms.onAbort = undefined;
   }
-}
-
-// Perf: one executor for all promises instead of a closure for each ("50 calls in flight").
-let capturedResolve: (value: any) => void;
-let capturedReject: (error: unknown) => void;
-function captureResolvers(resolve: (value: any) => void, reject: (error: unknown) => void): void {
-  capturedResolve = resolve;
-  capturedReject = reject;
 }
 
 function ignore(): void {}

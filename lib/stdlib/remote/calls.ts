@@ -200,7 +200,7 @@ export class RemoteCalls {
     const served = this.servedFor(from);
     const place = placeOf(call);
     served[place] = signal;
-    const running = callHere(cell, method, value, { timeoutMs: word, signal });
+    const running = callHere(cell, method, value, { timeoutMs: word, signal, onAbort: undefined });
     return running.then(
       (result) => {
         if (served[place] === signal) served[place] = undefined;

@@ -69,8 +69,8 @@ impl Kernel {
         }
         let actor = self.table.allocate();
         self.table.raise(actor, FLAG_STARTING);
+        self.table.set_capacity(actor, spawn.capacity);
         let record = self.table.get_mut(actor);
-        record.capacity = spawn.capacity;
         record.overflow = spawn.overflow;
         record.terminates = spawn.traits & TRAIT_TERMINATE != 0;
         if let Some(name) = spawn.name

@@ -66,7 +66,8 @@ pub const TICK_US: u64 = 1_000;
 
 const SUBMIT_AT: usize = HEADER_WORDS as usize;
 const COMPLETE_AT: usize = SUBMIT_AT + SUBMIT_WORDS as usize;
-const PAGE_WORDS: usize = COMPLETE_AT + COMPLETE_WORDS as usize;
+const COMPLETE_END: usize = COMPLETE_AT + COMPLETE_WORDS as usize;
+const PAGE_WORDS: usize = (ENTRIES_AT + PREFETCH) as usize;
 
 /// Something the kernel itself puts into a mailbox.
 #[derive(Clone, Copy, Debug)]
@@ -267,7 +268,7 @@ impl Kernel {
         self.handle_timeout(now_us);
         self.arm_deadlines();
         let mut at = self.write_events(straight);
-        while at + EVENT_WORDS as usize <= PAGE_WORDS
+        while at + EVENT_WORDS as usize <= COMPLETE_END
             && let Some(actor) = self.run_queue.pop()
         {
             at = self.issue(actor, at);
@@ -278,7 +279,7 @@ impl Kernel {
 
     /// Writes as many events as fit, before the casts that are in the batch, and tells where those end.
     fn write_events(&mut self, straight: Range<usize>) -> usize {
-        let count = self.outbox.len().min((PAGE_WORDS - straight.end) / EVENT_WORDS as usize);
+        let count = self.outbox.len().min((COMPLETE_END - straight.end) / EVENT_WORDS as usize);
         let words = count * EVENT_WORDS as usize;
         if words > 0 {
             for at in straight.clone().rev() {
@@ -344,7 +345,7 @@ impl Kernel {
         // A bound counts waiting messages, so those of a bounded mailbox wait there and not in a batch.
         let bounded = record.capacity > 0;
         let turn = if bounded { 1 } else { record.turn as usize };
-        let full = PAGE_WORDS + 1 - EVENT_WORDS as usize;
+        let full = COMPLETE_END + 1 - EVENT_WORDS as usize;
         // Perf: entries that are casts need no books but the record's ("bulk cast", 1 actor).
         let plain = if flags == 0 { turn.min((full - at).div_ceil(2)) } else { 0 };
         let mut issued = record.issue_casts(&mut self.pool, plain, |entry| {
@@ -414,7 +415,7 @@ impl Kernel {
 
     /// Takes the next messages of one actor for an isolate that has just ended a handler of it. The
     /// actor is the first argument in the header. The first result is the number of entries, which are
-    /// at [`H_ENTRIES`]; or [`NIL`] if a signal is next, whose record is at [`H_NEXT`].
+    /// at [`ENTRIES_AT`]; or [`NIL`] if a signal is next, whose record is at [`H_NEXT`].
     ///
     /// The isolate puts back what it does not get to, with `SUBMIT_UNREAD`, last one first.
     pub fn next(&mut self) {
@@ -442,7 +443,7 @@ impl Kernel {
                 break;
             }
             if let Some(entry) = self.take_next(actor) {
-                self.page.set((H_ENTRIES + taken) as usize, entry);
+                self.page.set((ENTRIES_AT + taken) as usize, entry);
                 taken += 1;
             }
         }

@@ -15,9 +15,9 @@
 //! a batch (`submit` and the control operations are allowed: they never write here).
 //!
 //! # State words (both)
-//! [`STATE_WORDS`] words per actor: flags, pending, incarnation, one in reserve. *Pending* counts the
-//! messages that are anywhere in the pipeline: submission queue, mailbox, completion queue, or being
-//! handled. Flags and pending both zero is what makes an inline call lawful. JavaScript alone sets
+//! [`STATE_WORDS`] words per actor: flags, pending, incarnation, capacity of the mailbox (0 is
+//! unbounded). *Pending* counts the messages that are anywhere in the pipeline: with JavaScript,
+//! submission queue, mailbox, completion queue, or being handled. Flags and pending both zero is what makes an inline call lawful. JavaScript alone sets
 //! and clears [`FLAG_RUNNING`]; it clears [`FLAG_STARTING`] too when a first `init` ends well, and
 //! [`FLAG_RESTARTING`] when it begins an incarnation that `EVENT_INIT` asked for. All other flags are
 //! the core's. After a handler, JavaScript MUST submit `SUBMIT_WAKE` if pending or
@@ -39,6 +39,10 @@ protocol! {
     /// Words of the completion queue, which follows the submission queue. What a batch has left when its
     /// time is over goes back into the mailboxes, so it is kept short.
     COMPLETE_WORDS = 1024;
+    /// Where `next` writes up to [`PREFETCH`] entries: behind the completion queue.
+    ENTRIES_AT = HEADER_WORDS + SUBMIT_WORDS + COMPLETE_WORDS;
+    /// Messages of one actor that `next` hands over at most.
+    PREFETCH = 1024;
     /// Actors per state chunk.
     CHUNK_ACTORS = 4096;
     /// Words of state per actor.
@@ -62,10 +66,6 @@ protocol! {
     H_RESULTS = 16;
     /// Header: a record of [`EVENT_WORDS`] words, written by `next`.
     H_NEXT = 32;
-    /// Header: up to [`PREFETCH`] entries, written by `next`.
-    H_ENTRIES = 40;
-    /// Messages that `next` takes at once.
-    PREFETCH = 16;
 
     /// Flag: a handler is running, or its promise is pending.
     FLAG_RUNNING = 1;

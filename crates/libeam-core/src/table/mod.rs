@@ -18,6 +18,7 @@ use crate::ring::protocol::{CHUNK_ACTORS, FLAG_DEAD, STATE_WORDS};
 const WORD_FLAGS: usize = 0;
 const WORD_PENDING: usize = 1;
 const WORD_INCARNATION: usize = 2;
+const WORD_CAPACITY: usize = 3;
 
 /// All actors of one kernel.
 #[derive(Default)]
@@ -73,6 +74,7 @@ impl Table {
         self.set_word(index, WORD_FLAGS, 0);
         self.set_word(index, WORD_PENDING, 0);
         self.set_word(index, WORD_INCARNATION, 0);
+        self.set_word(index, WORD_CAPACITY, 0);
         index
     }
 
@@ -184,6 +186,12 @@ impl Table {
     pub fn set_incarnation(&mut self, index: ActorIndex, incarnation: u32) {
         self.get_mut(index).incarnation = incarnation;
         self.set_word(index, WORD_INCARNATION, incarnation);
+    }
+
+    /// Bounds a mailbox and publishes that; 0 is unbounded.
+    pub fn set_capacity(&mut self, index: ActorIndex, capacity: u32) {
+        self.get_mut(index).capacity = capacity;
+        self.set_word(index, WORD_CAPACITY, capacity);
     }
 
     /// Appends a child to its parent's list.

@@ -293,7 +293,7 @@ impl Isolate {
                 NIL => self.run_next_signal(actor),
                 count => {
                     let page = self.kernel.page();
-                    let entries = (0..count).rev().map(|at| page.get((H_ENTRIES + at) as usize));
+                    let entries = (0..count).rev().map(|at| page.get((ENTRIES_AT + at) as usize));
                     let entries: Vec<u32> = entries.collect();
                     self.cell_mut(actor).prefetched = entries;
                     left += 1;
