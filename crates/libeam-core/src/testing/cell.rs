@@ -4,7 +4,7 @@ use super::Spawn;
 use super::slots::Value;
 use crate::actor_id::ActorIndex;
 use crate::reason::ReasonKind;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// A logical actor of this isolate, in the order of spawning; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,6 +172,10 @@ pub struct Cell {
     pub(super) youngest: u64,
     /// Entries that the pump has taken out of its mailbox and not got to yet, next one last.
     pub(super) prefetched: Vec<u32>,
+    /// Slots of calls that wait with the pump, and that the core does not know of.
+    pub(super) lane: VecDeque<u32>,
+    /// The core does not know of the call that runs either.
+    pub(super) untold: bool,
     /// Its children that are not known to be gone.
     pub(super) children: u32,
     /// What was drained out of its mailbox.
@@ -197,6 +201,8 @@ impl Cell {
             timers: HashMap::new(),
             youngest: 0,
             prefetched: Vec::new(),
+            lane: VecDeque::new(),
+            untold: false,
             children: 0,
             drained: Vec::new(),
         }

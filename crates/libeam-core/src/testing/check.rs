@@ -115,7 +115,8 @@ fn messages(isolate: &mut Isolate) {
         if isolate.flags(actor) & FLAG_STOPPING != 0 {
             continue;
         }
-        let held = isolate.cell(actor).prefetched.len() as u32 + u32::from(isolate.is_running(actor));
+        let cell = isolate.cell(actor);
+        let held = (cell.prefetched.len() + cell.lane.len()) as u32 + u32::from(isolate.is_running(actor));
         let known = waiting + submitted[index as usize] + held;
         let pending = isolate.pending(actor);
         assert!(pending >= known, "the pending word of {actor:?} is {pending}, but {known} messages are under way");

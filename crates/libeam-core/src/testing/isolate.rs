@@ -78,8 +78,10 @@ pub struct Isolate {
     pub(super) current: Option<Ref>,
     /// Handlers that run inside each other now.
     pub(super) depth: u32,
-    /// A flush is scheduled, because something was submitted.
-    scheduled: bool,
+    /// Actors whose pumps know what the core does not.
+    pub(super) held: Vec<Ref>,
+    /// A flush is scheduled, because something was submitted or held.
+    pub(super) scheduled: bool,
     /// A batch is being walked through.
     walking: bool,
     /// Record of the batch that is being handled, and the end of the batch.
@@ -113,6 +115,7 @@ impl Isolate {
             submit_at: SUBMIT_AT,
             current: None,
             depth: 0,
+            held: Vec::new(),
             scheduled: false,
             walking: false,
             batch: (0, 0),
@@ -272,6 +275,7 @@ impl Isolate {
 
     /// Performs a control operation.
     pub fn control(&mut self, op: u32, args: &[u32], text: Option<&str>) -> [u32; 12] {
+        self.tell_all();
         self.publish();
         self.perform(op, args, text)
     }
@@ -324,6 +328,7 @@ impl Isolate {
     /// When called from within a handler, or when the batch breaks the protocol.
     pub fn enter_briefly(&mut self, messages: u32) {
         assert!(!self.walking, "enter was called while a batch is walked through");
+        self.tell_all();
         self.publish();
         self.scheduled = false;
         self.kernel.enter(self.now_us);

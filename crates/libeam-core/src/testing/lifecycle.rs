@@ -262,6 +262,7 @@ impl Isolate {
         let cell = self.cell_mut(actor);
         cell.starting = false;
         let Some(running) = cell.running.take() else { return };
+        assert!(!cell.untold, "{actor:?} is given up, but its call is not known");
         // Its message is not being handled any more. Only here is that known exactly once: until the event
         // comes the handler may still end by itself, and is taken off then.
         self.take_pending(actor);
@@ -278,7 +279,8 @@ impl Isolate {
         self.note(actor, What::Gone { kind, children });
         assert!(!self.cell(actor).dead, "{actor:?} is gone a second time");
         assert!(!self.is_running(actor), "{actor:?} is gone while a handler of its runs");
-        assert!(self.cell(actor).prefetched.is_empty(), "{actor:?} is gone with messages that it took");
+        let cell = self.cell(actor);
+        assert!(cell.prefetched.is_empty() && cell.lane.is_empty(), "{actor:?} is gone with messages that it took");
         self.assert_incarnation_over(actor);
         self.assert_childless(actor);
         self.discard_drained(actor);

@@ -35,6 +35,7 @@ impl Isolate {
         let message = self.message(handler);
         let slot = self.slots.alloc(Value::Cast(message));
         self.add_pending(actor);
+        self.close_lane(actor);
         self.push(self.cell(actor).index, SUBMIT_CAST, slot);
     }
 
@@ -68,7 +69,14 @@ impl Isolate {
             let message = self.message(handler);
             let slot = self.slots.alloc(Value::Call(message, call));
             self.calls[call.0].slot = Some(slot);
+            let in_lane = timeout_ms.is_none() && sending == Sending::Inline && self.lane_is_open(actor);
             self.add_pending(actor);
+            if in_lane {
+                self.cell_mut(actor).lane.push_back(slot);
+                self.hold(actor);
+                return call;
+            }
+            self.close_lane(actor);
             let index = self.cell(actor).index;
             match timeout_ms {
                 None => self.push(index, SUBMIT_CALL, slot),
@@ -91,11 +99,11 @@ impl Isolate {
                 let slot = self.slots.alloc(Value::Call(message, call));
                 self.calls[call.0].slot = Some(slot);
                 self.add_pending(actor);
+                self.cell_mut(actor).running = Some(Running { slot: Some(slot) });
                 match timeout_ms {
-                    None => self.push(index, SUBMIT_STARTED, slot),
+                    None => self.goes_on_untold(actor),
                     Some(timeout_ms) => self.push_timed(index, SUBMIT_STARTED_TIMED, slot, timeout_ms),
                 }
-                self.cell_mut(actor).running = Some(Running { slot: Some(slot) });
                 return;
             }
             Ending::Stash => {
@@ -109,6 +117,48 @@ impl Isolate {
         self.set_flags(actor, self.flags(actor) & !FLAG_RUNNING);
         if self.flags(actor) | self.pending(actor) != 0 {
             self.push(index, SUBMIT_WAKE, 0);
+        }
+    }
+
+    /// Whether a call to a busy actor may wait with its pump, because that has all that the actor has.
+    fn lane_is_open(&self, actor: Ref) -> bool {
+        let cell = self.cell(actor);
+        let known = 1 + (cell.prefetched.len() + cell.lane.len()) as u32;
+        cell.running.is_some()
+            && cell.spec.capacity == 0
+            && self.flags(actor) == FLAG_RUNNING
+            && self.pending(actor) == known
+    }
+
+    /// Submits the calls that wait with the pump: something else follows them.
+    fn close_lane(&mut self, actor: Ref) {
+        let index = self.cell(actor).index;
+        for slot in std::mem::take(&mut self.cell_mut(actor).lane) {
+            self.push(index, SUBMIT_CALL, slot);
+        }
+    }
+
+    fn goes_on_untold(&mut self, actor: Ref) {
+        self.cell_mut(actor).untold = true;
+        self.hold(actor);
+    }
+
+    fn hold(&mut self, actor: Ref) {
+        self.held.push(actor);
+        self.scheduled = true;
+    }
+
+    /// Tells the core, which is about to look, of all that it does not know.
+    pub(super) fn tell_all(&mut self) {
+        for actor in std::mem::take(&mut self.held) {
+            let cell = self.cell_mut(actor);
+            let index = cell.index;
+            if std::mem::take(&mut cell.untold)
+                && let Some(Running { slot: Some(slot) }) = cell.running
+            {
+                self.push(index, SUBMIT_STARTED, slot);
+            }
+            self.close_lane(actor);
         }
     }
 
@@ -168,7 +218,26 @@ impl Isolate {
         self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
         match self.run(actor, handler) {
             Ending::Pending => self.cell_mut(actor).running = Some(Running { slot: Some(slot) }),
-            ending => self.settled(actor, Some(slot), ending),
+            ending => self.settled(actor, Some(slot), ending, true),
+        }
+    }
+
+    /// Runs a call that has waited with the pump.
+    fn run_lane(&mut self, actor: Ref, slot: u32) {
+        let Value::Call(message, _) = self.slots.get_mut(slot) else { panic!("slot {slot} of a lane is no call") };
+        let seen = message.clone();
+        message.fresh = false;
+        message.handler.ending = seen.handler.again.unwrap_or(seen.handler.ending);
+        self.assert_order(actor, &seen);
+        self.note(actor, What::Handled(seen.handler.label));
+        self.assert_free_to_run(actor);
+        self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
+        match self.run(actor, &seen.handler) {
+            Ending::Pending => {
+                self.cell_mut(actor).running = Some(Running { slot: Some(slot) });
+                self.goes_on_untold(actor);
+            }
+            ending => self.settled(actor, Some(slot), ending, false),
         }
     }
 
@@ -178,12 +247,12 @@ impl Isolate {
         self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
         match self.run(actor, handler) {
             Ending::Pending => self.cell_mut(actor).running = Some(Running { slot: None }),
-            ending => self.settled(actor, None, ending),
+            ending => self.settled(actor, None, ending, true),
         }
     }
 
-    /// A handler has ended: answer, free, and tell the core if anything has changed meanwhile.
-    fn settled(&mut self, actor: Ref, slot: Option<u32>, ending: Ending) {
+    /// A handler has ended: answer, free, and tell the core if it knows of the call, or if anything has changed meanwhile.
+    fn settled(&mut self, actor: Ref, slot: Option<u32>, ending: Ending, told: bool) {
         let index = self.cell(actor).index;
         self.set_flags(actor, self.flags(actor) & !FLAG_RUNNING);
         self.take_pending(actor);
@@ -193,9 +262,11 @@ impl Isolate {
                 &Value::Call(_, call) => {
                     crashed = false;
                     if ending == Ending::Stash && self.calls[call.0].answer.is_none() {
-                        self.stash_slot(actor, ENTRY_CALL, slot, NIL);
+                        self.stash_slot(actor, ENTRY_CALL, slot, if told { NIL } else { self.call_timeout_ms });
                     } else {
-                        self.push(0, SUBMIT_SETTLED, slot);
+                        if told {
+                            self.push(0, SUBMIT_SETTLED, slot);
+                        }
                         self.free_call(slot);
                         self.answer(call, if ending == Ending::Crash { Answer::Failed } else { Answer::Ok });
                     }
@@ -272,7 +343,8 @@ impl Isolate {
             return;
         }
         if let Some(Running { slot }) = cell.running.take() {
-            self.settled(actor, slot, ending);
+            let told = !std::mem::take(&mut self.cell_mut(actor).untold);
+            self.settled(actor, slot, ending, told);
             self.pump(actor, pump);
         } else if std::mem::take(&mut cell.starting) {
             self.init_settled(actor, ending);
@@ -286,6 +358,10 @@ impl Isolate {
             left -= 1;
             if let Some(entry) = self.cell_mut(actor).prefetched.pop() {
                 self.run_entry(actor, entry);
+                continue;
+            }
+            if let Some(slot) = self.cell_mut(actor).lane.pop_front() {
+                self.run_lane(actor, slot);
                 continue;
             }
             match self.next(actor) {
@@ -315,6 +391,7 @@ impl Isolate {
         for word in std::mem::take(&mut self.cell_mut(actor).prefetched) {
             self.push_timed(index, SUBMIT_UNREAD, 0, word);
         }
+        self.close_lane(actor);
     }
 
     fn has_more(&self, actor: Ref) -> bool {
