@@ -6,7 +6,6 @@ import {
   type ActorRef,
   CallAbortedError,
   createActor,
-  createSystem,
   LibeamError,
   MailboxFullError,
   type System,
@@ -105,7 +104,7 @@ describe("calls to a busy actor", () => {
   });
 
   it("time out at the system's deadline, the one that runs and those that wait, and the others are handled", async () => {
-    const system = createSystem({ timeouts: { defaultCallTimeout: 30 } });
+    const system = makeSystem({ timeouts: { defaultCallTimeout: 30 } });
     const { ref, log, open } = logging(system);
     const errors = Promise.all([rejection(ref.call("hang", 1)), rejection(ref.call("fast", 2))]);
     const patient = ref.call("fast", 3, { timeout: 60_000 });
@@ -114,11 +113,10 @@ describe("calls to a busy actor", () => {
     await patient;
     expect(log).toEqual([1, 3]);
     await leakFree(system);
-    await system.shutdown();
   });
 
   it("time out as well when the one before them has run for a while in a turn of the loop", async () => {
-    const system = createSystem({ timeouts: { defaultCallTimeout: 40 } });
+    const system = makeSystem({ timeouts: { defaultCallTimeout: 40 } });
     const { ref, log, open } = logging(system);
     await Promise.all([ref.call("fast", 1), ref.call("slow", 2)]);
     const running = rejection(ref.call("fast", 3).then(() => ref.call("hang", 4)));
@@ -127,7 +125,6 @@ describe("calls to a busy actor", () => {
     open(4);
     expect(log).toEqual([1, 2, "2", 3, 5, "5", 4]);
     await leakFree(system);
-    await system.shutdown();
   });
 
   it("are withdrawn by their signals", async () => {

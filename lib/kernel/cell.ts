@@ -247,10 +247,15 @@ export class ActorCell {
   }
 
   /**
-   * What an incarnation that is over acts on when code of it still runs: an actor that has ended, with its name and
-   * parent. Refs to it are refs to this cell.
+   * What an incarnation acts on: this cell, as long as it runs here. One that was given up may go on for a while, and gets a
+   * husk.
    */
-  husk(): ActorCell {
+  asOf(incarnation: number): ActorCell {
+    return this.incarnation === incarnation ? this : this.husk();
+  }
+
+  /** An actor that has ended, with this one's name and parent. Refs to it are refs to this cell. */
+  private husk(): ActorCell {
     const { kernel, index, generation, definition, name, parent } = this;
     const place = { words: DEAD_WORDS, index, generation };
     const husk = new ActorCell(kernel, place, definition, { args: NO_ARGUMENTS, name, parent });

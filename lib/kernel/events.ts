@@ -31,7 +31,6 @@ const {
   CAUSE_GONE,
   CAUSE_STASH_CLEARED,
   CAUSE_TIMEOUT,
-  ENTRIES_AT,
   ENTRY_CAST,
   ENTRY_EVENT,
   ENTRY_NONE,
@@ -144,13 +143,6 @@ export function runRecord(kernel: Kernel, cell: ActorCell, at: number): Outcome 
 /** Runs an entry of a mailbox that is a message. */
 export function runEntry(cell: ActorCell, word: number): Outcome {
   return runMessage(cell, word >>> SLOT_BITS, word & SLOT_MASK);
-}
-
-/** Runs the first of the entries that the core wrote for one actor; its pump keeps the others. */
-export function runEntries(kernel: Kernel, cell: ActorCell, count: number): Outcome {
-  const { page } = kernel;
-  if (count > 1) cell.pump?.keep(page, count);
-  return runEntry(cell, page[ENTRIES_AT]);
 }
 
 /** The turn's time is over: puts the rest of the batch, messages and signals by now, back into its mailboxes. */

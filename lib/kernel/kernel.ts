@@ -20,7 +20,7 @@ import { type LibeamError, SystemShuttingDownError } from "../errors.js";
 import { type ActorId, ActorIdCodec } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
 import { EventLoop, type LoopLimits } from "./event_loop.js";
-import { recall, runBatch, runEntries, runRecord } from "./events.js";
+import { recall, runBatch, runEntry, runRecord } from "./events.js";
 import { counterNames, createKernel, type KernelFunctions, type NativeKernelOptions } from "./native.js";
 import type { Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
@@ -31,6 +31,7 @@ import { TelemetryEvents, telemetry } from "./telemetry.js";
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const {
   CHUNK_ACTORS,
+  ENTRIES_AT,
   FLAG_RUNNING,
   H_ARGS,
   H_MORE,
@@ -185,13 +186,15 @@ export class Kernel {
   }
 
   /** Runs the next message of an actor whose handler has ended; undefined if there is none. */
-  runNext(cell: ActorCell): Outcome | undefined {
+  runNext(cell: ActorCell, pump: Pump): Outcome | undefined {
     this.args[0] = cell.index;
     this.handOver();
     this.native.next();
     const taken = this.results[0];
     if (taken === 0) return undefined;
-    return taken === NIL ? runRecord(this, cell, H_NEXT) : runEntries(this, cell, taken);
+    if (taken === NIL) return runRecord(this, cell, H_NEXT);
+    if (taken > 1) pump.keep(this.page, taken);
+    return runEntry(cell, this.page[ENTRIES_AT]);
   }
 
   /** Appends a pair and the word that belongs to it; both stay in one batch. */
@@ -235,8 +238,10 @@ export class Kernel {
     return this.page[H_MORE] !== 0;
   }
 
-  private tellAll(): void {
+  /** The same as `handOver` before the core looks at more than one actor: it has to know all that the pumps know. */
+  private handOverAll(): void {
     while (this.heldTop > 0) (this.held[--this.heldTop] as Pump).tell();
+    this.handOver();
   }
 
   /** Empties the submission queue into the mailboxes. */
@@ -267,8 +272,7 @@ export class Kernel {
       this.results.fill(0);
       return;
     }
-    if (this.heldTop > 0) this.tellAll();
-    this.handOver();
+    this.handOverAll();
     this.native.control(op);
     if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
   }
@@ -279,8 +283,7 @@ export class Kernel {
       this.results.fill(NIL);
       return;
     }
-    if (this.heldTop > 0) this.tellAll();
-    this.handOver();
+    this.handOverAll();
     this.native.controlText(op, text);
     if (this.page[H_MORE] !== 0 && !this.scheduled) this.schedule();
   }
@@ -342,8 +345,7 @@ export class Kernel {
     this.running = true;
     try {
       do {
-        if (this.heldTop > 0) this.tellAll();
-        this.handOver();
+        this.handOverAll();
         this.native.enter();
         this.spend(runBatch(this));
       } while (this.budget > 0 && this.hasWork());

@@ -123,7 +123,7 @@ export class Pump {
     this.close();
   }
 
-  /** Keeps what the core has handed over beside the first entry. */
+  /** Keeps what the core has handed over beside the first entry; it has nothing else of it then. */
   keep(page: Uint32Array, count: number): void {
     this.takenAt = 0;
     this.takenEnd = count - 1;
@@ -189,7 +189,7 @@ export class Pump {
 
   private overdue(cell: ActorCell): void {
     if (this.untold === null) overdue(cell, this.slot, null, true);
-    else overdueCall(this.untold, null, true);
+    else overdueCall(cell, this.untold.method, this.untold.value, null, true);
   }
 
   /** Runs the messages that follow up to the next promise; null if this was it. */
@@ -203,7 +203,7 @@ export class Pump {
         const entry = this.taken[this.takenAt++] as number;
         outcome = runMessage(cell, entry >>> SLOT_BITS, entry & SLOT_MASK);
       } else if (this.head !== this.tail) outcome = this.runCall(cell);
-      else outcome = kernel.runNext(cell);
+      else outcome = kernel.runNext(cell, this);
       if (outcome === undefined) return null;
       if (outcome !== null) return outcome;
     }

@@ -122,17 +122,19 @@ export function overdue(cell: ActorCell, slot: number, caller: ActorCell | null,
   cell.kernel.loop.ended(cell, name, caller, continued);
 }
 
-/** The same for a call that has no slot. */
+/** The same for a call that has no slot; by default on the stack of whoever is current. */
 export function overdueCall(
-  { target, method, value }: PendingCall,
-  caller: ActorCell | null,
-  continued: boolean,
+  cell: ActorCell,
+  method: string | undefined,
+  value: unknown,
+  caller: ActorCell | null = cell.kernel.current,
+  continued = false,
 ): void {
-  target.kernel.loop.ended(target, method ?? wholeName(target, "handleCall", value), caller, continued);
+  cell.kernel.loop.ended(cell, method ?? wholeName(cell, "handleCall", value), caller, continued);
 }
 
 /** How the handler of a whole message is named: by the message's own name, if it has one. */
-export function wholeName(cell: ActorCell, handler: string, message: any): string {
+function wholeName(cell: ActorCell, handler: string, message: any): string {
   const name = message?.method ?? message?.type;
   if (typeof name !== "string") return handler;
   return cell.calls === null ? `${handler}(${name})` : name;
@@ -250,7 +252,7 @@ export function runCall(call: PendingCall): Outcome {
   }
   kernel.current = outer;
   kernel.inlineDepth--;
-  if (kernel.overdue[0] !== 0) overdueCall(call, outer, false);
+  if (kernel.overdue[0] !== 0) overdueCall(cell, method, value);
   if (failure === null && isThenable(result)) return result;
   settleCall(call, failure, result);
   return null;

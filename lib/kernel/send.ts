@@ -16,7 +16,7 @@ import { isThenable } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { pump, pumpCall } from "./pump.js";
 import { notFound } from "./refusals.js";
-import { invokeCall, observedCall, overdueCall, stashFresh, wholeName } from "./run.js";
+import { invokeCall, observedCall, overdueCall, stashFresh } from "./run.js";
 import { type CallSignal, type CallTerms, DEFAULT_TERMS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
@@ -120,19 +120,14 @@ function endInline(cell: ActorCell, method: string | undefined, value: unknown):
 
 function endSlowly(cell: ActorCell, method: string | undefined, value: unknown): void {
   const { kernel, words, at } = cell;
-  if (kernel.overdue[0] !== 0) overdue(cell, method, value);
+  if (kernel.overdue[0] !== 0) overdueCall(cell, method, value);
   if ((words[at] | words[at + 1]) !== 0) kernel.wake(cell);
-}
-
-/** The event loop is overdue and the synchronous part of a handler has ended. */
-function overdue(cell: ActorCell, method: string | undefined, value: unknown): void {
-  cell.kernel.loop.ended(cell, method ?? wholeName(cell, "handleCall", value), cell.kernel.current);
 }
 
 /** The handler gave a promise: the actor is busy until it settles, and the call has a deadline from now on. */
 function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promise<any> {
   const cell = pending.target;
-  if (cell.kernel.overdue[0] !== 0) overdueCall(pending, cell.kernel.current, false);
+  if (cell.kernel.overdue[0] !== 0) overdueCall(cell, pending.method, pending.value);
   cell.words[cell.at + 1]++;
   if (pending.terms === DEFAULT_TERMS) {
     pumpCall(result, pending);

@@ -32,10 +32,9 @@ export function isMigratable(actor: unknown): actor is Actor & Migratable {
   return typeof candidate?.getState === "function" && typeof candidate.setState === "function";
 }
 
-/** The cell of an actor, as long as it runs it. An object that was given up may go on for a while, and acts on a husk. */
-function ownCell(actor: Actor): ActorCell {
-  const cell = actor.self._cell;
-  return cell.behaviour === actor || cell.dead ? cell : cell.husk();
+/** What an actor object acts on. */
+function ownCell({ self }: Actor): ActorCell {
+  return self._cell.asOf(self._incarnation);
 }
 
 /**

@@ -172,9 +172,9 @@ export class FunctionalActor implements Behaviour {
     this.#incarnation = cell.incarnation;
   }
 
-  /** The cell, as long as it runs this incarnation. One that was given up may go on for a while, and acts on a husk. */
+  /** What this incarnation acts on. */
   get #own(): ActorCell {
-    return this.#cell.incarnation === this.#incarnation ? this.#cell : this.#cell.husk();
+    return this.#cell.asOf(this.#incarnation);
   }
 
   #more(): Extras {

@@ -66,7 +66,7 @@ pub const TICK_US: u64 = 1_000;
 
 const SUBMIT_AT: usize = HEADER_WORDS as usize;
 const COMPLETE_AT: usize = SUBMIT_AT + SUBMIT_WORDS as usize;
-const COMPLETE_END: usize = COMPLETE_AT + COMPLETE_WORDS as usize;
+const COMPLETE_END: usize = ENTRIES_AT as usize;
 const PAGE_WORDS: usize = (ENTRIES_AT + PREFETCH) as usize;
 
 /// Something the kernel itself puts into a mailbox.

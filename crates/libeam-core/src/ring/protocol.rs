@@ -17,8 +17,8 @@
 //! # State words (both)
 //! [`STATE_WORDS`] words per actor: flags, pending, incarnation, capacity of the mailbox (0 is
 //! unbounded). *Pending* counts the messages that are anywhere in the pipeline: with JavaScript,
-//! submission queue, mailbox, completion queue, or being handled. Flags and pending both zero is what makes an inline call lawful. JavaScript alone sets
-//! and clears [`FLAG_RUNNING`]; it clears [`FLAG_STARTING`] too when a first `init` ends well, and
+//! submission queue, mailbox, completion queue, or being handled. Flags and pending both zero is what
+//! makes an inline call lawful. JavaScript alone sets and clears [`FLAG_RUNNING`]; it clears [`FLAG_STARTING`] too when a first `init` ends well, and
 //! [`FLAG_RESTARTING`] when it begins an incarnation that `EVENT_INIT` asked for. All other flags are
 //! the core's. After a handler, JavaScript MUST submit `SUBMIT_WAKE` if pending or
 //! any flag is not zero then; it MAY leave that out while the same batch has more for the actor.

@@ -187,7 +187,7 @@ impl Isolate {
     /// Runs a record that came out of a mailbox.
     fn run_record(&mut self, actor: Ref, at: usize) {
         match self.kind(at) {
-            Kind::Message => self.run_entry(actor, self.at(at + 1)),
+            Kind::Message => self.run_entry(actor, self.at(at + 1), true),
             _ => self.run_signal(actor, slot_of(self.at(at + 1)), at + OWN_AT),
         }
     }

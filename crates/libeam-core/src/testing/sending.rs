@@ -47,7 +47,7 @@ impl Isolate {
         let message = self.message(handler);
         let slot = self.slots.alloc(Value::Cast(message));
         self.add_pending(actor);
-        self.run_entry(actor, entry(ENTRY_CAST, slot));
+        self.run_entry(actor, entry(ENTRY_CAST, slot), true);
         if !self.is_running(actor) && self.pending(actor) != 0 {
             self.push(self.cell(actor).index, SUBMIT_WAKE, 0);
         }
@@ -189,8 +189,8 @@ impl Isolate {
         }
     }
 
-    /// Runs the record at `at` that came out of a mailbox.
-    pub(super) fn run_entry(&mut self, actor: Ref, word: u32) {
+    /// Runs the message of an entry that came out of a mailbox, or, if the core is not told of it, out of a lane.
+    pub(super) fn run_entry(&mut self, actor: Ref, word: u32, told: bool) {
         let slot = slot_of(word);
         let message = match (kind_of(word), self.slots.get_mut(slot)) {
             (ENTRY_CAST, Value::Cast(message)) | (ENTRY_CALL, Value::Call(message, _)) => {
@@ -205,39 +205,25 @@ impl Isolate {
         if let Value::Call(_, call) = *self.slots.get(slot)
             && self.calls[call.0].answer.is_some()
         {
-            self.run_message(actor, slot, &Handler::ok()); // Withdrawn while it was in this batch.
+            self.run_message(actor, slot, &Handler::ok(), told); // Withdrawn while it was in this batch.
             return;
         }
         self.note(actor, What::Handled(message.handler.label));
-        self.run_message(actor, slot, &message.handler);
+        self.run_message(actor, slot, &message.handler, told);
     }
 
     /// Runs the handler of a message that has a slot.
-    pub(super) fn run_message(&mut self, actor: Ref, slot: u32, handler: &Handler) {
+    pub(super) fn run_message(&mut self, actor: Ref, slot: u32, handler: &Handler, told: bool) {
         self.assert_free_to_run(actor);
         self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
         match self.run(actor, handler) {
-            Ending::Pending => self.cell_mut(actor).running = Some(Running { slot: Some(slot) }),
-            ending => self.settled(actor, Some(slot), ending, true),
-        }
-    }
-
-    /// Runs a call that has waited with the pump.
-    fn run_lane(&mut self, actor: Ref, slot: u32) {
-        let Value::Call(message, _) = self.slots.get_mut(slot) else { panic!("slot {slot} of a lane is no call") };
-        let seen = message.clone();
-        message.fresh = false;
-        message.handler.ending = seen.handler.again.unwrap_or(seen.handler.ending);
-        self.assert_order(actor, &seen);
-        self.note(actor, What::Handled(seen.handler.label));
-        self.assert_free_to_run(actor);
-        self.set_flags(actor, self.flags(actor) | FLAG_RUNNING);
-        match self.run(actor, &seen.handler) {
             Ending::Pending => {
                 self.cell_mut(actor).running = Some(Running { slot: Some(slot) });
-                self.goes_on_untold(actor);
+                if !told {
+                    self.goes_on_untold(actor);
+                }
             }
-            ending => self.settled(actor, Some(slot), ending, false),
+            ending => self.settled(actor, Some(slot), ending, told),
         }
     }
 
@@ -357,11 +343,11 @@ impl Isolate {
         while left > 0 && self.may_pump(actor) {
             left -= 1;
             if let Some(entry) = self.cell_mut(actor).prefetched.pop() {
-                self.run_entry(actor, entry);
+                self.run_entry(actor, entry, true);
                 continue;
             }
             if let Some(slot) = self.cell_mut(actor).lane.pop_front() {
-                self.run_lane(actor, slot);
+                self.run_entry(actor, entry(ENTRY_CALL, slot), false);
                 continue;
             }
             match self.next(actor) {

@@ -202,6 +202,6 @@ impl Isolate {
         // The timer keeps its slot until the core lets go of it; the message gets one of its own.
         let message = Message { sequence: 0, handler: handler.clone(), fresh: false };
         let copy = self.slots.alloc(Value::Cast(message));
-        self.run_message(actor, copy, &handler);
+        self.run_message(actor, copy, &handler, true);
     }
 }

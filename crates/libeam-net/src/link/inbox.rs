@@ -34,10 +34,13 @@ impl Waiting {
         self.frames.is_empty() && self.events.is_empty()
     }
 
-    /// The next event, if all frames are taken that came before it.
+    /// Whether all frames are taken that came before the next event.
+    fn has_event(&self) -> bool {
+        self.events.front().is_some_and(|&(after, _)| after <= self.taken)
+    }
+
     fn next_event(&mut self) -> Option<LinkEvent> {
-        let taken = self.taken;
-        self.events.pop_front_if(|&mut (after, _)| after <= taken).map(|(_, event)| event)
+        if self.has_event() { self.events.pop_front().map(|(_, event)| event) } else { None }
     }
 }
 
@@ -151,7 +154,7 @@ impl Inbox {
         waiting.bytes -= bytes;
         waiting.taken += frames.len() as u64;
         let next = waiting.frames.front().map(|(_, frame)| frame.len() + overhead);
-        let events = waiting.events.front().is_some_and(|&(after, _)| after <= waiting.taken);
+        let events = waiting.has_event();
         drop(waiting);
         if bytes > 0 {
             self.room.notify_waiters();
