@@ -223,6 +223,22 @@ describe("calls to a busy actor", () => {
     await leakFree(system);
   });
 
+  it("find the handler that is registered when their turn comes", async () => {
+    const system = makeSystem();
+    const Changing = createActor((ctx, self) => {
+      const count = (n: number) => async (): Promise<number | string> => {
+        if (n < 3) self.onCall("count", count(n + 1));
+        else ctx.become((builder) => builder.onCall("count", async () => "become"));
+        return n;
+      };
+      return self.onCall("count", count(0));
+    });
+    const ref = system.spawn(Changing);
+    const answers = Array.from({ length: 6 }, () => ref.call("count"));
+    expect(await Promise.all(answers)).toEqual([0, 1, 2, 3, "become", "become"]);
+    await leakFree(system);
+  });
+
   it("do not keep timers and other actors waiting", async () => {
     const system = makeSystem();
     const { ref } = logging(system);

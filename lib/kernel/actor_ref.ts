@@ -103,17 +103,13 @@ export class TypedActorRef<
     if (typeof message !== "string") return call(this._cell, message, first);
     // Perf: a rest parameter makes an array for every call, and a slow one of `arguments` ("sequential call").
     // biome-ignore lint/complexity/noArguments: see above
-    switch (arguments.length) {
-      case 1:
-        return callMethod(this._cell, message, NO_ARGUMENTS);
-      case 2:
-        return callMethod(this._cell, message, [first]);
-      case 3:
-        return callMethod(this._cell, message, [first, second]);
-      default:
-        // biome-ignore lint/complexity/noArguments: see above
-        return callMethod(this._cell, message, Array.prototype.slice.call(arguments, 1));
-    }
+    const count = arguments.length;
+    let args = NO_ARGUMENTS;
+    if (count === 2) args = [first];
+    else if (count === 3) args = [first, second];
+    // biome-ignore lint/complexity/noArguments: see above
+    else if (count > 3) args = fromSecond(arguments);
+    return callMethod(this._cell, message, args);
   }
 
   /** Casts to a method, or sends a whole message (`{ method, args }`). Never throws. */
@@ -126,6 +122,10 @@ export class TypedActorRef<
     if (typeof message !== "string") cast(this._cell, message);
     else if (count === 2) castArgument(this._cell, message, argument);
     // biome-ignore lint/complexity/noArguments: see above
-    else castMethod(this._cell, message, count < 2 ? NO_ARGUMENTS : Array.prototype.slice.call(arguments, 1));
+    else castMethod(this._cell, message, count < 2 ? NO_ARGUMENTS : fromSecond(arguments));
   }
+}
+
+function fromSecond(args: IArguments): any[] {
+  return Array.prototype.slice.call(args, 1);
 }

@@ -18,9 +18,13 @@ import type { Remote } from "./remote_cell.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const { CHUNK_ACTORS, FLAG_DEAD, FLAG_STOPPING, STATE_WORDS } = protocol;
+const CHUNK_MASK = CHUNK_ACTORS - 1;
+
+/** What a functional actor does with a message. */
+export type Handler = (...args: any[]) => unknown;
 
 /** Handlers of a functional actor by method name. */
-export type Handlers = Record<string, (...args: any[]) => unknown>;
+export type Handlers = Record<string, Handler>;
 
 /** What runs an actor's messages. Handlers may return promises. */
 export interface Behaviour {
@@ -68,6 +72,8 @@ export interface LinkRecord {
 
 /** What most actors never need. */
 export class CellExtra {
+  /** Name that the actor was spawned with. */
+  name: string | undefined = undefined;
   private watchMap: Map<number, WatchRecord> | null = null;
   private linkMap: Map<number, LinkRecord> | null = null;
   private timerMap: Map<number, TimerRef> | null = null;
@@ -145,7 +151,8 @@ export interface CellOrigin {
 /**
  * One logical actor of this isolate.
  *
- * Perf: the fields that a message touches come first ("bulk cast", 1,000 actors).
+ * Perf: the fields that a message touches come first, so the constructor sets all of them in this order ("bulk cast",
+ * 1,000 actors).
  */
 export class ActorCell {
   readonly kernel: Kernel;
@@ -153,47 +160,61 @@ export class ActorCell {
   words: Uint32Array;
   readonly index: number;
   /** Call handlers of a functional actor; null for a class. */
-  calls: Handlers | null = null;
+  calls: Handlers | null;
   /** Cast handlers of a functional actor; null for a class. */
-  casts: Handlers | null = null;
+  casts: Handlers | null;
   /** One of the `STASH_…` constants. */
-  stashing = STASH_IMPOSSIBLE;
+  stashing: number;
   /** Slot of the message whose handler's promise is pending, or NO_SLOT, or NOTHING_RUNS. */
-  runningSlot = NOTHING_RUNS;
+  runningSlot: number;
   /** Changes when handlers that still run are given up: their end is ignored. */
-  epoch = 0;
+  epoch: number;
   /** What sees the handler's promise through; null while there is none. */
-  pump: Pump | null = null;
+  pump: Pump | null;
   /** Behaviour of the current incarnation; null before `init` and after the end. */
-  behaviour: Behaviour | null = null;
+  behaviour: Behaviour | null;
   readonly generation: number;
   /** Incarnation that runs here. */
-  incarnation = 0;
+  incarnation: number;
   readonly definition: Definition;
   /** See {@link packed}. */
   private packedArgs: unknown;
-  readonly name: string | undefined;
   /** Parent; null for a root. */
   readonly parent: ActorCell | null;
   /** What most actors never need. */
-  extra: CellExtra | null = null;
+  extra: CellExtra | null;
   /** Ref of the current incarnation. */
-  private currentRef: ActorRef | null = null;
+  private currentRef: ActorRef | null;
 
   constructor(kernel: Kernel, place: CellPlace, definition: Definition, origin: CellOrigin) {
     this.kernel = kernel;
     this.words = place.words;
     this.index = place.index;
+    this.calls = null;
+    this.casts = null;
+    this.stashing = STASH_IMPOSSIBLE;
+    this.runningSlot = NOTHING_RUNS;
+    this.epoch = 0;
+    this.pump = null;
+    this.behaviour = null;
     this.generation = place.generation;
+    this.incarnation = 0;
     this.definition = definition;
     this.packedArgs = packed(origin.args);
-    this.name = origin.name;
     this.parent = origin.parent;
+    this.extra = null;
+    this.currentRef = null;
+    if (origin.name !== undefined) this.more().name = origin.name;
   }
 
   /** Position of the actor's first state word. */
   get at(): number {
-    return (this.index & (CHUNK_ACTORS - 1)) * STATE_WORDS;
+    return (this.index & CHUNK_MASK) * STATE_WORDS;
+  }
+
+  /** Name that the actor was spawned with. */
+  get name(): string | undefined {
+    return this.extra?.name;
   }
 
   /** Arguments of `init`, for this incarnation and the next ones. */
@@ -276,13 +297,14 @@ export class ActorCell {
     this.runningSlot = NOTHING_RUNS;
     this.stashing = STASH_IMPOSSIBLE;
     if (this.extra !== null) {
-      const { stopWaiters, stopStarted, lastError } = this.extra;
-      this.extra = Object.assign(new CellExtra(), { stopWaiters, stopStarted, lastError });
+      const { name, stopWaiters, stopStarted, lastError } = this.extra;
+      this.extra = Object.assign(new CellExtra(), { name, stopWaiters, stopStarted, lastError });
     }
   }
 
-  /** Becomes a husk. The last ref stays, so that it keeps its id. */
+  /** Becomes a husk. The last ref and the name stay, for the sake of ids. */
   bury(): void {
+    const { name } = this;
     this.words = DEAD_WORDS;
     this.epoch++;
     this.pump = null;
@@ -291,5 +313,6 @@ export class ActorCell {
     this.casts = null;
     this.packedArgs = undefined;
     this.extra = null;
+    if (name !== undefined) this.more().name = name;
   }
 }

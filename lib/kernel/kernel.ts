@@ -51,7 +51,7 @@ const {
 export const BUDGET_MESSAGES = 1024;
 /** Milliseconds per turn of the event loop, looked at between batches. */
 export const BUDGET_MS = 1;
-/** Messages between two looks at the clock. */
+/** Messages between two looks at the clock; a divisor of BUDGET_MESSAGES. */
 const CLOCK_INTERVAL = 32;
 
 const SUBMIT_END = HEADER_WORDS + SUBMIT_WORDS;
@@ -87,7 +87,7 @@ export class Kernel {
   current: ActorCell | null = null;
   /** Handlers that run inside each other now. */
   inlineDepth = 0;
-  /** Messages that may still run in this turn. */
+  /** Messages that may still run in this turn, but for those since the last look at the clock. */
   budget = BUDGET_MESSAGES;
   /** No calls are taken any more. */
   closed = false;
@@ -308,9 +308,12 @@ export class Kernel {
 
   /** Accounts for messages that have run, and looks at the clock now and then. */
   spend(count: number): void {
-    this.budget -= count;
     this.untilClock -= count;
-    if (this.untilClock > 0) return;
+    if (this.untilClock <= 0) this.lookAtClock();
+  }
+
+  private lookAtClock(): void {
+    this.budget -= CLOCK_INTERVAL - this.untilClock;
     this.untilClock = CLOCK_INTERVAL;
     if (performance.now() - this.turnStart > BUDGET_MS) this.budget = 0;
     if (this.budget <= 0 && !this.turnScheduled) this.scheduleTurn();

@@ -13,11 +13,11 @@
  * core never hears of them. Limit: LANE_MAX calls.
  */
 
-import type { ActorCell } from "./cell.js";
+import type { ActorCell, Handler, Handlers } from "./cell.js";
 import { NO_SLOT, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { type Failure, overdue, overdueCall, runCall, runMessage, settle, settleCall } from "./run.js";
-import type { PendingCall } from "./slots.js";
+import { DEFAULT_TERMS, PendingCall } from "./slots.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const { ENTRIES_AT, FLAG_OBSERVED, FLAG_RUNNING, QUANTUM, SLOT_BITS, SUBMIT_CALL, SUBMIT_STARTED, SUBMIT_UNREAD } =
@@ -67,6 +67,14 @@ export class Pump {
   private tail = 0;
   /** The kernel has `tell` called before the core looks. */
   private held = false;
+  /**
+   * What the last call of the lane was for, and its handler, in this table.
+   *
+   * Perf: a look-up in one of many tables costs as much as a plain handler ("50 calls in flight, busy actor").
+   */
+  private handlers: Handlers | null = null;
+  private method = "";
+  private handler: Handler | undefined = undefined;
   private readonly fulfilled = (result: unknown): void => this.ended(null, result);
   private readonly rejected = (error: unknown): void => this.ended({ error }, undefined);
 
@@ -78,21 +86,26 @@ export class Pump {
     this.untold = untold;
     cell.pump = this;
     cell.runningSlot = slot;
-    if (untold !== null) this.hold(cell);
+    if (untold !== null && !this.held) this.hold(cell);
     this.listen(cell, promise);
   }
 
-  /** Takes a call for the lane; false if it has to go through the core. */
-  accepts(call: PendingCall): boolean {
-    const { words, at } = call.target;
+  /**
+   * Makes a call to the pump's actor that waits in the lane; null if it has to go through the core.
+   *
+   * Perf: one function, so that the engine compiles all of it into one piece ("50 calls in flight, busy actor").
+   */
+  call(cell: ActorCell, method: string | undefined, value: unknown): Promise<any> | null {
+    const { kernel, words, at } = cell;
     const waiting = this.tail - this.head;
-    // Perf: flags, capacity and pending are all there is to know ("50 calls in flight, busy actor").
-    if (words[at] !== FLAG_RUNNING || words[at + 3] !== 0) return false;
-    if (words[at + 1] !== 1 + this.takenEnd - this.takenAt + waiting || waiting === LANE_MAX) return false;
+    if (words[at] !== FLAG_RUNNING || words[at + 3] !== 0 || waiting === LANE_MAX) return null;
+    if (words[at + 1] !== 1 + this.takenEnd - this.takenAt + waiting) return null;
+    if (kernel.current === cell || kernel.closed) return null;
+    const call = new PendingCall(cell, method, value, DEFAULT_TERMS);
     words[at + 1]++;
     this.lane[this.tail++ & LANE_MASK] = call;
-    this.hold(call.target);
-    return true;
+    if (!this.held) this.hold(cell);
+    return call.promise;
   }
 
   /** Submits the calls of the lane: something else follows them. */
@@ -139,40 +152,51 @@ export class Pump {
     this.close();
   }
 
+  /** A handler has been added to a table. */
+  forgetHandler(): void {
+    this.handlers = null;
+    this.handler = undefined;
+  }
+
   private hold(cell: ActorCell): void {
-    if (this.held) return;
     this.held = true;
     cell.kernel.hold(this);
   }
 
   private listen(cell: ActorCell, promise: PromiseLike<unknown>): void {
     this.slot = cell.runningSlot;
-    // As `await` does it: whatever is no plain promise is asked for its `then` later, and its failures are rejections.
     try {
       // Perf: the engine knows what a plain promise's `then` does, if it sees that it is one.
       if (promise instanceof Promise && promise.constructor === Promise) {
         then.call(promise, this.fulfilled, this.rejected);
-        return;
-      }
-      then.call(Promise.resolve(promise), this.fulfilled, this.rejected);
+      } else this.adopt(promise);
     } catch (error) {
-      then.call(Promise.reject(error), this.fulfilled, this.rejected);
+      this.adopt(Promise.reject(error));
     }
+  }
+
+  /** As `await` does it: whatever is no plain promise is asked for its `then` later, and its failures are rejections. */
+  private adopt(promise: PromiseLike<unknown>): void {
+    then.call(Promise.resolve(promise), this.fulfilled, this.rejected);
   }
 
   private ended(failure: Failure | null, result: unknown): void {
     const cell = this.cell as ActorCell;
+    let promise: Outcome = null;
     if (cell.epoch === this.epoch) {
       this.settle(cell, failure, result);
-      const promise = this.runOn(cell);
-      if (promise !== null) {
-        this.listen(cell, promise);
-        return;
-      }
-      cell.pump = null;
+      promise = this.runOn(cell);
     }
+    if (promise !== null) this.listen(cell, promise);
+    else this.rest(cell);
+  }
+
+  /** It has nothing more to wait for. */
+  private rest(cell: ActorCell): void {
+    if (cell.epoch === this.epoch) cell.pump = null;
     if (this.head !== this.tail) return; // Given up, and its calls are not submitted yet.
     this.cell = null;
+    this.forgetHandler();
     const { pumps } = cell.kernel;
     if (pumps.length < PUMPS_MAX) pumps.push(this);
   }
@@ -198,32 +222,49 @@ export class Pump {
     if (this.left <= 1 && !kernel.othersWait) this.left = QUANTUM;
     while (cell.words[at] === 0 && cell.words[at + 1] !== 0 && --this.left > 0 && kernel.budget > 0) {
       kernel.spend(1);
-      let outcome: Outcome | undefined;
-      if (this.takenAt < this.takenEnd) {
-        const entry = this.taken[this.takenAt++] as number;
-        outcome = runMessage(cell, entry >>> SLOT_BITS, entry & SLOT_MASK);
-      } else if (this.head !== this.tail) outcome = this.runCall(cell);
-      else outcome = kernel.runNext(cell, this);
+      const fromLane = this.takenAt === this.takenEnd && this.head !== this.tail;
+      const outcome = fromLane ? this.runCall(cell) : this.runEntry(cell);
       if (outcome === undefined) return null;
       if (outcome !== null) return outcome;
     }
-    this.putBack();
-    // An actor with an idle timeout is never pumped on, because `next` does not tell the core the time.
-    if ((cell.words[at] & ~FLAG_OBSERVED) === 0 && cell.words[at + 1] !== 0) kernel.wake(cell);
+    this.letGo(cell);
     return null;
+  }
+
+  /** Runs the next message that the core has handed over, or hands over now; undefined if there is none. */
+  private runEntry(cell: ActorCell): Outcome | undefined {
+    if (this.takenAt === this.takenEnd) return cell.kernel.runNext(cell, this);
+    const entry = this.taken[this.takenAt++] as number;
+    return runMessage(cell, entry >>> SLOT_BITS, entry & SLOT_MASK);
   }
 
   /** Runs the next call of the lane. */
   private runCall(cell: ActorCell): Outcome {
-    const at = this.head & LANE_MASK;
+    const at = this.head++ & LANE_MASK;
     const call = this.lane[at] as PendingCall;
     this.lane[at] = undefined;
-    this.head++;
-    const outcome = runCall(call);
+    const { method } = call;
+    const known = method === this.method && cell.calls === this.handlers;
+    const outcome = runCall(call, known ? this.handler : this.lookUp(cell, method));
     if (outcome !== null) {
       this.untold = call;
-      this.hold(cell);
+      if (!this.held) this.hold(cell);
     }
     return outcome;
+  }
+
+  private lookUp({ calls }: ActorCell, method: string | undefined): Handler | undefined {
+    if (calls === null || method === undefined) return undefined;
+    this.handlers = calls;
+    this.method = method;
+    this.handler = calls[method];
+    return this.handler;
+  }
+
+  /** Leaves the rest to the core. */
+  private letGo(cell: ActorCell): void {
+    this.putBack();
+    // An actor with an idle timeout is never pumped on, because `next` does not tell the core the time.
+    if ((cell.words[cell.at] & ~FLAG_OBSERVED) === 0 && cell.words[cell.at + 1] !== 0) cell.kernel.wake(cell);
   }
 }

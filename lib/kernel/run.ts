@@ -10,7 +10,7 @@
  */
 
 import { InvalidArgumentError, StashFullError, UnknownCallMethodError } from "../errors.js";
-import type { ActorCell } from "./cell.js";
+import type { ActorCell, Handler } from "./cell.js";
 import * as cells from "./cell.js";
 import { crash } from "./crash.js";
 import * as outcomes from "./outcome.js";
@@ -40,8 +40,13 @@ const DEADLINE_KNOWN = 0xffff_ffff;
 /** Runs the call handler. */
 export function invokeCall(cell: ActorCell, method: string | undefined, value: any): unknown {
   const { calls } = cell;
+  if (calls === null || method === undefined) return invokeWholeCall(cell, value);
+  return apply(calls[method], value, method);
+}
+
+function invokeWholeCall(cell: ActorCell, value: any): unknown {
+  const { calls } = cell;
   if (calls === null) return cell.behaviour?.handleCall(value);
-  if (method !== undefined) return apply(calls[method], value, method);
   const name = value?.method;
   const handler = typeof name === "string" ? calls[name] : undefined;
   const args = value?.args ?? [];
@@ -49,18 +54,14 @@ export function invokeCall(cell: ActorCell, method: string | undefined, value: a
   return apply(handler, args, name);
 }
 
-function apply(handler: ((...args: any[]) => unknown) | undefined, args: any[], method: unknown): unknown {
-  if (handler === undefined) throw new UnknownCallMethodError(String(method));
-  switch (args.length) {
-    case 0:
-      return handler();
-    case 1:
-      return handler(args[0]);
-    case 2:
-      return handler(args[0], args[1]);
-    default:
-      return handler(...args);
-  }
+function apply(handler: Handler | undefined, args: any[], method: unknown): unknown {
+  if (handler === undefined) return unknownMethod(method);
+  if (args.length === 0) return handler();
+  return args.length === 1 ? handler(args[0]) : handler(...args);
+}
+
+function unknownMethod(method: unknown): never {
+  throw new UnknownCallMethodError(String(method));
 }
 
 /** Runs the cast handler for the message in a slot. Casts without a handler are ignored by functional actors. */
@@ -85,7 +86,12 @@ function invokeWholeCast(cell: ActorCell, value: any): unknown {
   return Array.isArray(args) ? apply(handler, args, name) : undefined;
 }
 
-/** Runs the call handler with telemetry around it. */
+/**
+ * Runs the call handler with telemetry around it.
+ *
+ * Perf: where there is a choice, it is made in the function that everything is compiled into, and not in `invokeCall`:
+ * that would be too big afterwards to become a part of anything ("telemetry off").
+ */
 export function observedCall(cell: ActorCell, method: string | undefined, value: any): unknown {
   return observe(cell, TelemetryEvents.actor.handleCall, () => invokeCall(cell, method, value));
 }
@@ -230,12 +236,12 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
   return ended(cell, slot, failure, result);
 }
 
-/** Runs a call of a lane, which has no slot. */
-export function runCall(call: PendingCall): Outcome {
-  const { target: cell, method, value } = call;
+/** Runs a call of a lane, which has no slot, for an actor without flags; with its handler, if that is known. */
+export function runCall(call: PendingCall, handler: Handler | undefined): Outcome {
+  const { target: cell } = call;
   const { kernel, words, at } = cell;
   const outer = kernel.current;
-  words[at] |= FLAG_RUNNING;
+  words[at] = FLAG_RUNNING;
   kernel.current = cell;
   kernel.inlineDepth++;
   cell.stashing = STASH_POSSIBLE;
@@ -243,16 +249,15 @@ export function runCall(call: PendingCall): Outcome {
   let result: unknown;
   let failure: Failure | null = null;
   try {
-    // Perf: the usual case is compiled into its place, the others are not ("50 calls in flight, busy actor").
-    const handler = method === undefined || telemetry.active ? undefined : cell.calls?.[method];
-    if (handler !== undefined && value.length === 0) result = handler();
-    else result = telemetry.active ? observedCall(cell, method, value) : invokeCall(cell, method, value);
+    const { method, value } = call;
+    if (telemetry.active) result = observedCall(cell, method, value);
+    else result = handler === undefined ? invokeCall(cell, method, value) : apply(handler, value, method);
   } catch (error) {
     failure = { error };
   }
   kernel.current = outer;
   kernel.inlineDepth--;
-  if (kernel.overdue[0] !== 0) overdueCall(cell, method, value);
+  if (kernel.overdue[0] !== 0) overdueCall(cell, call.method, call.value);
   if (failure === null && isThenable(result)) return result;
   settleCall(call, failure, result);
   return null;
@@ -314,15 +319,14 @@ export function settle(cell: ActorCell, slot: number, failure: Failure | null, r
 /** The handler of a call that the core does not know of has ended: the same as `settle`, without a slot. */
 export function settleCall(call: PendingCall, failure: Failure | null, result: unknown): void {
   const cell = call.target;
-  const { words, at } = cell;
-  const wanted = cell.stashing === STASH_WANTED && failure === null;
+  const { words, at, stashing } = cell;
   cell.stashing = STASH_IMPOSSIBLE;
   cell.runningSlot = NOTHING_RUNS;
   words[at] &= ~FLAG_RUNNING;
   words[at + 1]--;
-  if (wanted) stashFresh(call);
-  else if (failure === null) call.resolve(result);
-  else call.reject(failure.error);
+  if (failure !== null) call.reject(failure.error);
+  else if (stashing === STASH_WANTED) stashFresh(call);
+  else call.resolve(result);
   if ((words[at] & ~FLAG_OBSERVED) !== 0) cell.kernel.wake(cell);
 }
 

@@ -41,21 +41,25 @@ const REFUSING = FLAG_STOPPING | FLAG_DEAD;
 /** Calls a method of a functional actor. */
 export function callMethod(cell: ActorCell, method: string, args: any[]): Promise<any> {
   const count = args.length;
-  if (count > 0 && isCallOptions(args[count - 1])) {
-    const handler = cell.calls?.[method];
-    // A handler that is not registered yet (an asynchronous factory) cannot say how many parameters it has.
-    if (handler === undefined || handler.length < count) {
-      const options = args.pop() as CallOptions;
-      return send(cell, method, args, options);
-    }
-  }
-  return send(cell, method, args, undefined);
+  if (count > 0 && typeof args[count - 1] === "object") return callWithObject(cell, method, args);
+  return runsAtOnce(cell) ? callInline(cell, method, args, DEFAULT_TERMS) : callLater(cell, method, args);
+}
+
+/** The same with an object as last argument, which may be call options. */
+function callWithObject(cell: ActorCell, method: string, args: any[]): Promise<any> {
+  const handler = cell.calls?.[method];
+  // A handler that is not registered yet (an asynchronous factory) cannot say how many parameters it has.
+  const mayHaveOptions = handler === undefined || handler.length < args.length;
+  if (mayHaveOptions && isCallOptions(args[args.length - 1])) return callWith(args.pop(), cell, method, args);
+  return runsAtOnce(cell) ? callInline(cell, method, args, DEFAULT_TERMS) : callLater(cell, method, args);
 }
 
 /** Calls with a whole message. */
 export function call(cell: ActorCell, message: unknown, options: number | CallOptions | undefined): Promise<any> {
-  if (options === undefined) return send(cell, undefined, message, undefined);
-  return send(cell, undefined, message, typeof options === "number" ? { timeout: options } : options);
+  if (options !== undefined) {
+    return callWith(typeof options === "number" ? { timeout: options } : options, cell, undefined, message);
+  }
+  return runsAtOnce(cell) ? callInline(cell, undefined, message, DEFAULT_TERMS) : callLater(cell, undefined, message);
 }
 
 function isCallOptions(value: unknown): boolean {
@@ -70,21 +74,18 @@ function isCallOptions(value: unknown): boolean {
   }
 }
 
-function send(cell: ActorCell, method: string | undefined, value: any, options: CallOptions | undefined): Promise<any> {
-  const { kernel, words, at } = cell;
-  // Perf: the whole path of "sequential call" is this condition and what follows it.
-  if (
-    (words[at] | words[at + 1]) === 0 &&
-    options === undefined &&
-    kernel.inlineDepth < INLINE_DEPTH_MAX &&
-    kernel.budget > 0 &&
-    !kernel.closed
-  ) {
-    return callInline(cell, method, value, DEFAULT_TERMS);
-  }
-  return sendSlowly(cell, method, value, options);
+/** Whether a call runs now, on the caller's stack: the actor is idle, and none of the limits is reached. */
+function runsAtOnce({ kernel, words, at }: ActorCell): boolean {
+  if ((words[at] | words[at + 1]) !== 0) return false;
+  return kernel.inlineDepth < INLINE_DEPTH_MAX && kernel.budget > 0 && !kernel.closed;
 }
 
+/**
+ * Runs the handler now.
+ *
+ * Perf: this with `ref.call`, `callMethod` and all that they call in the usual case is the whole path of "sequential
+ * call". The engine compiles it into one piece as long as it is short, so what is rare is in functions of its own.
+ */
 function callInline(cell: ActorCell, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
   const { kernel, words, at } = cell;
   const outer = kernel.current;
@@ -105,17 +106,18 @@ function callInline(cell: ActorCell, method: string | undefined, value: any, ter
   kernel.current = outer;
   kernel.inlineDepth--;
   if (isThenable(result)) return awaitInline(new PendingCall(cell, method, value, terms), result);
-  if (cell.stashing === STASH_WANTED) return deferInline(new PendingCall(cell, method, value, terms));
+  if (cell.stashing === STASH_WANTED) return stashInline(cell, method, value, terms);
   endInline(cell, method, value);
   return Promise.resolve(result);
 }
 
 function endInline(cell: ActorCell, method: string | undefined, value: unknown): void {
   const { kernel, words, at } = cell;
+  const flags = words[at] & ~FLAG_RUNNING;
   cell.stashing = STASH_IMPOSSIBLE;
-  words[at] &= ~FLAG_RUNNING;
+  words[at] = flags;
   // Perf: one condition for all that is rare; a check of its own for the overdue loop costs 4 % ("sequential call").
-  if ((words[at] | words[at + 1] | kernel.overdue[0]) !== 0) endSlowly(cell, method, value);
+  if ((flags | words[at + 1] | kernel.overdue[0]) !== 0) endSlowly(cell, method, value);
 }
 
 function endSlowly(cell: ActorCell, method: string | undefined, value: unknown): void {
@@ -141,28 +143,27 @@ function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promis
 }
 
 /** The handler stashed its call. */
-function deferInline(pending: PendingCall): Promise<any> {
-  const cell = pending.target;
+function stashInline(cell: ActorCell, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
+  const pending = new PendingCall(cell, method, value, terms);
   listen(pending, stashFresh(pending));
-  endInline(cell, pending.method, pending.value);
+  endInline(cell, method, value);
   return pending.promise;
 }
 
-function sendSlowly(
-  cell: ActorCell,
-  method: string | undefined,
-  value: any,
-  options: CallOptions | undefined,
-): Promise<any> {
-  let terms = DEFAULT_TERMS;
-  if (options !== undefined) {
-    try {
-      terms = readOptions(options);
-    } catch (error) {
-      return rejected(error);
-    }
-    if (terms.signal?.aborted) return rejected(new CallAbortedError(terms.signal.reason));
+/** The actor has something to do, or a limit is reached: the call waits in its pump's lane, or goes through the core. */
+function callLater(cell: ActorCell, method: string | undefined, value: any): Promise<any> {
+  const promise = cell.pump === null ? null : cell.pump.call(cell, method, value);
+  return promise ?? callOnTerms(cell, method, value, DEFAULT_TERMS);
+}
+
+function callWith(options: CallOptions, cell: ActorCell, method: string | undefined, value: any): Promise<any> {
+  let terms: CallTerms;
+  try {
+    terms = readOptions(options);
+  } catch (error) {
+    return rejected(error);
   }
+  if (terms.signal?.aborted) return rejected(new CallAbortedError(terms.signal.reason));
   return callOnTerms(cell, method, value, terms);
 }
 
@@ -174,8 +175,7 @@ export function callOnTerms(cell: ActorCell, method: string | undefined, value: 
     return cell.remote === undefined ? rejected(notFound(cell)) : cell.remote.call(method, value, terms);
   }
   if (kernel.current === cell) return rejected(new SelfCallError(cell.id.toString()));
-  const idle = (cell.words[cell.at] | cell.words[cell.at + 1]) === 0;
-  if (idle && kernel.inlineDepth < INLINE_DEPTH_MAX && kernel.budget > 0) return callInline(cell, method, value, terms);
+  if (runsAtOnce(cell)) return callInline(cell, method, value, terms);
   return enqueue(new PendingCall(cell, method, value, terms));
 }
 
@@ -194,7 +194,6 @@ function readOptions(options: CallOptions): CallTerms {
 function enqueue(pending: PendingCall): Promise<any> {
   const cell = pending.target;
   const { kernel, pump } = cell;
-  if (pump !== null && pending.terms === DEFAULT_TERMS && pump.accepts(pending)) return pending.promise;
   const { timeoutMs } = pending.terms;
   const slot = kernel.slots.alloc(pending);
   cell.words[cell.at + 1]++;

@@ -213,6 +213,7 @@ export class FunctionalActor implements Behaviour {
     if (cell.dead) return this;
     if (cell.calls === NO_HANDLERS) cell.calls = new HandlerTable();
     (cell.calls as Handlers)[name] = handler;
+    cell.pump?.forgetHandler();
     return this;
   }
 
