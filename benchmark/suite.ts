@@ -8,7 +8,7 @@ import { type ElixirScript, genServerScript } from "./elixir.js";
 import { awaitResolved } from "./floor.js";
 import { type Case, interleave, type Measured, type Peer, type Stats, summarize } from "./harness.js";
 
-export type Unit = "ns" | "B" | "ms";
+export type Unit = "ns" | "B" | "ms" | "%";
 
 /** One line of the result table. */
 export interface Row {

@@ -1,67 +1,75 @@
 /**
  * What telemetry costs a sequential call: nobody has ever listened, somebody listens, nobody listens any more.
  *
- * A process cannot go back to never having been observed, so each situation has processes of its own
- * (telemetry_child.ts), and they take turns round by round like any other cases. Two processes that run the same
- * code can differ by some percent, as the optimiser decides differently: each situation takes its rounds from several,
- * and a second group that never listened shows how far apart equal things are on this machine.
+ * A process cannot go back to never having been observed, and two processes that run the same code differ by more than
+ * the few percent looked for, as the optimiser decides differently. So each process is compared with itself: rounds
+ * before anybody listened, then rounds after (telemetry_child.ts), in units of the await floor. Processes in which nobody
+ * ever listened do the same and show how much calls change by themselves meanwhile. Both kinds take turns.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { counts } from "../counts.js";
-import { type Case, type Timed, WorkLostError } from "../harness.js";
-import { compare, type Suite } from "../suite.js";
-import type { Situation } from "./telemetry_child.js";
+import { summarize, WorkLostError } from "../harness.js";
+import type { Row, Suite } from "../suite.js";
+import type { Situation, TelemetryReport } from "./telemetry_child.js";
 
 const child = fileURLToPath(new URL("telemetry_child.ts", import.meta.url));
-/** More rounds than usual: the differences looked for are a few percent. */
-const moreRounds = 4;
-/** Processes per situation. */
-const processes = 2;
+/** Processes of each kind per round of the other suites. */
+const PROCESSES_PER_ROUND = 0.6;
 
-function ask(running: ChildProcess, ops: number): Promise<Timed> {
+function inOwnProcess(situation: Situation): Promise<TelemetryReport> {
   return new Promise((resolve, reject) => {
-    const ended = () => reject(new WorkLostError("telemetry", 0, ops));
-    running.once("exit", ended);
-    running.once("message", (result) => {
-      running.off("exit", ended);
-      resolve(result as Timed);
+    const running = fork(child, [situation]);
+    let report: TelemetryReport | undefined;
+    running.once("message", (message) => {
+      report = message as TelemetryReport;
     });
-    running.send(ops);
+    running.once("exit", (code) => {
+      if (report) resolve(report);
+      else reject(new WorkLostError(`telemetry, ${situation}, exit code ${code}`, 0, 1));
+    });
   });
 }
 
-interface Situated {
-  running: ChildProcess[];
-  one: Case;
-}
-
-function inOwnProcesses(situation: Situation, key: string, name: string): Situated {
-  const running = Array.from({ length: processes }, () => fork(child, [situation]));
-  let turn = 0;
-  const run = (ops: number) => ask(running[turn++ % processes]!, ops);
-  return { running, one: { key, name, opsPerRound: counts.calls, run } };
+/** By how many percent the calls after cost more than those before. */
+function cost({ before, after }: TelemetryReport): number {
+  return 100 * (summarize(after.toFloor).median / summarize(before.toFloor).median - 1);
 }
 
 export const telemetry: Suite = {
   name: "telemetry",
   title: "Telemetry",
-  async run(context) {
-    const situations = [
-      inOwnProcesses("never", "telemetry_never", "call, never listened to"),
-      inOwnProcesses("never", "telemetry_control", "the same again (the difference is noise)"),
-      inOwnProcesses("listening", "telemetry_on", "call, a handler on handle_call stop"),
-      inOwnProcesses("after", "telemetry_off", "call, after the handler was detached"),
-    ];
-    try {
-      const more = { ...context, rounds: moreRounds * context.rounds, warmup: processes * context.warmup };
-      return await compare(
-        "telemetry",
-        situations.map(({ one }) => one),
-        more,
-      );
-    } finally {
-      for (const one of situations.flatMap(({ running }) => running)) if (one.connected) one.disconnect();
+  async run({ rounds }) {
+    const reports: Record<Situation, TelemetryReport[]> = { never: [], once: [] };
+    for (let process = 0; process < Math.ceil(rounds * PROCESSES_PER_ROUND); process++) {
+      reports.never.push(await inOwnProcess("never"));
+      reports.once.push(await inOwnProcess("once"));
     }
+    const { never, once } = reports;
+    const row = (key: string, name: string, unit: Row["unit"], samples: number[]): Row => {
+      return { suite: "telemetry", key: `telemetry_${key}`, name, unit, stats: summarize(samples) };
+    };
+    const all = [...never, ...once];
+    return [
+      row(
+        "never",
+        "call, never listened to",
+        "ns",
+        all.flatMap(({ before }) => before.ns),
+      ),
+      row(
+        "on",
+        "call, a handler on handle_call stop",
+        "ns",
+        once.flatMap(({ listening }) => listening),
+      ),
+      row(
+        "off",
+        "call, after the handler was detached",
+        "ns",
+        once.flatMap(({ after }) => after.ns),
+      ),
+      row("cost", "more than before, in the same process", "%", once.map(cost)),
+      row("drift", "the same where nobody ever listened", "%", never.map(cost)),
+    ];
   },
 };
