@@ -1,8 +1,8 @@
 /**
- * Who is told of an end, and whom it takes along: sentences W1 to W5 and L1 to L6 of docs/SEMANTICS.md.
+ * Who is told of an end, and whom it takes along: sentences W1 to W5 and L1 to L7 of docs/SEMANTICS.md.
  */
 
-import { ActorNotFoundError, createActor, type InfoMessage, TimerRef } from "libeam";
+import { ActorNotFoundError, type ActorRef, createActor, type InfoMessage, TimerRef } from "libeam";
 import { describe, expect, it, vi } from "vitest";
 import { Boss, Observer, Worker } from "../support/actors.js";
 import { gone, makeProbe } from "../support/probe.js";
@@ -285,4 +285,42 @@ describe("links", () => {
     expect(await target.call("who")).toBe(2);
     expect(handled).toEqual([2]);
   });
+
+  it.each([
+    ["at once", {}],
+    ["after a delay", { backoff: { initialMs: 5, maxMs: 5, jitter: 0 } }],
+  ])(
+    "L7: an exit signal between two incarnations takes neither down, when a restart comes %s",
+    async (_when, delay) => {
+      const system = makeSystem({ supervision: { strategy: "Restart", maxRestarts: 5, ...delay } });
+      let incarnations = 0;
+      const Counted = createActor((_ctx, self) => {
+        const mine = ++incarnations;
+        return self
+          .onCall("who", () => mine)
+          .onCast("crash", () => {
+            throw new Error("first");
+          });
+      });
+      const between = makeProbe<number>();
+      const Sender = createActor((ctx, self) =>
+        self.onCast("exit", (ref: ActorRef, reason: string) => {
+          between.push(incarnations);
+          ctx.exit(ref, reason);
+        }),
+      );
+      const [target, sender] = [system.spawn(Counted), system.spawn(Sender)];
+      target.cast("crash");
+      sender.cast("exit", target, "late");
+      await between.next();
+      expect(await target.call("who")).toBe(2);
+      await turns();
+      expect(await target.call("who")).toBe(2);
+      const end = gone(system, target);
+      target.cast("crash");
+      sender.cast("exit", target, "kill");
+      expect(await end).toEqual({ type: "killed" });
+      expect({ between: between.events, incarnations }).toEqual({ between: [1, 2], incarnations: 2 });
+    },
+  );
 });
