@@ -190,12 +190,13 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     await a.call("meet", b);
     await b.call("meet", a);
     a.cast("hit");
-    await nodeTimer(0);
-    await turn();
-    const before = handled;
-    expect(before).toBeGreaterThan(0);
-    await nodeTimer(0);
-    expect(handled).toBeGreaterThan(before);
+    // Timers fire and immediates run while they play, and they play on. A turn that was held up may bring the timer first.
+    for (let round = 0; round < 3; round++) {
+      const before = handled;
+      await nodeTimer(0);
+      while (handled === before) await turn();
+    }
+    expect(handled).toBeGreaterThanOrEqual(3);
     await system.stop(a);
   });
 
