@@ -7,29 +7,17 @@
  * of a process (see memory_child.ts; a row of its own has it included); the heap row shows what V8 says is in use, without
  * the Rust side.
  */
-import { fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { counts } from "../counts.js";
 import { genServerScript } from "../elixir.js";
 import { type Stats, summarize, WorkLostError } from "../harness.js";
+import { reportOf } from "../own_process.js";
 import { fastest, type Row, type Suite, type SuiteContext } from "../suite.js";
 import type { MemoryReport } from "./memory_child.js";
 
-const child = fileURLToPath(new URL("memory_child.ts", import.meta.url));
+const child = new URL("memory_child.ts", import.meta.url);
 
-/** Forked with this process's options, --expose-gc among them. */
 function inOwnProcess(kind: "actors" | "control", count: number): Promise<MemoryReport> {
-  return new Promise((resolve, reject) => {
-    const process = fork(child, [kind, String(count)]);
-    let report: MemoryReport | undefined;
-    process.once("message", (message) => {
-      report = message as MemoryReport;
-    });
-    process.once("exit", (code) => {
-      if (report) resolve(report);
-      else reject(new WorkLostError(`memory, ${kind}, exit code ${code}`, 0, count));
-    });
-  });
+  return reportOf(child, kind, String(count));
 }
 
 interface Footprint {

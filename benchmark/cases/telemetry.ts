@@ -6,28 +6,17 @@
  * before anybody listened, then rounds after (telemetry_child.ts), in units of the await floor. Processes in which nobody
  * ever listened do the same and show how much calls change by themselves meanwhile. Both kinds take turns.
  */
-import { fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { summarize, WorkLostError } from "../harness.js";
+import { summarize } from "../harness.js";
+import { reportOf } from "../own_process.js";
 import type { Row, Suite } from "../suite.js";
 import type { Situation, TelemetryReport } from "./telemetry_child.js";
 
-const child = fileURLToPath(new URL("telemetry_child.ts", import.meta.url));
+const child = new URL("telemetry_child.ts", import.meta.url);
 /** Processes of each kind per round of the other suites. */
 const PROCESSES_PER_ROUND = 0.6;
 
 function inOwnProcess(situation: Situation): Promise<TelemetryReport> {
-  return new Promise((resolve, reject) => {
-    const running = fork(child, [situation]);
-    let report: TelemetryReport | undefined;
-    running.once("message", (message) => {
-      report = message as TelemetryReport;
-    });
-    running.once("exit", (code) => {
-      if (report) resolve(report);
-      else reject(new WorkLostError(`telemetry, ${situation}, exit code ${code}`, 0, 1));
-    });
-  });
+  return reportOf(child, situation);
 }
 
 /** By how many percent the calls after cost more than those before. */

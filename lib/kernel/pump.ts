@@ -86,7 +86,7 @@ export class Pump {
     this.untold = untold;
     cell.pump = this;
     cell.runningSlot = slot;
-    if (untold !== null && !this.held) this.hold(cell);
+    if (untold !== null) this.hold(cell);
     this.listen(cell, promise);
   }
 
@@ -104,7 +104,7 @@ export class Pump {
     const call = new PendingCall(cell, method, value, DEFAULT_TERMS);
     words[at + 1]++;
     this.lane[this.tail++ & LANE_MASK] = call;
-    if (!this.held) this.hold(cell);
+    this.hold(cell);
     return call.promise;
   }
 
@@ -159,6 +159,7 @@ export class Pump {
   }
 
   private hold(cell: ActorCell): void {
+    if (this.held) return;
     this.held = true;
     cell.kernel.hold(this);
   }
@@ -248,7 +249,7 @@ export class Pump {
     const outcome = runCall(call, known ? this.handler : this.lookUp(cell, method));
     if (outcome !== null) {
       this.untold = call;
-      if (!this.held) this.hold(cell);
+      this.hold(cell);
     }
     return outcome;
   }

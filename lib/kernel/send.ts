@@ -41,17 +41,15 @@ const REFUSING = FLAG_STOPPING | FLAG_DEAD;
 /** Calls a method of a functional actor. */
 export function callMethod(cell: ActorCell, method: string, args: any[]): Promise<any> {
   const count = args.length;
-  if (count > 0 && typeof args[count - 1] === "object") return callWithObject(cell, method, args);
+  const mayEndInOptions = count > 0 && typeof args[count - 1] === "object";
+  if (mayEndInOptions && endsInOptions(cell, method, args)) return callWith(args.pop(), cell, method, args);
   return runsAtOnce(cell) ? callInline(cell, method, args, DEFAULT_TERMS) : callLater(cell, method, args);
 }
 
-/** The same with an object as last argument, which may be call options. */
-function callWithObject(cell: ActorCell, method: string, args: any[]): Promise<any> {
+function endsInOptions(cell: ActorCell, method: string, args: any[]): boolean {
   const handler = cell.calls?.[method];
   // A handler that is not registered yet (an asynchronous factory) cannot say how many parameters it has.
-  const mayHaveOptions = handler === undefined || handler.length < args.length;
-  if (mayHaveOptions && isCallOptions(args[args.length - 1])) return callWith(args.pop(), cell, method, args);
-  return runsAtOnce(cell) ? callInline(cell, method, args, DEFAULT_TERMS) : callLater(cell, method, args);
+  return (handler === undefined || handler.length < args.length) && isCallOptions(args[args.length - 1]);
 }
 
 /** Calls with a whole message. */
@@ -62,8 +60,8 @@ export function call(cell: ActorCell, message: unknown, options: number | CallOp
   return runsAtOnce(cell) ? callInline(cell, undefined, message, DEFAULT_TERMS) : callLater(cell, undefined, message);
 }
 
-function isCallOptions(value: unknown): boolean {
-  if (value === null || typeof value !== "object") return false;
+function isCallOptions(value: object | null): boolean {
+  if (value === null) return false;
   // Perf: the keys of a big array or buffer cost seconds, so they are asked for last.
   try {
     if (!("timeout" in value || "signal" in value)) return false;

@@ -115,12 +115,11 @@ impl Kernel {
     /// Delivers an exit signal to an actor: a message if it traps, its crash if the reason is
     /// abnormal, nothing otherwise. Between two incarnations there is nobody to crash.
     fn exit_signal(&mut self, target: ActorIndex, link: RelationId, reason: Reason) {
-        let present = self.has_incarnation(target);
         let record = self.table.get(target);
         if record.traps_exit && record.phase == Phase::Alive {
             self.reasons.retain(reason);
             self.enqueue_signal(target, Signal::Exit { link, reason });
-        } else if reason.is_abnormal() && present && record.phase == Phase::Alive {
+        } else if reason.is_abnormal() && record.phase == Phase::Alive && self.has_incarnation(target) {
             self.reasons.retain(reason);
             let words = [link.index, link.generation, reason.kind as u32, reason.token];
             self.table.raise(target, FLAG_DOOMED);
