@@ -2,12 +2,21 @@
  * The telemetry that actors and systems emit: which events, in which order, with what in them.
  */
 
-import { Actor, createActor, createSystem, type EventName, TelemetryEvents, telemetry } from "libeam";
+import {
+  Actor,
+  CallAbortedError,
+  createActor,
+  createSystem,
+  type EventName,
+  TelemetryEvents,
+  TimeoutError,
+  telemetry,
+} from "libeam";
 import { afterEach, describe, expect, it } from "vitest";
 import { Boss, Worker } from "../support/actors.js";
 import { gone, makeProbe } from "../support/probe.js";
-import { makeSystem } from "../support/system.js";
-import { rejection, turns } from "../support/time.js";
+import { leakFree, makeSystem } from "../support/system.js";
+import { gate, rejection, turns } from "../support/time.js";
 
 afterEach(() => telemetry.reset());
 
@@ -199,6 +208,57 @@ describe("messages", () => {
     const { seen } = listen([actor.deadLetter]);
     ref.cast("note", "x");
     expect((await seen.next()).data).toEqual({ actor_id: ref.id.id, message_type: "cast", reason: "not_found" });
+  });
+});
+
+describe("an observed call to an idle actor", () => {
+  /** An actor that is observed and does what a test wants when it is called. */
+  function observed(does: (tools: { ctx: any; self: any }) => unknown) {
+    const system = makeSystem();
+    listen();
+    const heard: string[] = [];
+    const Observed = createActor((ctx, self) =>
+      self.onCall("do", () => does({ ctx, self })).onCast("hear", (what: string) => void heard.push(what)),
+    );
+    return { system, heard, ref: system.spawn(Observed) };
+  }
+
+  it("runs at once, as without an observer", async () => {
+    let ran = false;
+    const { ref } = observed(() => {
+      ran = true;
+    });
+    const answer = ref.call("do");
+    expect(ran).toBe(true);
+    await answer;
+  });
+
+  it("leaves nobody waiting whose message the core saw meanwhile", async () => {
+    const { system, heard, ref } = observed(({ ctx, self }) => {
+      ctx.self.cast("hear", "from itself");
+      self.cancelTimer(self.sendAfter("never", 60_000)); // What the core is asked for, it answers after what was sent.
+    });
+    await ref.call("do");
+    await turns();
+    expect(heard).toEqual(["from itself"]);
+    await leakFree(system);
+  });
+
+  it("is withdrawn from the stash by its signal", async () => {
+    const { system, ref } = observed(({ self }) => self.stash());
+    const controller = new AbortController();
+    const answer = rejection((ref as any).call("do", { signal: controller.signal }));
+    controller.abort();
+    expect(await answer).toBeInstanceOf(CallAbortedError);
+    await leakFree(system);
+  });
+
+  it("has its own time to answer", async () => {
+    const held = gate();
+    const { system, ref } = observed(() => held.promise);
+    expect(await rejection((ref as any).call("do", { timeout: 1 }))).toBeInstanceOf(TimeoutError);
+    held.open();
+    await leakFree(system);
   });
 });
 

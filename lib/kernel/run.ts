@@ -10,6 +10,7 @@
  */
 
 import { InvalidArgumentError, StashFullError, UnknownCallMethodError } from "../errors.js";
+import { listenForAbort } from "./cancel.js";
 import type { ActorCell, Handler } from "./cell.js";
 import * as cells from "./cell.js";
 import { crash } from "./crash.js";
@@ -86,13 +87,8 @@ function invokeWholeCast(cell: ActorCell, value: any): unknown {
   return Array.isArray(args) ? apply(handler, args, name) : undefined;
 }
 
-/**
- * Runs the call handler with telemetry around it.
- *
- * Perf: where there is a choice, it is made in the function that everything is compiled into, and not in `invokeCall`:
- * that would be too big afterwards to become a part of anything ("telemetry off").
- */
-export function observedCall(cell: ActorCell, method: string | undefined, value: any): unknown {
+/** Runs the call handler with telemetry around it. */
+function observedCall(cell: ActorCell, method: string | undefined, value: any): unknown {
   return observe(cell, TelemetryEvents.actor.handleCall, () => invokeCall(cell, method, value));
 }
 
@@ -348,10 +344,10 @@ function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: numbe
 }
 
 /** Puts a call that has no slot yet into the stash, and gives it one. */
-export function stashFresh(call: PendingCall): number {
+export function stashFresh(call: PendingCall): void {
   const { kernel } = call.target;
   const { timeoutMs } = call.terms;
   const slot = kernel.slots.alloc(call);
   stashSlot(call.target, ENTRY_CALL, slot, timeoutMs < 0 ? timeoutWord(kernel.callTimeoutMs) : timeoutMs);
-  return slot;
+  listenForAbort(call, slot);
 }

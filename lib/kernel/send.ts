@@ -9,6 +9,7 @@
  */
 
 import { CallAbortedError, InvalidArgumentError, SelfCallError } from "../errors.js";
+import { listenForAbort } from "./cancel.js";
 import type { ActorCell } from "./cell.js";
 import * as cells from "./cell.js";
 import type { CallOptions } from "./options.js";
@@ -16,22 +17,13 @@ import { isThenable } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { pump, pumpCall } from "./pump.js";
 import { notFound } from "./refusals.js";
-import { invokeCall, observedCall, overdueCall, stashFresh } from "./run.js";
-import { type CallSignal, type CallTerms, DEFAULT_TERMS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
+import { invokeCall, overdueCall, runCall, stashFresh } from "./run.js";
+import { type CallTerms, DEFAULT_TERMS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
-const {
-  FLAG_DEAD,
-  FLAG_RUNNING,
-  FLAG_STOPPING,
-  OP_CANCEL_CALL,
-  STATUS_OK,
-  SUBMIT_CALL,
-  SUBMIT_CALL_TIMED,
-  SUBMIT_CAST,
-} = protocol;
+const { FLAG_DEAD, FLAG_RUNNING, FLAG_STOPPING, SUBMIT_CALL, SUBMIT_CALL_TIMED, SUBMIT_CAST } = protocol;
 const { STASH_IMPOSSIBLE, STASH_POSSIBLE, STASH_WANTED } = cells;
 
 /** Handlers that may run inside each other. */
@@ -72,8 +64,13 @@ function isCallOptions(value: object | null): boolean {
   }
 }
 
-/** Whether a call runs now, on the caller's stack: the actor is idle, and none of the limits is reached. */
-function runsAtOnce({ kernel, words, at }: ActorCell): boolean {
+/** Whether a call runs now, on the caller's stack, and nobody listens. */
+function runsAtOnce(cell: ActorCell): boolean {
+  return !telemetry.active && mayRun(cell);
+}
+
+/** Whether a call may run on the caller's stack: the actor is idle, and none of the limits is reached. */
+function mayRun({ kernel, words, at }: ActorCell): boolean {
   if ((words[at] | words[at + 1]) !== 0) return false;
   return kernel.inlineDepth < INLINE_DEPTH_MAX && kernel.budget > 0 && !kernel.closed;
 }
@@ -94,7 +91,7 @@ function callInline(cell: ActorCell, method: string | undefined, value: any, ter
   cell.stashing = STASH_POSSIBLE;
   let result: unknown;
   try {
-    result = telemetry.active ? observedCall(cell, method, value) : invokeCall(cell, method, value);
+    result = invokeCall(cell, method, value);
   } catch (error) {
     kernel.current = outer;
     kernel.inlineDepth--;
@@ -107,6 +104,17 @@ function callInline(cell: ActorCell, method: string | undefined, value: any, ter
   if (cell.stashing === STASH_WANTED) return stashInline(cell, method, value, terms);
   endInline(cell, method, value);
   return Promise.resolve(result);
+}
+
+/** The same while somebody listens: the call is made as one that waited would be, by the door that observes. */
+function callObserved(pending: PendingCall): Promise<any> {
+  const cell = pending.target;
+  cell.kernel.spend(1);
+  cell.words[cell.at + 1]++;
+  const result = runCall(pending, undefined);
+  if (result !== null) awaitResult(pending, result);
+  else if ((cell.words[cell.at] | cell.words[cell.at + 1]) !== 0) cell.kernel.wake(cell);
+  return pending.promise;
 }
 
 function endInline(cell: ActorCell, method: string | undefined, value: unknown): void {
@@ -124,26 +132,32 @@ function endSlowly(cell: ActorCell, method: string | undefined, value: unknown):
   if ((words[at] | words[at + 1]) !== 0) kernel.wake(cell);
 }
 
-/** The handler gave a promise: the actor is busy until it settles, and the call has a deadline from now on. */
+/** The handler gave a promise. */
 function awaitInline(pending: PendingCall, result: PromiseLike<unknown>): Promise<any> {
   const cell = pending.target;
   if (cell.kernel.overdue[0] !== 0) overdueCall(cell, pending.method, pending.value);
   cell.words[cell.at + 1]++;
-  if (pending.terms === DEFAULT_TERMS) {
+  awaitResult(pending, result);
+  return pending.promise;
+}
+
+/** The actor is busy until the promise settles, and the call has a deadline from now on. */
+function awaitResult(pending: PendingCall, result: PromiseLike<unknown>): void {
+  const { target: cell, terms } = pending;
+  if (terms === DEFAULT_TERMS) {
     pumpCall(result, pending);
-    return pending.promise;
+    return;
   }
   const slot = cell.kernel.slots.alloc(pending);
-  cell.kernel.submitStarted(cell, slot, pending.terms.timeoutMs);
-  listen(pending, slot);
+  cell.kernel.submitStarted(cell, slot, terms.timeoutMs);
+  listenForAbort(pending, slot);
   pump(cell, result, slot);
-  return pending.promise;
 }
 
 /** The handler stashed its call. */
 function stashInline(cell: ActorCell, method: string | undefined, value: any, terms: CallTerms): Promise<any> {
   const pending = new PendingCall(cell, method, value, terms);
-  listen(pending, stashFresh(pending));
+  stashFresh(pending);
   endInline(cell, method, value);
   return pending.promise;
 }
@@ -174,7 +188,8 @@ export function callOnTerms(cell: ActorCell, method: string | undefined, value: 
   }
   if (kernel.current === cell) return rejected(new SelfCallError(cell.id.toString()));
   if (runsAtOnce(cell)) return callInline(cell, method, value, terms);
-  return enqueue(new PendingCall(cell, method, value, terms));
+  const pending = new PendingCall(cell, method, value, terms);
+  return mayRun(cell) ? callObserved(pending) : enqueue(pending);
 }
 
 function readOptions(options: CallOptions): CallTerms {
@@ -200,26 +215,8 @@ function enqueue(pending: PendingCall): Promise<any> {
     pump?.close();
     kernel.pushTimed(cell.index, SUBMIT_CALL_TIMED, slot, timeoutMs);
   }
-  listen(pending, slot);
+  listenForAbort(pending, slot);
   return pending.promise;
-}
-
-/** Has the call withdrawn when its signal aborts. */
-function listen(pending: PendingCall, slot: number): void {
-  const { signal } = pending.terms;
-  if (signal !== undefined && !pending.settled) pending.abortable(signal, () => abort(pending, slot, signal));
-}
-
-/** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
-function abort(pending: PendingCall, slot: number, signal: CallSignal): void {
-  const { kernel } = pending.target;
-  if (pending.settled) return;
-  pending.reject(new CallAbortedError(signal.reason));
-  if (kernel.slots.value(slot) !== pending) return; // It was drained.
-  kernel.args[0] = slot;
-  kernel.control(OP_CANCEL_CALL);
-  // Race: a call that the core does not know has been refused, and the event that says so frees the slot.
-  if (kernel.results[0] === STATUS_OK) kernel.slots.free(slot);
 }
 
 /** Sends a cast with none or several arguments to a method of a functional actor. */
