@@ -12,6 +12,8 @@ enum Op {
     PushBack(usize, u32),
     PushFront(usize, u32),
     Pop(usize),
+    /// Takes entries off the front up to the first that is not even, so many at most.
+    PopWhileEven(usize, usize),
     /// Takes out the entry at that position, modulo the length.
     Remove(usize, usize),
     /// Puts the second queue before the first.
@@ -26,6 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (queue.clone(), any::<u32>()).prop_map(|(at, entry)| Op::PushBack(at, entry)),
         2 => (queue.clone(), any::<u32>()).prop_map(|(at, entry)| Op::PushFront(at, entry)),
         3 => queue.clone().prop_map(Op::Pop),
+        2 => (queue.clone(), 0..6usize).prop_map(|(at, most)| Op::PopWhileEven(at, most)),
         3 => (queue.clone(), any::<usize>()).prop_map(|(at, position)| Op::Remove(at, position)),
         1 => (queue.clone(), queue.clone()).prop_map(|(a, b)| Op::Prepend(a, b)),
         2 => (queue.clone(), queue).prop_map(|(a, b)| Op::MoveFirst(a, b)),
@@ -54,6 +57,17 @@ impl Model {
             Op::Pop(at) => {
                 let expected = self.expected[at].pop_front().map(|(_, entry)| entry);
                 assert_eq!(self.queues[at].pop(&mut self.pool), expected);
+            }
+            Op::PopWhileEven(at, most) => {
+                let mut popped = Vec::new();
+                let taken = self.queues[at].pop_while(&mut self.pool, most, |entry| {
+                    let wanted = entry % 2 == 0;
+                    popped.extend(wanted.then_some(entry));
+                    wanted
+                });
+                let wanted = self.expected[at].iter().take(most).take_while(|&&(_, entry)| entry % 2 == 0).count();
+                let expected: Vec<u32> = self.expected[at].drain(..wanted).map(|(_, entry)| entry).collect();
+                assert_eq!((taken, popped), (wanted, expected));
             }
             Op::Remove(at, position) if !self.expected[at].is_empty() => {
                 let position = position % self.expected[at].len();

@@ -88,6 +88,19 @@ impl Pool {
         self.cells[cell as usize] = Cell { next: self.free, prev: NIL, entry: NIL };
         self.free = cell;
     }
+
+    /// Gives so many cells back that follow each other from `first` to `last`.
+    #[inline]
+    fn give_back_chain(&mut self, first: u32, last: u32, len: usize) {
+        self.len -= len;
+        if self.len == 0 {
+            self.free = NIL;
+            self.fresh = 0;
+            return;
+        }
+        self.cells[last as usize].next = self.free;
+        self.free = first;
+    }
 }
 
 /// The two ends of a list of cells.
@@ -142,19 +155,39 @@ impl Queue {
     /// Takes the first entry.
     #[inline]
     pub fn pop(&mut self, pool: &mut Pool) -> Option<u32> {
-        if self.head == NIL {
-            return None;
+        let mut popped = None;
+        self.pop_while(pool, 1, |entry| {
+            popped = Some(entry);
+            true
+        });
+        popped
+    }
+
+    /// Takes entries off the front for as long as `accepts` says so, `most` at most, and tells how many.
+    ///
+    /// Perf: each cell is read once and none but the last is written: the cells of one mailbox are far
+    /// from each other when many have been filled in turn ("cast, 1,000 actors, burst").
+    #[inline]
+    pub fn pop_while(&mut self, pool: &mut Pool, most: usize, mut accepts: impl FnMut(u32) -> bool) -> usize {
+        let first = self.head;
+        let (mut cell, mut last, mut taken) = (first, NIL, 0);
+        while taken < most && cell != NIL {
+            let Cell { next, entry, .. } = pool.cells[cell as usize];
+            if !accepts(entry) {
+                break;
+            }
+            (last, cell, taken) = (cell, next, taken + 1);
         }
-        let cell = self.head;
-        let Cell { next, entry, .. } = pool.cells[cell as usize];
-        self.head = next;
-        if next == NIL {
-            self.tail = NIL;
-        } else {
-            pool.cells[next as usize].prev = NIL;
+        if taken > 0 {
+            self.head = cell;
+            if cell == NIL {
+                self.tail = NIL;
+            } else {
+                pool.cells[cell as usize].prev = NIL;
+            }
+            pool.give_back_chain(first, last, taken);
         }
-        pool.give_back(cell);
-        Some(entry)
+        taken
     }
 
     /// Takes an entry out, wherever in this queue its cell is.

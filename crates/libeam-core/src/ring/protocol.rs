@@ -50,7 +50,7 @@ protocol! {
     /// Words of an event record.
     EVENT_WORDS = 8;
     /// Messages that one actor may handle in a row before others get their turn.
-    QUANTUM = 64;
+    QUANTUM = 16;
     /// Bits of a slot in the second word of a pair.
     SLOT_BITS = 28;
 

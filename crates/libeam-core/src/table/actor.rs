@@ -126,15 +126,13 @@ impl Actor {
     /// Takes casts out of the mailbox up to the first other entry, so many at most, and tells how many.
     #[inline]
     pub fn issue_casts(&mut self, pool: &mut Pool, most: usize, mut write: impl FnMut(u32)) -> usize {
-        let mut issued = 0;
-        while issued < most
-            && let Some(first) = self.mailbox.first(pool)
-            && kind_of(first) == ENTRY_CAST
-        {
-            self.mailbox.pop(pool);
-            write(first);
-            issued += 1;
-        }
+        let issued = self.mailbox.pop_while(pool, most, |entry| {
+            let is_cast = kind_of(entry) == ENTRY_CAST;
+            if is_cast {
+                write(entry);
+            }
+            is_cast
+        });
         self.queued -= issued as u32;
         issued
     }
