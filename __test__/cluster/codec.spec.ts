@@ -47,6 +47,25 @@ describe("values", () => {
     expect(read.list[0]).toBe(read.a);
   });
 
+  it("keep cycles and repetitions of arrays that hold nothing else", () => {
+    const twice = [1];
+    const [a, b] = roundTrip([twice, twice]);
+    expect([a, a === b]).toEqual([[1], true]);
+    const within = roundTrip([[[twice, 2, twice]]])[0][0];
+    expect(within[0]).toBe(within[2]);
+    const itself: unknown[] = [1];
+    itself.push(itself);
+    const read = roundTrip(itself);
+    expect(read[1]).toBe(read);
+    const [inner, outer]: unknown[][] = [[2], [1]];
+    outer!.push(inner);
+    inner!.push(outer);
+    expect((roundTrip(outer) as any)[1][1][0]).toBe(1);
+    const nested = Array.from({ length: 50 }).reduce((value) => [value, -1], [0]);
+    expect(roundTrip(nested)).toEqual(nested);
+    expect(roundTrip(["m", ["method", [1, -0]]])).toEqual(["m", ["method", [1, -0]]]);
+  });
+
   it("keep negative zero, wherever it is", () => {
     const shared = { zero: -0 };
     const error = new LibeamError("below", "BELOW_ZERO", { at: -0 }, { cause: [-0] });
@@ -100,9 +119,11 @@ describe("values", () => {
   });
 
   it("that cannot be sent are refused by name", () => {
-    const error = thrown(() => codec.encode({ fn: () => 1 }));
-    expect(error).toBeInstanceOf(TransportError);
-    expect(error.message).toMatch(/cannot be sent/);
+    for (const value of [{ fn: () => 1 }, [() => 1], ["cast", [Symbol("s")]]]) {
+      const error = thrown(() => codec.encode(value));
+      expect(error).toBeInstanceOf(TransportError);
+      expect(error.message).toMatch(/cannot be sent/);
+    }
   });
 });
 

@@ -115,6 +115,7 @@ describe("refs made by hand", () => {
 
   it.each([
     ["a made-up UUID", "11111111-2222-4333-8444-555555555555"],
+    ["what is almost a UUID", "1111111g-2222-4333-8444-55555555555Z"],
     ["no UUID", "nobody"],
     ["nothing", ""],
     ["a property of objects", "__proto__"],

@@ -30,7 +30,8 @@ interface Search {
   seen: Set<object> | undefined;
 }
 
-function isNegativeZero(value: unknown): boolean {
+/** Whether a value is −0. */
+export function isNegativeZero(value: unknown): boolean {
   return value === 0 && 1 / (value as number) < 0;
 }
 

@@ -58,12 +58,12 @@ export class ActorIdCodec {
   decode(id: string): ActorNumbers | undefined {
     if (typeof id !== "string" || id.length !== UUID_CHARS || id[14] !== "4") return undefined;
     const key = this.key;
-    const variant = Number.parseInt(id.slice(VARIANT_AT, VARIANT_AT + 4), 16) & ~METHODS_BIT;
+    const variant = number(id, VARIANT_AT, 23) & ~METHODS_BIT;
     if (variant !== (0x8000 | (key[2] & VARIANT_KEY_MASK))) return undefined;
-    if (Number.parseInt(id.slice(24, 28), 16) !== (key[3] & 0xffff)) return undefined;
-    const first = Number.parseInt(id.slice(0, 8), 16);
-    const middle = Number.parseInt(id.slice(9, 13) + id.slice(15, 18), 16);
-    const last = Number.parseInt(id.slice(28), 16);
+    if (number(id, 24, 28) !== (key[3] & 0xffff)) return undefined;
+    const first = number(id, 0, 8);
+    const middle = number(id, 9, 13) * 0x1000 + number(id, 15, 18);
+    const last = number(id, 28, UUID_CHARS);
     if (Number.isNaN(first + middle + last)) return undefined;
     return {
       index: (first ^ key[0]) >>> 0,
@@ -75,14 +75,30 @@ export class ActorIdCodec {
 
 /** Whether an id says that its actor takes methods with arguments. */
 export function takesMethods(id: string): boolean {
-  return typeof id === "string" && (Number.parseInt(id.slice(VARIANT_AT, VARIANT_AT + 4), 16) & METHODS_BIT) !== 0;
+  return typeof id === "string" && (number(id, VARIANT_AT, 23) & METHODS_BIT) !== 0;
 }
 
 /** A random id for an actor that another node is to make. */
 export function randomActorId(methods: boolean): string {
   const uuid = randomUUID();
-  const variant = Number.parseInt(uuid.slice(VARIANT_AT, VARIANT_AT + 4), 16) & ~METHODS_BIT;
+  const variant = number(uuid, VARIANT_AT, 23) & ~METHODS_BIT;
   return uuid.slice(0, VARIANT_AT) + hex(variant | (methods ? METHODS_BIT : 0), 4) + uuid.slice(VARIANT_AT + 4);
+}
+
+/**
+ * The hexadecimal number in a part of an id; NaN if it is none.
+ *
+ * Perf: `parseInt` of a slice costs ten times as much, and every message of another node names its actor ("remote cast").
+ */
+function number(id: string, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at++) {
+    const code = id.charCodeAt(at);
+    if (code >= 0x30 && code <= 0x39) value = value * 16 + code - 0x30;
+    else if (code >= 0x61 && code <= 0x66) value = value * 16 + code - 0x57;
+    else return Number.NaN;
+  }
+  return value;
 }
 
 function hex(value: number, digits: number): string {

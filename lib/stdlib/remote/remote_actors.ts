@@ -348,7 +348,8 @@ export class RemoteActors {
   }
 
   private find(id: string, name: string | undefined): ActorCell | undefined {
-    const cell = this.aliases.get(id) ?? this.host.cellById(id);
+    // Perf: in this order, because ids of this node's own making say where their actor is, and an alias has to be looked up.
+    const cell = this.host.cellById(id) ?? this.aliases.get(id);
     if (cell !== undefined && !cell.dead) return cell;
     return name === undefined ? undefined : this.host.cellByName(name);
   }

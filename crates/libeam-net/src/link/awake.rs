@@ -57,6 +57,8 @@ pub(super) async fn keep_awake(pulse: &Pulse, look: impl Fn()) {
                 break;
             }
             // The runtime looks at its sockets between two turns; other threads get their turn, too.
+            // Two turns: what the sockets bring at the end of the first is seen to before others get their turn.
+            tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             std::thread::yield_now();
             let after_us = clock.now_us();
