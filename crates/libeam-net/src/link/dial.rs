@@ -9,7 +9,7 @@ use libeam_core::membership::random::Random;
 use libeam_core::session::batch::{Outgoing, Pushed};
 use libeam_core::session::hello::{Greeting, Hello, Refusal};
 use libeam_core::supervision::Backoff;
-use omq_tokio::{Message, MonitorEvent, MonitorStream, Socket};
+use omq_tokio::{Message, MonitorEvent, MonitorStream, Socket, TrySendError};
 use parking_lot::Mutex;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -244,7 +244,7 @@ impl<'a> Line<'a> {
             match frame {
                 Some(frame) => {
                     self.peer.pulse.beat();
-                    self.during(monitor, socket.send(Message::single(frame))).await?.map_err(|_| Broken::Lost)?;
+                    self.hand_over(socket, monitor, Message::single(frame)).await?;
                 }
                 None if self.leaving => break,
                 None => {
@@ -262,6 +262,15 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
+    /// Gives a frame to the socket; waits while that is full.
+    async fn hand_over(&mut self, socket: &Socket, monitor: &mut MonitorStream, frame: Message) -> Result<(), Broken> {
+        match socket.try_send(frame) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(frame)) => self.during(monitor, socket.send(frame)).await?.map_err(|_| Broken::Lost),
+            Err(_) => Err(Broken::Lost),
+        }
+    }
+
     /// Does something for as long as the connection may live.
     async fn during<T>(&mut self, monitor: &mut MonitorStream, work: impl Future<Output = T>) -> Result<T, Broken> {
         let mut work = pin!(work);
@@ -276,7 +285,7 @@ impl<'a> Line<'a> {
 
     /// Waits for the next thing that happens to the connection. Can be dropped at any time.
     async fn watch(&mut self, monitor: &mut MonitorStream) -> Result<(), Broken> {
-        let deadline = self.deadline.unwrap_or_else(|| Instant::now() + FAREWELL);
+        let deadline = self.deadline;
         tokio::select! {
             biased;
             event = monitor.recv() => match event {
@@ -287,7 +296,9 @@ impl<'a> Line<'a> {
             changed = self.wishes.changed(), if !self.leaving => {
                 if changed.is_err() { Err(Broken::Changed) } else { self.obey() }
             }
-            () = sleep_until(deadline), if self.deadline.is_some() => Err(Broken::Late),
+            () = async { sleep_until(deadline.unwrap_or_else(Instant::now)).await }, if deadline.is_some() => {
+                Err(Broken::Late)
+            }
         }
     }
 
