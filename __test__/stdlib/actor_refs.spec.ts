@@ -132,6 +132,13 @@ describe("refs made by hand", () => {
     expect(await gone(system, ref)).toEqual({ type: "normal" });
   });
 
+  it("may have their id in capitals", async () => {
+    const system = makeSystem();
+    const { id } = system.spawn(Echo);
+    const ref = new ActorRef(new ActorId(id.systemId, id.id.toUpperCase()), system.system);
+    expect(await ref.call("hi")).toBe(await new ActorRef(id, system.system).call("hi"));
+  });
+
   it("of an ended actor do not reach the one that took its place", async () => {
     const system = makeSystem();
     const first = system.spawn(Echo);

@@ -89,7 +89,7 @@ addExtension({
 });
 
 /** @param structuredClone remembers all objects of a value, for those that are in it more than once. */
-function packr(structuredClone: boolean): Packr {
+function makePackr(structuredClone: boolean): Packr {
   // Bytes are copied out: a small value must not keep the frame alive that brought it.
   return Object.assign(new Packr({ structuredClone, moreTypes: true, copyBuffers: true }), {
     writeFunction(): never {
@@ -120,9 +120,9 @@ function isPlain(value: unknown, depth = PLAIN_DEPTH_MAX): boolean {
 
 /** Encodes and decodes the messages of one node. */
 export class Codec {
-  private readonly packr = packr(true);
-  /** For values that are plain. Perf: to remember objects is a fifth of what a small message costs ("remote cast"). */
-  private readonly plainPackr = packr(false);
+  private readonly packr = makePackr(true);
+  /** For values that are plain. Perf: to encode a small message with a memory for objects costs a fourth more ("remote cast"). */
+  private readonly plainPackr = makePackr(false);
 
   private readonly range = { start: 0, end: 0 };
   /** Bounds of what was encoded last. */

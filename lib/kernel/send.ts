@@ -187,9 +187,10 @@ export function callOnTerms(cell: ActorCell, method: string | undefined, value: 
     return cell.remote === undefined ? rejected(notFound(cell)) : cell.remote.call(method, value, terms);
   }
   if (kernel.current === cell) return rejected(new SelfCallError(cell.id.toString()));
-  if (runsAtOnce(cell)) return callInline(cell, method, value, terms);
+  const atOnce = mayRun(cell);
+  if (atOnce && !telemetry.active) return callInline(cell, method, value, terms);
   const pending = new PendingCall(cell, method, value, terms);
-  return mayRun(cell) ? callObserved(pending) : enqueue(pending);
+  return atOnce ? callObserved(pending) : enqueue(pending);
 }
 
 function readOptions(options: CallOptions): CallTerms {

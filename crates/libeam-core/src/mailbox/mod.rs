@@ -77,21 +77,9 @@ impl Pool {
         cell
     }
 
-    #[inline]
-    fn give_back(&mut self, cell: u32) {
-        self.len -= 1;
-        if self.len == 0 {
-            self.free = NIL;
-            self.fresh = 0;
-            return;
-        }
-        self.cells[cell as usize] = Cell { next: self.free, prev: NIL, entry: NIL };
-        self.free = cell;
-    }
-
     /// Gives so many cells back that follow each other from `first` to `last`.
     #[inline]
-    fn give_back_chain(&mut self, first: u32, last: u32, len: usize) {
+    fn give_back(&mut self, first: u32, last: u32, len: usize) {
         self.len -= len;
         if self.len == 0 {
             self.free = NIL;
@@ -185,7 +173,7 @@ impl Queue {
             } else {
                 pool.cells[cell as usize].prev = NIL;
             }
-            pool.give_back_chain(first, last, taken);
+            pool.give_back(first, last, taken);
         }
         taken
     }
@@ -203,7 +191,7 @@ impl Queue {
         } else {
             pool.cells[next as usize].prev = prev;
         }
-        pool.give_back(cell);
+        pool.give_back(cell, cell, 1);
     }
 
     /// The first entry.

@@ -12,6 +12,7 @@ use libeam_core::supervision::Backoff;
 use omq_tokio::{Message, MonitorEvent, MonitorStream, Socket, TrySendError};
 use parking_lot::Mutex;
 use std::collections::hash_map::RandomState;
+use std::future::pending;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -224,7 +225,7 @@ impl<'a> Line<'a> {
         }
         let hello = self.shared.local.hello(&self.peer.node, nonce);
         let greeting = Message::single(Greeting::Hello(hello.clone()).encode());
-        self.during(monitor, socket.send(greeting)).await?.map_err(|_| Broken::Lost)?;
+        self.hand_over(socket, monitor, greeting).await?;
         let answer = self.during(monitor, socket.recv()).await?.map_err(|_| Broken::Lost)?;
         match Greeting::decode(only_part(&answer).unwrap_or_default()).map_err(refused)? {
             Greeting::Welcome(welcome) => {
@@ -256,7 +257,7 @@ impl<'a> Line<'a> {
                 }
             }
         }
-        self.during(monitor, socket.send(Message::single(Vec::new()))).await?.map_err(|_| Broken::Lost)?;
+        self.hand_over(socket, monitor, Message::single(Vec::new())).await?;
         // Whatever the answer is, it comes behind everything that was sent.
         self.during(monitor, socket.recv()).await?.map_err(|_| Broken::Lost)?;
         Ok(())
@@ -285,7 +286,6 @@ impl<'a> Line<'a> {
 
     /// Waits for the next thing that happens to the connection. Can be dropped at any time.
     async fn watch(&mut self, monitor: &mut MonitorStream) -> Result<(), Broken> {
-        let deadline = self.deadline;
         tokio::select! {
             biased;
             event = monitor.recv() => match event {
@@ -296,9 +296,7 @@ impl<'a> Line<'a> {
             changed = self.wishes.changed(), if !self.leaving => {
                 if changed.is_err() { Err(Broken::Changed) } else { self.obey() }
             }
-            () = async { sleep_until(deadline.unwrap_or_else(Instant::now)).await }, if deadline.is_some() => {
-                Err(Broken::Late)
-            }
+            () = passed(self.deadline) => Err(Broken::Late),
         }
     }
 
@@ -335,5 +333,13 @@ impl<'a> Line<'a> {
         self.leaving = true;
         self.deadline = Some(Instant::now() + FAREWELL);
         Ok(())
+    }
+}
+
+/// Ends when a deadline has passed; never without one.
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
     }
 }
