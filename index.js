@@ -62,7 +62,7 @@ function reasonOf(error) {
 /** What the reader should type, as lines. */
 function remedy({ names, platform, arch, inClone, version, path }) {
   if (path) return ["Set LIBEAM_NATIVE_PATH to a file that exists and was built for this machine, or unset it."];
-  if (inClone) return ["Build it (needs Rust 1.88 or newer, https://rustup.rs):", "  npm run build:native"];
+  if (inClone) return ["Build it (needs Rust 1.93 or newer, https://rustup.rs):", "  npm run build:native"];
   if (!names.some((name) => PLATFORMS.includes(name))) {
     return [
       `No binary is published for ${names[0]}; there is one for ${PLATFORMS.join(", ")}.`,

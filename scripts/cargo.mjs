@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 export const RUST_MISSING =
-  "libeam: building from source needs Rust 1.88 or newer, and no working `cargo` was found; " +
+  "libeam: building from source needs Rust 1.93 or newer, and no working `cargo` was found; " +
   "install it from https://rustup.rs and run `npm install` again.";
 
 /** The command that runs cargo, or undefined when there is none. */

@@ -3,6 +3,7 @@
  */
 
 import { ActorId, ActorRef, createActor, LibeamError, MailboxFullError, TimeoutError, TransportError } from "libeam";
+import { isNativeAccelerationEnabled } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { Codec } from "../../lib/cluster/codec.js";
 import { Dice } from "../support/dice.js";
@@ -12,6 +13,13 @@ import { thrown } from "../support/time.js";
 
 const codec = new Codec();
 const roundTrip = <T>(value: T): T => codec.decode(codec.encode(value));
+
+// Elsewhere there may be no native part, which is as good.
+if (process.platform === "linux" && process.arch === "x64") {
+  it("strings are read by the native part of msgpackr, unless that is turned off", () => {
+    expect(isNativeAccelerationEnabled).toBe(process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED === undefined);
+  });
+}
 
 describe("values", () => {
   it.each<[string, unknown]>([
@@ -99,7 +107,16 @@ describe("values", () => {
     expect(Object.is(value.list[1], -0), "the sender keeps its own").toBe(true);
   });
 
-  it("are searched for negative zeros in time that grows with their size, cycles or not", () => {
+  it("keep the byte order mark of texts, wherever they are", () => {
+    const [short, ascii, other] = ["\ufeffabc", `\ufeff${"x".repeat(70)}`, `\ufeff\ufeff${"é".repeat(70)}`];
+    for (const text of [short, ascii, other]) expect(roundTrip(text)).toBe(text);
+    expect(roundTrip(["m", ["method", [ascii]]])).toEqual(["m", ["method", [ascii]]]);
+    const read = roundTrip({ map: new Map([[other, new Set([ascii])]]), error: new RangeError(ascii) });
+    expect([...read.map]).toEqual([[other, new Set([ascii])]]);
+    expect(read.error.message).toBe(ascii);
+  });
+
+  it("are searched for what needs a substitute in time that grows with their size, cycles or not", () => {
     let node: any = {};
     const first = node;
     for (let depth = 0; depth < 500; depth++) node = { a: node, b: node, c: [node, node] };

@@ -1,6 +1,6 @@
 /**
- * What documents say of the repository: each sentence of docs/SEMANTICS.md has a test that names it, and the code map of
- * docs/ARCHITECTURE.md names what is there.
+ * What documents and messages say of the repository: each sentence of docs/SEMANTICS.md has a test that names it, the code
+ * map of docs/ARCHITECTURE.md names what is there, and the Rust that is needed is the same everywhere.
  */
 
 import { execFileSync } from "node:child_process";
@@ -64,4 +64,11 @@ describe("the code map of docs/ARCHITECTURE.md", () => {
     const paths = filesOf("lib", "crates", "src").map((path) => `/${path}`);
     expect(names.filter((name) => !paths.some((path) => path.includes(`/${name}`)))).toEqual([]);
   });
+});
+
+test("whoever names the Rust that a build needs names the one of Cargo.toml", () => {
+  const needed = found(read("Cargo.toml"), /^rust-version = "(.+)"$/gm);
+  for (const path of ["README.md", "CONTRIBUTING.md", "index.js", "scripts/cargo.mjs"]) {
+    expect(found(read(path), /Rust (\d+\.\d+)/g), path).toEqual(needed);
+  }
 });

@@ -1,15 +1,18 @@
 /**
- * Negative zero in messages: msgpackr writes it as the integer 0, so it is replaced by an object of its own before.
+ * Substitutes for what msgpackr does not keep: it writes −0 as the integer 0, and where its native part is missing it reads
+ * text of more than 64 bytes without the byte order mark at its beginning. An object that stands for such a value is encoded in its place.
  *
- * Most messages have none, and for them this is one walk that allocates nothing. A message that has one is copied, with
+ * Most messages have neither, and for them this is one walk that allocates nothing. A message that has one is copied, with
  * its cycles and repeated references; the sender's value is never touched. Typed arrays keep their zeros anyway, and keys
- * of maps and members of sets have none in JavaScript.
+ * of maps and members of sets have none in JavaScript. Names of properties cannot be replaced: a long one may lose its mark.
  */
 
-import { addExtension } from "msgpackr/pack";
+import { addExtension } from "msgpackr";
 import { ActorRef } from "../kernel/actor_ref.js";
 
 const EXT_NEGATIVE_ZERO = 73;
+const EXT_MARKED_TEXT = 74;
+const BYTE_ORDER_MARK = 0xfeff;
 /** Objects that are walked through before those that were seen are remembered: cycles are rare, and so are big messages. */
 const UNREMEMBERED_OBJECTS = 100;
 /** What the codec sends of an error. */
@@ -17,22 +20,42 @@ const ERROR_FIELDS = ["name", "message", "stack", "code", "context", "cause"] as
 
 class NegativeZero {}
 
-addExtension({ Class: NegativeZero, type: EXT_NEGATIVE_ZERO, write: () => 0 as never, read: () => -0 });
+class MarkedText {
+  constructor(readonly text: string) {}
+}
 
-/** A value as it can be encoded: the value itself, or a copy if there is a negative zero in it. */
-export function withNegativeZeros(value: unknown): unknown {
+addExtension({ Class: NegativeZero, type: EXT_NEGATIVE_ZERO, write: () => 0 as never, read: () => -0 });
+addExtension({
+  Class: MarkedText,
+  type: EXT_MARKED_TEXT,
+  // The mark is not at the beginning then.
+  write: ({ text }: MarkedText) => ` ${text}` as never,
+  read: (text: unknown) => String(text).slice(1),
+});
+
+/** A value as it can be encoded: the value itself, or a copy if something in it needs a substitute. */
+export function withSubstitutes(value: unknown): unknown {
   const search: Search = { left: UNREMEMBERED_OBJECTS, seen: undefined };
   return finds(value, search) ? copyOf(value, new Map()) : value;
+}
+
+/** Whether a value that is no object needs a substitute. */
+export function needsSubstitute(value: unknown): boolean {
+  if (typeof value === "string") return value.charCodeAt(0) === BYTE_ORDER_MARK;
+  return isNegativeZero(value);
+}
+
+function isNegativeZero(value: unknown): boolean {
+  return value === 0 && 1 / value < 0;
+}
+
+function substituteOf(value: unknown): object {
+  return typeof value === "string" ? new MarkedText(value) : new NegativeZero();
 }
 
 interface Search {
   left: number;
   seen: Set<object> | undefined;
-}
-
-/** Whether a value is −0. */
-export function isNegativeZero(value: unknown): boolean {
-  return value === 0 && 1 / (value as number) < 0;
 }
 
 /** Whether a value has no fields that are encoded one by one. */
@@ -46,8 +69,7 @@ function isLeaf(value: object): boolean {
 }
 
 function finds(value: unknown, search: Search): boolean {
-  if (typeof value === "number") return isNegativeZero(value);
-  if (typeof value !== "object" || value === null) return false;
+  if (typeof value !== "object" || value === null) return needsSubstitute(value);
   if (search.left > 0) search.left--;
   else {
     search.seen ??= new Set();
@@ -77,8 +99,8 @@ function findsWithin(value: object, search: Search): boolean {
 }
 
 function copyOf(value: unknown, copies: Map<object, object>): unknown {
-  if (isNegativeZero(value)) return new NegativeZero();
-  if (typeof value !== "object" || value === null || isLeaf(value)) return value;
+  if (typeof value !== "object" || value === null) return needsSubstitute(value) ? substituteOf(value) : value;
+  if (isLeaf(value)) return value;
   const known = copies.get(value);
   if (known !== undefined) return known;
   const into = emptyCopyOf(value);
