@@ -15,13 +15,18 @@ const CREDIT_MAX: u8 = 16;
 /// A turn without work that takes as long has waited for the processor.
 const TURN_US_MAX: u64 = 1_000;
 /// Time for which others have the processor then.
-const GIVE_WAY_US: u64 = 1_000;
+pub(super) const GIVE_WAY_US: u64 = 1_000;
 /// What a wait in vain counts; one that was not takes one off.
 const MISS: u8 = 2;
 /// With so much it is given up ...
 const MISSES_MAX: u8 = 16;
 /// ... for so long.
 const GIVEN_UP_US: u64 = 100_000;
+
+/// Whether others want the processor, seen from how long a turn without work has taken.
+pub(super) const fn is_crowded(turn_us: u64) -> bool {
+    turn_us > TURN_US_MAX
+}
 
 /// Decides whether to wait awake. Time is given to it, in microseconds.
 #[derive(Debug, Default)]
@@ -55,7 +60,7 @@ impl Eagerness {
 
     /// A turn has taken so long although there was nothing to do.
     pub fn waited(&mut self, turn_us: u64, now_us: u64) {
-        if turn_us > TURN_US_MAX {
+        if is_crowded(turn_us) {
             self.sleeps_until_us = now_us + GIVE_WAY_US;
         }
     }

@@ -276,7 +276,10 @@ impl Link {
     fn add(&self, node: &str, push: impl FnOnce(&mut Outgoing) -> Pushed) -> Sent {
         let peers = self.shared.peers.read();
         let Some(peer) = peers.get(node) else { return Sent::NoPeer };
-        match peer.add(push) {
+        let added = peer.add(push);
+        drop(peers);
+        self.shared.pulse.give_turn();
+        match added {
             (Pushed::Queued, room) => Sent::Queued { room },
             (Pushed::Full, _) => Sent::Full,
             (Pushed::TooBig, _) => Sent::TooBig,
