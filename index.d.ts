@@ -262,6 +262,8 @@ export interface LoadNativeOptions {
   report?: unknown;
   require?: (id: string) => unknown;
   root?: string;
+  /** Gives the text of /proc/cpuinfo. */
+  cpuinfo?: () => string;
 }
 
 /** The platforms that a binary is published for. */

@@ -6,7 +6,9 @@
  *      does not want to be handed another.
  *   2. the package @libeam/<platform>, which npm installs beside this one. Its version MUST be this package's: the two
  *      halves share memory layouts.
- *   3. native/libeam.<platform>.node, which a build from source leaves in a clone.
+ *   3. the folder native/, in which a build from source leaves its addon in a clone.
+ *
+ * In 2 and 3 there may be a file for newer processors (processor.js), which is tried first where this one is.
  *
  * When none works, the error lists each place with its own reason and ends with the command that repairs it.
  */
@@ -15,6 +17,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { addonFiles, hasX64V3 } from "./processor.js";
 
 /** The platforms that a binary is published for: the suffix of the package's name and of the file's. */
 export const PLATFORMS = Object.freeze([
@@ -78,11 +81,11 @@ function remedy({ names, platform, arch, inClone, version, path }) {
   return lines;
 }
 
-/** Requires the platform's package, after a look at its version. */
-function requirePackage(require, name, version) {
+/** Requires a file of the platform's package, after a look at its version. */
+function requireFrom(require, name, file, version) {
   const found = require(`${name}/package.json`).version;
   if (found !== version) throw new Error(`version ${found} is installed, and libeam ${version} needs the same one`);
-  return require(name);
+  return require(`${name}/${file}`);
 }
 
 /**
@@ -97,20 +100,23 @@ export function loadNative({
   report = process.report,
   require = createRequire(import.meta.url),
   root = ROOT,
+  cpuinfo,
 } = {}) {
   const names = platformNames({ platform, arch, report });
+  const runsV3 = hasX64V3({ platform, arch, cpuinfo });
+  const addons = names.flatMap((name) => addonFiles(name, runsV3).map((file) => ({ name: `@libeam/${name}`, file })));
   const { version } = createRequire(import.meta.url)("./package.json");
   const path = env.LIBEAM_NATIVE_PATH;
   const places = path
     ? [{ place: `LIBEAM_NATIVE_PATH=${path}`, load: () => require(path) }]
     : [
-        ...names.map((name) => ({
-          place: `@libeam/${name}`,
-          load: () => requirePackage(require, `@libeam/${name}`, version),
+        ...addons.map(({ name, file }) => ({
+          place: `${name}/${file}`,
+          load: () => requireFrom(require, name, file, version),
         })),
-        ...names.map((name) => {
-          const file = join(root, "native", `libeam.${name}.node`);
-          return { place: file, load: () => require(file) };
+        ...addons.map(({ file }) => {
+          const path = join(root, "native", file);
+          return { place: path, load: () => require(path) };
         }),
       ];
 

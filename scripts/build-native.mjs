@@ -1,6 +1,8 @@
-// Builds the addon and puts it where index.js looks for it: native/libeam.<platform>.node.
+// Builds the addon and puts it where index.js looks for it: into native/, for this machine's platform and processor.
 //
-//   node scripts/build-native.mjs [--debug] [--target <rust target>] [--out <file>]
+//   node scripts/build-native.mjs [--debug] [--target <rust target>] [--cpu <level>] [--out <file>]
+//
+// A level is what rustc takes as `target-cpu`; with --target and without --cpu the addon runs on any processor.
 //
 // Cargo alone decides what is fresh. The library is copied beside its destination and renamed over it: a process
 // that has the old file loaded keeps it, where a copy in place would change the code under its feet.
@@ -11,11 +13,12 @@ import { dirname, relative, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { findCargo, RUST_MISSING } from "./cargo.mjs";
-import { nativeFile, root } from "./native-file.mjs";
+import { hostLevel, nativeFile, root } from "./native-file.mjs";
 
 const { values: options } = parseArgs({
-  options: { debug: { type: "boolean" }, target: { type: "string" }, out: { type: "string" } },
+  options: { debug: { type: "boolean" }, target: { type: "string" }, cpu: { type: "string" }, out: { type: "string" } },
 });
+const cpu = options.cpu ?? (options.target ? undefined : hostLevel());
 
 /** Runs cargo and gives the path of the shared library that it built or found fresh. */
 async function buildLibrary(cargo) {
@@ -24,7 +27,9 @@ async function buildLibrary(cargo) {
   if (options.target) args.push("--target", options.target);
   if (process.env.CI) args.push("--locked");
 
-  const child = spawn(cargo, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  const flags = [process.env.RUSTFLAGS, cpu && `-Ctarget-cpu=${cpu}`].filter(Boolean).join(" ");
+  const env = { ...process.env, ...(flags ? { RUSTFLAGS: flags } : {}) };
+  const child = spawn(cargo, args, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   const exit = new Promise((done) => child.on("close", done));
   let library;
   for await (const line of createInterface({ input: child.stdout })) {

@@ -2,6 +2,7 @@
 // (a container's bind mount, a synced disk) never hands one machine the addon of another.
 
 import { fileURLToPath } from "node:url";
+import { addonFiles, hasX64V3, X64_V3 } from "../processor.js";
 
 /** The repository's root folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,7 +15,12 @@ export function hostTriple() {
   return process.report.getReport().header.glibcVersionRuntime ? `${base}-gnu` : `${base}-musl`;
 }
 
+/** The instructions that this machine's addon is built for: a level that rustc knows, or undefined for any processor. */
+export function hostLevel() {
+  return hasX64V3(process) ? X64_V3 : undefined;
+}
+
 /** Path of the addon for this machine, relative to the root. */
 export function nativeFile() {
-  return `native/libeam.${hostTriple()}.node`;
+  return `native/${addonFiles(hostTriple(), hasX64V3(process))[0]}`;
 }

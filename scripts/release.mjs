@@ -20,10 +20,10 @@ const readJson = (file) => JSON.parse(readFileSync(file, "utf8"));
 function problems(manifest, platforms) {
   const found = [];
   if (!existsSync(join(root, "dist", "index.js"))) found.push("dist/ is not built; run `npm run build:ts`.");
-  for (const { name, folder, binary } of platforms) {
-    const { version } = readJson(join(folder, "package.json"));
+  for (const { name, folder } of platforms) {
+    const { version, files } = readJson(join(folder, "package.json"));
     if (version !== manifest.version) found.push(`${name} has version ${version}, libeam has ${manifest.version}.`);
-    if (!existsSync(binary)) found.push(`${name} has no binary at ${binary}.`);
+    for (const file of files) if (!existsSync(join(folder, file))) found.push(`${name} has no ${join(folder, file)}.`);
   }
   return found;
 }
@@ -43,7 +43,7 @@ function publish(folder) {
 /** The root package as users get it: no binary, no sources, exact versions of the binary packages. */
 function stageRoot(manifest, platforms) {
   const stage = mkdtempSync(join(tmpdir(), "libeam-release-"));
-  for (const file of ["dist", "index.js", "index.d.ts", "README.md", "LICENSE", "CHANGELOG.md"]) {
+  for (const file of ["dist", "index.js", "processor.js", "index.d.ts", "README.md", "LICENSE", "CHANGELOG.md"]) {
     cpSync(join(root, file), join(stage, file), { recursive: true });
   }
   const { scripts: _scripts, devDependencies: _devDependencies, ...published } = manifest;
@@ -59,7 +59,6 @@ const platforms = readdirSync(join(root, "npm"), { withFileTypes: true })
   .map(({ name }) => ({
     name: `@libeam/${name}`,
     folder: join(root, "npm", name),
-    binary: join(root, "npm", name, `libeam.${name}.node`),
   }));
 
 const found = problems(manifest, platforms);

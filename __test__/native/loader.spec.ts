@@ -17,6 +17,13 @@ const manifest = JSON.parse(readFileSync(join(repository, "package.json"), "utf8
 const glibc = { getReport: () => ({ header: { glibcVersionRuntime: "2.36" } }) };
 const musl = { getReport: () => ({ header: {} }) };
 
+/** What Linux says of a processor with AVX2, and of one without. */
+const newer = () => `processor\t: 0
+flags\t\t: fpu pni ssse3 fma cx16 sse4_1 sse4_2 movbe popcnt xsave avx f16c lahf_lm abm bmi1 avx2 bmi2
+bogomips\t: 1
+`;
+const older = () => newer().replace(" avx2", "");
+
 /** A `require` that knows the given modules and records what it was asked for. */
 function fakeRequire(modules: Record<string, unknown>) {
   const asked: string[] = [];
@@ -60,7 +67,7 @@ describe("the platform's name", () => {
 });
 
 describe("the order of places", () => {
-  const machine = { platform: "linux", arch: "x64", report: glibc, env: {} };
+  const machine = { platform: "linux", arch: "x64", report: glibc, env: {}, cpuinfo: older };
   const binding = { name: "binding" } as unknown as NativeBinding;
   let root: string;
 
@@ -74,16 +81,40 @@ describe("the order of places", () => {
   test("the platform's package comes first", () => {
     const { require, asked } = fakeRequire({
       "@libeam/linux-x64-gnu/package.json": { version: manifest.version },
-      "@libeam/linux-x64-gnu": binding,
+      "@libeam/linux-x64-gnu/libeam.linux-x64-gnu.node": binding,
     });
     expect(loadNative({ ...machine, require, root })).toBe(binding);
-    expect(asked).toEqual(["@libeam/linux-x64-gnu/package.json", "@libeam/linux-x64-gnu"]);
+    expect(asked).toEqual(["@libeam/linux-x64-gnu/package.json", "@libeam/linux-x64-gnu/libeam.linux-x64-gnu.node"]);
+  });
+
+  test("what was built for newer processors comes before the rest of its place, where the processor is one", () => {
+    const folder = "@libeam/linux-x64-gnu";
+    const modules = {
+      [`${folder}/package.json`]: { version: manifest.version },
+      [`${folder}/libeam.linux-x64-gnu-v3.node`]: { name: "v3" },
+      [`${folder}/libeam.linux-x64-gnu.node`]: { name: "any" },
+    };
+    const loaded = (options: object) =>
+      loadNative({ ...machine, require: fakeRequire(modules).require, root, ...options });
+    expect(loaded({ cpuinfo: newer })).toEqual({ name: "v3" });
+    for (const cpuinfo of [older, () => ""]) expect(loaded({ cpuinfo })).toEqual({ name: "any" });
+
+    const local = { [join(root, "native", "libeam.linux-x64-gnu-v3.node")]: binding };
+    expect(loadNative({ ...machine, cpuinfo: newer, require: fakeRequire(local).require, root })).toBe(binding);
+    const { require, asked } = fakeRequire(local);
+    failure({ ...machine, require, root });
+    expect(asked.filter((id) => id.includes("v3"))).toEqual([]);
+  });
+
+  test("what was built for any processor is taken where there is nothing else", () => {
+    const { require } = fakeRequire({ [join(root, "native", "libeam.linux-x64-gnu.node")]: binding });
+    expect(loadNative({ ...machine, cpuinfo: newer, require, root })).toBe(binding);
   });
 
   test("a package of another version is passed over", () => {
     const { require } = fakeRequire({
       "@libeam/linux-x64-gnu/package.json": { version: "0.0.1" },
-      "@libeam/linux-x64-gnu": { name: "stale" },
+      "@libeam/linux-x64-gnu/libeam.linux-x64-gnu.node": { name: "stale" },
       [join(root, "native", "libeam.linux-x64-gnu.node")]: binding,
     });
     expect(loadNative({ ...machine, require, root })).toBe(binding);
@@ -112,7 +143,8 @@ describe("the error", () => {
   const root = join(tmpdir(), "libeam-no-such-folder");
 
   test("has a code, names the platform, each place with its reason, and the command", () => {
-    const error = failure({ platform: "linux", arch: "x64", report: musl, env: {}, require: nothing, root });
+    const machine = { platform: "linux", arch: "x64", report: musl, env: {}, cpuinfo: older };
+    const error = failure({ ...machine, require: nothing, root });
     expect(error.code).toBe("NATIVE_ADDON_NOT_LOADED");
     expect(error.cause).toBeInstanceOf(Error);
     const file = join(root, "native", "libeam.linux-x64-musl.node");
@@ -122,7 +154,7 @@ describe("the error", () => {
     );
     expect(lines.slice(1)).toEqual([
       "Tried:",
-      "  @libeam/linux-x64-musl: Cannot find module '@libeam/linux-x64-musl/package.json'",
+      "  @libeam/linux-x64-musl/libeam.linux-x64-musl.node: Cannot find module '@libeam/linux-x64-musl/package.json'",
       `  ${file}: Cannot find module '${file}'`,
       "Install it again on this machine, optional dependencies included:",
       `  npm install --include=optional --os=linux --cpu=x64 --libc=musl libeam@${manifest.version}`,
@@ -133,7 +165,7 @@ describe("the error", () => {
     const { require } = fakeRequire({ "@libeam/darwin-arm64/package.json": { version: "0.0.1" } });
     const error = failure({ platform: "darwin", arch: "arm64", env: {}, require, root });
     expect(error.message).toContain(
-      `@libeam/darwin-arm64: version 0.0.1 is installed, and libeam ${manifest.version} needs the same one`,
+      `@libeam/darwin-arm64/libeam.darwin-arm64.node: version 0.0.1 is installed, and libeam ${manifest.version} needs the same one`,
     );
   });
 
@@ -181,7 +213,7 @@ describe("the binary packages", () => {
       license: manifest.license,
       engines: manifest.engines,
       main: `libeam.${name}.node`,
-      files: [`libeam.${name}.node`],
+      files: [`libeam.${name}.node`, ...(name.startsWith("linux-x64") ? [`libeam.${name}-v3.node`] : [])],
       os: [os],
       cpu: [cpu],
     });
