@@ -113,8 +113,11 @@ function isPlain(value: unknown, depth = PLAIN_DEPTH_MAX): boolean {
   let arrays = 0;
   for (let i = 0; i < value.length; i++) {
     const member = value[i];
-    if (typeof member === "object" && member !== null && ++arrays > 1) return false;
-    if (!isPlain(member, depth - 1)) return false;
+    if (typeof member !== "object" || member === null) {
+      if (needsSubstitute(member)) return false;
+    } else if (++arrays > 1 || !isPlain(member, depth - 1)) {
+      return false;
+    }
   }
   return true;
 }
