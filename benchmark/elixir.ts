@@ -9,8 +9,9 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -21,14 +22,18 @@ export interface ElixirScript {
   file: string;
   /** A quick case, for a round that is thrown away. */
   firstCase: string;
+  /** The distribution between its BEAMs is encrypted. */
+  tls?: true;
 }
 
 /** GenServers. */
 export const genServerScript: ElixirScript = { file: "bench.exs", firstCase: "mixed" };
 /** GenStage; needs {@link genStageSource}. */
 export const genStageScript: ElixirScript = { file: "gen_stage.exs", firstCase: "stage_demand_1000" };
-/** Two BEAMs. */
+/** Two BEAMs, as they are usually started. */
 export const clusterScript: ElixirScript = { file: "cluster.exs", firstCase: "remote_call_4_64" };
+/** Two BEAMs that talk over TLS. */
+export const clusterTlsScript: ElixirScript = { ...clusterScript, tls: true };
 
 /** Whether the source of Elixir's GenStage was given; if not, what is missing. */
 export function genStageSource(): { missing?: string } {
@@ -36,6 +41,14 @@ export function genStageSource(): { missing?: string } {
   if (!path) return { missing: "give the root of a checkout of its source in GEN_STAGE_PATH" };
   if (existsSync(join(path, "lib", "gen_stage.ex"))) return {};
   return { missing: `GEN_STAGE_PATH is ${path}, and there is no lib/gen_stage.ex in it` };
+}
+
+/** The flags of a BEAM whose distribution is encrypted; makes what they name in a folder. */
+function tlsFlags(folder: string): string {
+  const script = fileURLToPath(new URL("elixir/certificate.exs", import.meta.url));
+  const { status, stderr } = spawnSync("elixir", [script, folder], { encoding: "utf8", env: environment("") });
+  if (status !== 0) throw new ElixirError(`there is no certificate for TLS:\n${stderr}`);
+  return `-proto_dist inet_tls -ssl_dist_optfile ${join(folder, "tls.conf")}`;
 }
 
 const configurations = [
@@ -113,9 +126,11 @@ class ElixirPeer implements Peer {
 
 /** Starts both configurations; nothing is measured while they start. */
 export async function startElixir(script: ElixirScript): Promise<{ peers: readonly Peer[]; close(): Promise<void> }> {
+  const folder = script.tls ? mkdtempSync(join(tmpdir(), "libeam-bench-")) : undefined;
+  const flags = folder === undefined ? "" : tlsFlags(folder);
   const peers: ElixirPeer[] = [];
   for (const { label, options } of configurations) {
-    peers.push(new ElixirPeer(script, label, options, await freePort()));
+    peers.push(new ElixirPeer(script, label, `${options} ${flags}`.trim(), await freePort()));
   }
   // The first round compiles the script and makes the first process; it is thrown away.
   await Promise.all(peers.map((peer) => peer.round(script.firstCase)));
@@ -123,6 +138,7 @@ export async function startElixir(script: ElixirScript): Promise<{ peers: readon
     peers,
     close: async () => {
       await Promise.all(peers.map((peer) => peer.close()));
+      if (folder !== undefined) rmSync(folder, { recursive: true });
     },
   };
 }

@@ -2,8 +2,8 @@
  * Two nodes in two processes on this machine, encrypted: what a call and a cast to an actor of the other node cost.
  *
  * Every call echoes its payload, and its answer is looked at. A round of casts ends when the other node has said that it
- * handled all of them, each once and in order. The Elixir side does the same between two BEAMs, whose distribution is not
- * encrypted.
+ * handled all of them, each once and in order. The Elixir side does the same between two BEAMs: once as they are usually
+ * started, which is without encryption, and once over TLS.
  *
  * Figures are nanoseconds per operation; "CPU" is the processor time of both processes, all their threads included.
  */
@@ -13,7 +13,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { DistributedSystem } from "libeam";
 import { counts } from "../counts.js";
-import { clusterScript } from "../elixir.js";
+import { clusterScript, clusterTlsScript } from "../elixir.js";
 import { type Case, quantile, sink } from "../harness.js";
 import { createSystem } from "../libeam.js";
 import { compare, type Row, type Suite } from "../suite.js";
@@ -96,6 +96,11 @@ function latency(ref: SinkRef, window: number, fraction: number): Case {
   };
 }
 
+/** The same against an Elixir side that encrypts, too. */
+function overTls(cases: readonly Case[]): Case[] {
+  return cases.map((one) => ({ ...one, key: `${one.key}_tls`, name: `${one.name}; Elixir over TLS` }));
+}
+
 function cpuNs(usage: NodeJS.CpuUsage): number {
   return (usage.user + usage.system) * 1_000;
 }
@@ -159,7 +164,9 @@ async function run(context: Parameters<Suite["run"]>[0]): Promise<Row[]> {
       ...casts(ref),
       ...processorTime(ref),
     ];
-    return await compare("cluster", cases, context, clusterScript);
+    const rows = await compare("cluster", cases, context, clusterScript);
+    const encrypted = overTls([...calls(ref), ...casts(ref)]);
+    return context.elixir ? [...rows, ...(await compare("cluster", encrypted, context, clusterTlsScript))] : rows;
   } finally {
     const ended = once(child, "exit");
     child.disconnect();

@@ -1,4 +1,5 @@
-# Distributed Erlang for the cluster suite: the same calls and casts between two BEAMs of this machine, not encrypted.
+# Distributed Erlang for the cluster suite: the same calls and casts between two BEAMs of this machine. They are encrypted if
+# this one was started with `-proto_dist inet_tls -ssl_dist_optfile <file>` (certificate.exs), which the other is, too.
 #
 #   ERL_EPMD_PORT=<free port> elixir benchmark/elixir/cluster.exs [--rounds N] | --serve     as in rounds.exs
 #
@@ -53,11 +54,20 @@ defmodule Bench.Cases do
     start_distribution()
     schedulers = :erlang.system_info(:schedulers)
     arguments = [~c"+S", ~c"#{schedulers}:#{schedulers}", ~c"-kernel", ~c"inet_dist_use_interface", ~c"{127,0,0,1}"]
+    arguments = arguments ++ same(:proto_dist) ++ same(:ssl_dist_optfile)
     code = Enum.flat_map(:code.get_path(), &[~c"-pa", &1])
     {:ok, _peer, node} = :peer.start_link(%{name: :peer.random_name(), host: ~c"127.0.0.1", args: arguments ++ code})
     {:module, Bench.Sink} = :erpc.call(node, :code, :load_binary, [Bench.Sink, ~c"sink", :persistent_term.get(:libeam_sink_code)])
     {:ok, sink} = :erpc.call(node, GenServer, :start, [Bench.Sink, 0])
     sink
+  end
+
+  # A flag of this BEAM, for the other one.
+  defp same(flag) do
+    case :init.get_argument(flag) do
+      {:ok, [[value]]} -> [~c"-#{flag}", value]
+      :error -> []
+    end
   end
 
   # Port mappers outlive who starts them; this one is on a port of its own and ends with the standard input of its shell.
