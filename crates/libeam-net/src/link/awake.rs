@@ -5,8 +5,9 @@
 //! spares four. When it pays is [`super::eagerness`]'s to say. Who leaves something to be sent gives it a turn at once: a call and
 //! back takes a tenth to a fifth less time than when it has to wait for the owner's loop to come round.
 
-use super::eagerness::{Eagerness, GIVE_WAY_US, is_crowded};
+use super::eagerness::{Crowd, Eagerness};
 use crate::MonotonicClock;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
@@ -17,8 +18,8 @@ pub(super) struct Pulse {
     /// Another thread has left something to be sent since the last look.
     left: AtomicBool,
     awake: AtomicBool,
-    /// Until when it is given no turns of other threads, in microseconds.
-    crowded_until_us: AtomicU64,
+    /// Who takes the turns that others give to it.
+    crowd: Mutex<Crowd>,
     beat: Notify,
 }
 
@@ -38,34 +39,23 @@ impl Pulse {
     }
 
     /// Gives the thread of the link a turn of this one's, which may be on the same processor, if it is awake and has not seen yet
-    /// what was left: it is sent the sooner.
+    /// what was left: it is sent the sooner. Not while others take such turns.
     pub fn give_turn(&self) {
-        let clock = MonotonicClock;
         if !self.is_behind() {
             return;
         }
-        let before_us = clock.now_us();
-        if self.may_be_given(before_us) {
+        let mut crowd = self.crowd.lock();
+        let before_us = MonotonicClock.now_us();
+        if !crowd.is_there(before_us) {
             std::thread::yield_now();
-            let after_us = clock.now_us();
-            self.was_given(after_us - before_us, after_us);
+            let after_us = MonotonicClock.now_us();
+            crowd.waited(after_us - before_us, after_us);
         }
     }
 
     /// Whether the thread is awake and has something to see.
     fn is_behind(&self) -> bool {
         self.left.load(Ordering::SeqCst) && self.awake.load(Ordering::SeqCst)
-    }
-
-    fn may_be_given(&self, now_us: u64) -> bool {
-        now_us >= self.crowded_until_us.load(Ordering::Relaxed)
-    }
-
-    /// A turn that was away for long was taken by somebody else: there is none for a while.
-    fn was_given(&self, turn_us: u64, now_us: u64) {
-        if is_crowded(turn_us) {
-            self.crowded_until_us.store(now_us + GIVE_WAY_US, Ordering::Relaxed);
-        }
     }
 }
 
@@ -121,16 +111,5 @@ mod tests {
         assert!(pulse.is_behind());
         pulse.left.store(false, Ordering::SeqCst);
         assert!(!pulse.is_behind(), "it has seen everything");
-    }
-
-    #[test]
-    fn no_turn_is_given_for_a_while_after_somebody_else_has_taken_one() {
-        let pulse = Pulse::default();
-        assert!(pulse.may_be_given(0));
-        pulse.was_given(5, 10_000);
-        assert!(pulse.may_be_given(10_000));
-        pulse.was_given(2 * GIVE_WAY_US, 20_000);
-        assert!(!pulse.may_be_given(20_000 + GIVE_WAY_US - 1));
-        assert!(pulse.may_be_given(20_000 + GIVE_WAY_US));
     }
 }

@@ -14,8 +14,10 @@ const CREDIT_MIN: u8 = 8;
 const CREDIT_MAX: u8 = 16;
 /// A turn without work that takes as long has waited for the processor.
 const TURN_US_MAX: u64 = 1_000;
-/// Time for which others have the processor then.
-pub(super) const GIVE_WAY_US: u64 = 1_000;
+/// Time for which others have the processor then, at least ...
+const GIVE_WAY_US: u64 = 1_000;
+/// ... and at most: it doubles when the next turn is as long, and shrinks by a sixteenth with each that is not.
+const GIVE_WAY_US_MAX: u64 = 100_000;
 /// What a wait in vain counts; one that was not takes one off.
 const MISS: u8 = 2;
 /// With so much it is given up ...
@@ -23,9 +25,29 @@ const MISSES_MAX: u8 = 16;
 /// ... for so long.
 const GIVEN_UP_US: u64 = 100_000;
 
-/// Whether others want the processor, seen from how long a turn without work has taken.
-pub(super) const fn is_crowded(turn_us: u64) -> bool {
-    turn_us > TURN_US_MAX
+/// Whether others want the processor, seen from how long turns without work take.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    pause_us: u64,
+    until_us: u64,
+}
+
+impl Crowd {
+    /// A turn without work has taken so long. Tells whether others have taken it.
+    pub fn waited(&mut self, turn_us: u64, now_us: u64) -> bool {
+        if turn_us <= TURN_US_MAX {
+            self.pause_us -= self.pause_us / 16;
+            return false;
+        }
+        self.pause_us = (2 * self.pause_us).clamp(GIVE_WAY_US, GIVE_WAY_US_MAX);
+        self.until_us = now_us + self.pause_us;
+        true
+    }
+
+    /// Whether to give way.
+    pub const fn is_there(&self, now_us: u64) -> bool {
+        now_us < self.until_us
+    }
 }
 
 /// Decides whether to wait awake. Time is given to it, in microseconds.
@@ -38,7 +60,8 @@ pub(super) struct Eagerness {
     misses: u8,
     /// It has waited for the next message, and that has not come in time.
     missed: bool,
-    sleeps_until_us: u64,
+    gives_up_until_us: u64,
+    crowd: Crowd,
 }
 
 impl Eagerness {
@@ -58,16 +81,14 @@ impl Eagerness {
         self.credit = (self.credit + 1).min(CREDIT_MAX);
     }
 
-    /// A turn has taken so long although there was nothing to do.
-    pub fn waited(&mut self, turn_us: u64, now_us: u64) {
-        if is_crowded(turn_us) {
-            self.sleeps_until_us = now_us + GIVE_WAY_US;
-        }
+    /// A turn has taken so long although there was nothing to do. Tells whether others have taken it.
+    pub fn waited(&mut self, turn_us: u64, now_us: u64) -> bool {
+        self.crowd.waited(turn_us, now_us)
     }
 
     /// Whether to look again, now that there is nothing to do.
     pub fn is_awake(&mut self, now_us: u64) -> bool {
-        if self.missed || self.credit < CREDIT_MIN || now_us < self.sleeps_until_us {
+        if self.missed || self.credit < CREDIT_MIN || now_us < self.gives_up_until_us || self.crowd.is_there(now_us) {
             return false;
         }
         if now_us < self.last_us + (2 * self.pause_us + 50).min(AWAKE_US_MAX) {
@@ -77,7 +98,7 @@ impl Eagerness {
         self.misses += MISS;
         if self.misses >= MISSES_MAX {
             self.misses = 0;
-            self.sleeps_until_us = now_us + GIVEN_UP_US;
+            self.gives_up_until_us = now_us + GIVEN_UP_US;
         }
         false
     }
@@ -127,12 +148,33 @@ mod tests {
     #[test]
     fn it_gives_way_to_others_for_a_while() {
         let (mut eagerness, now_us) = after_messages(100, 50);
-        eagerness.waited(TURN_US_MAX + 1, now_us);
+        assert!(!eagerness.waited(TURN_US_MAX, now_us));
+        assert!(eagerness.is_awake(now_us));
+        assert!(eagerness.waited(TURN_US_MAX + 1, now_us));
         assert!(!eagerness.is_awake(now_us));
         for at in 0..200 {
             eagerness.happened(now_us + at * 50);
         }
         assert!(eagerness.is_awake(now_us + 199 * 50));
+    }
+
+    #[test]
+    fn it_gives_way_longer_the_more_often_others_take_its_turns() {
+        let mut crowd = Crowd::default();
+        let mut now_us = 0;
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            assert!(crowd.waited(TURN_US_MAX + 1, now_us));
+            let pause_us = (0..).step_by(500).find(|us| !crowd.is_there(now_us + us)).unwrap();
+            now_us += pause_us;
+            pauses.push(pause_us / 1_000);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 100, 100, 100]);
+        for _ in 0..100 {
+            assert!(!crowd.waited(5, now_us));
+        }
+        crowd.waited(TURN_US_MAX + 1, now_us);
+        assert!(crowd.is_there(now_us) && !crowd.is_there(now_us + GIVE_WAY_US), "forgotten");
     }
 
     #[test]

@@ -193,16 +193,20 @@ impl Inbox {
         if !self.waiting.lock().is_empty() {
             return Idle::News;
         }
-        let before_us = MonotonicClock.now_us();
+        let mut owner = self.owner.lock();
+        let mut now_us = MonotonicClock.now_us();
         for _ in 0..LOOKS {
+            let before_us = now_us;
             std::thread::yield_now();
+            now_us = MonotonicClock.now_us();
+            let is_crowded = owner.eagerness.waited(now_us - before_us, now_us);
             if !self.waiting.lock().is_empty() {
                 return Idle::News;
             }
+            if is_crowded {
+                break;
+            }
         }
-        let now_us = MonotonicClock.now_us();
-        let mut owner = self.owner.lock();
-        owner.eagerness.waited(now_us - before_us, now_us);
         if owner.eagerness.is_awake(now_us) {
             return Idle::Ask;
         }
