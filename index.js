@@ -8,7 +8,7 @@
  *      halves share memory layouts.
  *   3. the folder native/, in which a build from source leaves its addon in a clone.
  *
- * In 2 and 3 there may be a file for newer processors (processor.js), which is tried first where this one is.
+ * In 2 and 3 there may be a further file for newer processors, which is tried first on such a machine (processor.js).
  *
  * When none works, the error lists each place with its own reason and ends with the command that repairs it.
  */

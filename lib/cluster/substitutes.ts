@@ -1,6 +1,7 @@
 /**
  * Substitutes for what msgpackr does not keep: it writes −0 as the integer 0, and where its native part is missing it reads
- * text of more than 64 bytes without the byte order mark at its beginning. An object that stands for such a value is encoded in its place.
+ * text of more than 64 bytes without the byte order mark at its beginning. An object that stands for such a value is encoded
+ * in its place.
  *
  * Most messages have neither, and for them this is one walk that allocates nothing. A message that has one is copied, with
  * its cycles and repeated references; the sender's value is never touched. Typed arrays keep their zeros anyway, and keys
