@@ -88,6 +88,21 @@ function requireFrom(require, name, file, version) {
   return require(`${name}/${file}`);
 }
 
+/** The places for machines of these names: packages first, then what was built here. */
+function placesOf({ names, runsV3, version, require, root }) {
+  const addons = names.flatMap((name) => addonFiles(name, runsV3).map((file) => ({ name: `@libeam/${name}`, file })));
+  return [
+    ...addons.map(({ name, file }) => ({
+      place: `${name}/${file}`,
+      load: () => requireFrom(require, name, file, version),
+    })),
+    ...addons.map(({ file }) => {
+      const place = join(root, "native", file);
+      return { place, load: () => require(place) };
+    }),
+  ];
+}
+
 /**
  * Loads the binding. The arguments are what it asks the process for; a test passes its own.
  *
@@ -103,22 +118,11 @@ export function loadNative({
   cpuinfo,
 } = {}) {
   const names = platformNames({ platform, arch, report });
-  const runsV3 = hasX64V3({ platform, arch, cpuinfo });
-  const addons = names.flatMap((name) => addonFiles(name, runsV3).map((file) => ({ name: `@libeam/${name}`, file })));
   const { version } = createRequire(import.meta.url)("./package.json");
   const path = env.LIBEAM_NATIVE_PATH;
   const places = path
     ? [{ place: `LIBEAM_NATIVE_PATH=${path}`, load: () => require(path) }]
-    : [
-        ...addons.map(({ name, file }) => ({
-          place: `${name}/${file}`,
-          load: () => requireFrom(require, name, file, version),
-        })),
-        ...addons.map(({ file }) => {
-          const path = join(root, "native", file);
-          return { place: path, load: () => require(path) };
-        }),
-      ];
+    : placesOf({ names, runsV3: hasX64V3({ platform, arch, cpuinfo }), version, require, root });
 
   const failures = [];
   for (const { place, load } of places) {

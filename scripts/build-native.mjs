@@ -2,7 +2,8 @@
 //
 //   node scripts/build-native.mjs [--debug] [--target <rust target>] [--cpu <level>] [--out <file>]
 //
-// A level is what rustc takes as `target-cpu`; with --target and without --cpu the addon runs on any processor.
+// A level is what rustc takes as `target-cpu`; with --target and without --cpu the addon runs on any processor. The loader
+// knows x86-64-v3 only: what is built for another one needs --out.
 //
 // Cargo alone decides what is fresh. The library is copied beside its destination and renamed over it: a process
 // that has the old file loaded keeps it, where a copy in place would change the code under its feet.
@@ -57,7 +58,7 @@ if (!cargo) {
   process.exit(1);
 }
 const library = await buildLibrary(cargo);
-const destination = resolve(root, options.out ?? nativeFile());
+const destination = resolve(root, options.out ?? nativeFile(cpu));
 const temporary = `${destination}.${process.pid}.tmp`;
 mkdirSync(dirname(destination), { recursive: true });
 try {

@@ -20,7 +20,7 @@ export function hostLevel() {
   return hasX64V3(process) ? X64_V3 : undefined;
 }
 
-/** Path of the addon for this machine, relative to the root. */
-export function nativeFile() {
-  return `native/${addonFiles(hostTriple(), hasX64V3(process))[0]}`;
+/** Path of this platform's addon for a level of instructions, relative to the root. */
+export function nativeFile(level) {
+  return `native/${addonFiles(hostTriple(), level === X64_V3)[0]}`;
 }

@@ -12,7 +12,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { nativeFile, root } from "./native-file.mjs";
+import { hostLevel, nativeFile, root } from "./native-file.mjs";
 
 const EXAMPLES = ["counter", "supervision"];
 const RUN_TIMEOUT_MS = 60_000;
@@ -126,7 +126,7 @@ function test(runtime, project, work) {
   return { version, failures };
 }
 
-for (const file of ["dist/index.js", nativeFile(), ...EXAMPLES.map((name) => `examples/${name}.ts`)]) {
+for (const file of ["dist/index.js", nativeFile(hostLevel()), ...EXAMPLES.map((name) => `examples/${name}.ts`)]) {
   if (existsSync(join(root, file))) continue;
   console.error(`runtimes: ${file} is missing; run \`npm run build\` first.`);
   process.exit(1);
