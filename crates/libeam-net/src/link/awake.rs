@@ -8,8 +8,13 @@
 use super::eagerness::{Crowd, Eagerness};
 use crate::MonotonicClock;
 use parking_lot::Mutex;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use tokio::sync::Notify;
+
+/// Tasks that a frame from a socket goes through after the one that reads it, one waking the next.
+const HANDS: usize = 2;
 
 /// What has happened on a link, counted, and whether its thread is awake to see it.
 #[derive(Debug, Default)]
@@ -80,10 +85,11 @@ pub(super) async fn keep_awake(pulse: &Pulse, look: impl Fn()) {
             if !eagerness.is_awake(now_us) {
                 break;
             }
-            // The runtime looks at its sockets between two turns; other threads get their turn, too.
-            // Two turns: what the sockets bring at the end of the first is seen to before others get their turn.
+            // The runtime looks at its sockets, and what they have brought is seen to before other threads get their turn.
             tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
+            for _ in 0..HANDS {
+                pass().await;
+            }
             std::thread::yield_now();
             let after_us = clock.now_us();
             if pulse.count.load(Ordering::SeqCst) == seen {
@@ -98,9 +104,50 @@ pub(super) async fn keep_awake(pulse: &Pulse, look: impl Fn()) {
     }
 }
 
+/// Lets the tasks run that are awake by now, without a look at the sockets.
+async fn pass() {
+    let mut passed = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut passed, true) {
+            return Poll::Ready(());
+        }
+        // At once, and so behind them in the queue; the runtime's own `yield_now` waits for its sockets.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn with_each_pass_a_frame_gets_one_task_further() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let hands = Arc::new([const { Notify::const_new() }; HANDS]);
+        let passed_on = Arc::new(AtomicU64::new(0));
+        for hand in 0..HANDS {
+            let (hands, passed_on) = (Arc::clone(&hands), Arc::clone(&passed_on));
+            runtime.spawn(async move {
+                hands[hand].notified().await;
+                passed_on.fetch_add(1, Ordering::SeqCst);
+                if let Some(next) = hands.get(hand + 1) {
+                    next.notify_one();
+                }
+            });
+        }
+        // The loop is a task itself, not what the runtime was started with.
+        let looping = runtime.spawn(async move {
+            hands[0].notify_one();
+            for passes in 1..=HANDS {
+                pass().await;
+                assert_eq!(passed_on.load(Ordering::SeqCst), passes as u64);
+            }
+        });
+        runtime.block_on(looping).unwrap();
+    }
 
     #[test]
     fn a_turn_is_given_to_a_thread_that_is_awake_and_has_something_to_see() {
