@@ -14,17 +14,22 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** On the clock that the test moves. */
+const makeDeadlines = (): Deadlines => new Deadlines({ now: () => performance.now() });
+const never = { expired: () => expect.unreachable() };
+
 test("expire in time, never early, and not at all once they are taken back", () => {
   const seed = printedSeed();
   const dice = new Dice(seed);
-  const deadlines = new Deadlines();
+  const deadlines = makeDeadlines();
   const expired = new Map<number, number>();
   const due = new Map<number, number>();
   const held: { number: number; deadline: Deadline | undefined }[] = [];
   for (let number = 0; number < 2_000; number++) {
     const patience = dice.pick([1, 2.5, 20, 100, 5_000]);
     due.set(number, performance.now() + patience);
-    held.push({ number, deadline: deadlines.add(patience, () => expired.set(number, performance.now())) });
+    const owner = { expired: () => void expired.set(number, performance.now()) };
+    held.push({ number, deadline: deadlines.add(patience, owner) });
     if (dice.chance(0.5)) {
       const { number: taken, deadline } = dice.pick(held);
       deadlines.remove(deadline);
@@ -42,12 +47,12 @@ test("expire in time, never early, and not at all once they are taken back", () 
 });
 
 test("never expire with patience without end", () => {
-  expect(new Deadlines().add(Number.POSITIVE_INFINITY, () => expect.unreachable())).toBeUndefined();
+  expect(makeDeadlines().add(Number.POSITIVE_INFINITY, never)).toBeUndefined();
   expect(vi.getTimerCount()).toBe(0);
 });
 
 test("keep no timer for each of many different patiences", () => {
-  const deadlines = new Deadlines();
-  for (let ms = 1; ms <= 1_000; ms++) deadlines.remove(deadlines.add(100_000 + ms, () => expect.unreachable()));
+  const deadlines = makeDeadlines();
+  for (let ms = 1; ms <= 1_000; ms++) deadlines.remove(deadlines.add(100_000 + ms, never));
   expect(vi.getTimerCount()).toBeLessThanOrEqual(64);
 });

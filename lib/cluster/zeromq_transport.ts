@@ -13,14 +13,14 @@
 
 import { isIP } from "node:net";
 import { InvalidOptionError, PeerNotFoundError, TransportError } from "../errors.js";
-import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
+import type { MessageHandler, RequestHandler, Subscription, Transport, Waiter } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
 import { isThenable } from "../kernel/outcome.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
-import { type Deadline, Deadlines } from "../stdlib/remote/deadlines.js";
+import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
 import { Tickets } from "../stdlib/remote/tickets.js";
 import { Codec, type MakeRef } from "./codec.js";
 import { Inbox } from "./inbox.js";
@@ -56,12 +56,40 @@ const EARLY_MESSAGES_MAX = 1_024;
 /** Nodes whose address is waited for at most. */
 const EARLY_NODES_MAX = 1_024;
 
-/** A request without an answer. */
-interface Waiting {
-  node: string;
-  resolve: (value: any) => void;
-  reject: (error: unknown) => void;
+/** A request that looks at the time by itself. */
+class Request implements Waiter, Expiring {
+  readonly promise: Promise<any>;
+  number: number | undefined;
   deadline: Deadline | undefined;
+  private resolve!: (answer: any) => void;
+  private reject!: (error: unknown) => void;
+
+  constructor(
+    private readonly transport: ZeroMQTransport,
+    readonly node: string,
+    private readonly deadlines: Deadlines,
+    private readonly timeoutMs: number,
+  ) {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  answered(answer: any): void {
+    this.deadlines.remove(this.deadline);
+    this.resolve(answer);
+  }
+
+  refused(error: unknown): void {
+    this.deadlines.remove(this.deadline);
+    this.reject(error);
+  }
+
+  expired(): void {
+    this.transport.forget(this.number as number);
+    this.reject(new TransportError(`Node ${this.node} did not answer within ${this.timeoutMs}ms`, this.node));
+  }
 }
 
 /** A message for a node that has spoken and whose address is not known yet. */
@@ -80,7 +108,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly peers = new Map<string, string>();
   /** Nodes that can be sent to now. */
   private readonly connected = new Set<string>();
-  private readonly waiting = new Tickets<Waiting>();
+  private readonly waiting = new Tickets<Waiter>();
   private readonly deadlines = new Deadlines();
   private readonly early = new Map<string, Early[]>();
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
@@ -186,7 +214,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.early.clear();
     for (const [number, waiting] of this.waiting.entries()) {
       this.waiting.take(number);
-      this.refuse(waiting, new TransportError("Transport disconnected", waiting.node));
+      waiting.refused(new TransportError("Transport disconnected", waiting.node));
     }
   }
 
@@ -227,7 +255,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   /** Asks a node. @throws TransportError, PeerNotFoundError, or what its handler threw */
   request(nodeId: string, message: any, timeout: number): Promise<any> {
-    return this.ask(nodeId, REQUEST, message, timeout);
+    return this.askWithin(timeout, nodeId, REQUEST, message);
   }
 
   /**
@@ -235,7 +263,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
    * `timeout` ms, or whose queue is full, is not waited for.
    */
   async flush(timeout: number): Promise<void> {
-    await Promise.allSettled([...this.connected].map((node) => this.ask(node, RECEIPT, undefined, timeout)));
+    await Promise.allSettled([...this.connected].map((node) => this.askWithin(timeout, node, RECEIPT, undefined)));
   }
 
   /** Takes what has arrived from other nodes and waits for this one's next look. */
@@ -243,23 +271,39 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.inbox.readAll();
   }
 
-  private ask(nodeId: string, kind: number, message: any, timeout: number): Promise<any> {
-    return new Promise((resolve, reject) => {
-      assertTimeoutMs("timeout", timeout);
-      const waiting: Waiting = { node: nodeId, resolve, reject, deadline: undefined };
-      const number = this.waiting.add(waiting);
-      if (number === undefined) throw new TransportError("Too many requests wait for answers", nodeId);
-      try {
-        this.push(nodeId, kind, number, message);
-      } catch (error) {
-        this.waiting.take(number);
-        throw error;
-      }
-      waiting.deadline = this.deadlines.add(timeout, () => {
-        this.waiting.take(number);
-        reject(new TransportError(`Node ${nodeId} did not answer within ${timeout}ms`, nodeId));
-      });
-    });
+  /** Asks the node of a waiter, who looks at the time itself. @throws TransportError, PeerNotFoundError */
+  ask(waiter: Waiter, message: any): number {
+    return this.askFor(waiter, REQUEST, message);
+  }
+
+  /** Whoever made a request does not wait any more. */
+  forget(number: number): void {
+    this.waiting.take(number);
+  }
+
+  private askFor(waiter: Waiter, kind: number, message: any): number {
+    const { node } = waiter;
+    const number = this.waiting.add(waiter);
+    if (number === undefined) throw new TransportError("Too many requests wait for answers", node);
+    try {
+      this.push(node, kind, number, message);
+    } catch (error) {
+      this.waiting.take(number);
+      throw error;
+    }
+    return number;
+  }
+
+  private askWithin(timeoutMs: number, node: string, kind: number, message: any): Promise<any> {
+    try {
+      assertTimeoutMs("timeout", timeoutMs);
+      const request = new Request(this, node, this.deadlines, timeoutMs);
+      request.number = this.askFor(request, kind, message);
+      request.deadline = this.deadlines.add(timeoutMs, request);
+      return request.promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Sends to a node; resolves when the message is queued. @throws TransportError, PeerNotFoundError */
@@ -359,13 +403,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     for (const [number, waiting] of this.waiting.entries()) {
       if (waiting.node !== node) continue;
       this.waiting.take(number);
-      this.refuse(waiting, new TransportError(`The connection to node ${node} was lost before it answered`, node));
+      waiting.refused(new TransportError(`The connection to node ${node} was lost before it answered`, node));
     }
-  }
-
-  private refuse({ deadline, reject }: Waiting, error: unknown): void {
-    this.deadlines.remove(deadline);
-    reject(error);
   }
 
   private received(from: string, kind: number, number: number, bytes: Buffer, start: number, end: number): void {
@@ -400,9 +439,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private answered(kind: number, number: number, payload: unknown): void {
     const waiting = this.waiting.take(number);
     if (waiting === undefined) return; // It gave up meanwhile.
-    this.deadlines.remove(waiting.deadline);
-    if (kind === ANSWER) waiting.resolve(payload);
-    else waiting.reject(payload);
+    if (kind === ANSWER) waiting.answered(payload);
+    else waiting.refused(payload);
   }
 
   private serve(node: string, number: number, message: any): void {

@@ -77,12 +77,31 @@ export interface Subscription {
   unsubscribe(): Promise<void>;
 }
 
+/** Waits for the answer of a node. One of the methods is called, once, and neither may throw. */
+export interface Waiter {
+  /** The node that was asked. */
+  readonly node: string;
+  /** It has answered. */
+  answered(answer: any): void;
+  /** It will not, or its handler has failed. */
+  refused(error: unknown): void;
+}
+
 /** Carries messages between nodes. */
 export interface Transport {
   /** Id of this node. */
   getNodeId(): string;
   /** Asks a node; rejects when no answer came within `timeout` ms. */
   request(nodeId: string, message: any, timeout: number): Promise<any>;
+  /**
+   * Asks the node of a waiter, who looks at the time itself; throws when the request cannot be handed over. Used instead of
+   * `request` for calls if present, with `forget`: it costs neither a promise nor a timeout.
+   *
+   * @returns a number for `forget`.
+   */
+  ask?(waiter: Waiter, message: any): number;
+  /** Whoever made the request does not wait any more. A number whose waiter has been told is ignored. */
+  forget?(number: number): void;
   /** Sends to a node; resolves when the message was handed over, not when it arrived. */
   send(nodeId: string, message: any): Promise<void>;
   /** The same without a promise: throws when the message cannot be handed over. Used instead of `send` if present. */

@@ -2,8 +2,8 @@
  * Calls and casts between nodes, both ways: by far the most of what nodes say to each other. Their messages are arrays
  * ({@link CallMessage}, {@link CastMessage}), which cost a third of objects to encode.
  *
- * A call waits here, with a deadline of its own, and in the transport, which is given somewhat longer, so that callers get
- * TimeoutError. Whoever serves a call holds a {@link Cancellation} for it; `cancel` withdraws the call as an AbortSignal
+ * A call waits here, with a deadline of its own. A transport that takes waiters knows no time; another one is given somewhat
+ * longer, so that callers get TimeoutError. Whoever serves a call holds a {@link Cancellation} for it; `cancel` withdraws the call as an AbortSignal
  * withdraws a local one.
  */
 
@@ -16,12 +16,12 @@ import {
 } from "../../errors.js";
 import type { ActorId } from "../../kernel/actor_id.js";
 import type { ActorCell } from "../../kernel/cell.js";
-import type { Transport } from "../../kernel/collaborators.js";
+import type { Transport, Waiter } from "../../kernel/collaborators.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { timedOut } from "../../kernel/refusals.js";
 import { callOnTerms, cast, castMethod } from "../../kernel/send.js";
 import { type CallSignal, type CallTerms, NO_DEADLINE, rejected, timeoutWord } from "../../kernel/slots.js";
-import { type Deadline, Deadlines } from "./deadlines.js";
+import { type Deadline, Deadlines, type Expiring } from "./deadlines.js";
 import { CALL, CANCEL, CAST, type CallMessage, type CastMessage, isReply, MARK } from "./protocol.js";
 import { placeOf, Tickets } from "./tickets.js";
 
@@ -39,21 +39,43 @@ export type Find = (id: string, name: string | undefined) => ActorCell | undefin
 const GRACE_MS = 1_000;
 
 /** A call that waits for another node. */
-class WaitingCall {
+class WaitingCall implements Waiter, Expiring {
   readonly promise: Promise<any>;
+  /** Its number here. */
+  call = 0;
+  /** Its number in a transport that takes waiters. */
+  asked: number | undefined;
   deadline: Deadline | undefined;
   onAbort: (() => void) | undefined;
   private accept!: (value: any) => void;
   private refuse!: (error: unknown) => void;
 
   constructor(
+    private readonly calls: RemoteCalls,
     readonly to: ActorId,
     readonly signal: CallSignal | undefined,
+    private readonly patienceMs: number,
   ) {
     this.promise = new Promise((resolve, reject) => {
       this.accept = resolve;
       this.refuse = reject;
     });
+  }
+
+  get node(): string {
+    return this.to.systemId;
+  }
+
+  answered(reply: unknown): void {
+    this.calls.answered(this.call, reply);
+  }
+
+  refused(error: unknown): void {
+    this.calls.refuse(this.call, error);
+  }
+
+  expired(): void {
+    this.calls.giveUp(this.call, timedOut(this.patienceMs));
   }
 
   resolve(value: any): void {
@@ -111,23 +133,20 @@ export class RemoteCalls {
     const word = terms.timeoutMs < 0 ? timeoutWord(kernel.callTimeoutMs) : terms.timeoutMs;
     const patienceMs = word === NO_DEADLINE ? Number.POSITIVE_INFINITY : word;
     const node = id.systemId;
-    const waiting = new WaitingCall(id, terms.signal);
+    const waiting = new WaitingCall(this, id, terms.signal, patienceMs);
     const call = this.waiting.add(waiting);
     if (call === undefined) return rejected(new TransportError("Too many calls wait for other nodes", node));
+    waiting.call = call;
     const message: CallMessage = [MARK, CALL, from, call, id.id, id.name, method, value, word];
-    let answer: Promise<any>;
     try {
-      answer = transport.request(node, message, patienceMs + GRACE_MS);
+      if (transport.ask !== undefined) waiting.asked = transport.ask(waiting, message);
+      else request(transport, waiting, message, patienceMs + GRACE_MS);
     } catch (error) {
-      this.waiting.take(call);
-      return rejected(error); // A transport of the user's may throw where it must not.
+      this.refuse(call, error);
+      return waiting.promise;
     }
-    waiting.deadline = this.deadlines.add(patienceMs, () => this.giveUp(call, timedOut(patienceMs)));
+    waiting.deadline = this.deadlines.add(patienceMs, waiting);
     if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
-    answer.then(
-      (reply) => this.answered(call, reply),
-      (error) => this.refuse(call, error),
-    );
     return waiting.promise;
   }
 
@@ -136,7 +155,8 @@ export class RemoteCalls {
     signal.addEventListener("abort", waiting.onAbort, { once: true });
   }
 
-  private answered(call: number, reply: unknown): void {
+  /** @internal A node has answered a call. */
+  answered(call: number, reply: unknown): void {
     const waiting = this.take(call);
     if (waiting === undefined) return;
     if (!isReply(reply)) waiting.reject(new TransportError("A node answered with no reply", waiting.to.systemId));
@@ -150,18 +170,25 @@ export class RemoteCalls {
     setImmediate(() => waiting.reject(this.whyNot(waiting.to, error)));
   }
 
-  private refuse(call: number, error: unknown): void {
+  /** @internal A node does not answer a call. */
+  refuse(call: number, error: unknown): void {
     const waiting = this.take(call);
     if (waiting === undefined) return;
     if (error instanceof TransportError) this.rejectWithCause(waiting, error);
     else waiting.reject(error);
   }
 
-  private giveUp(call: number, error: Error): void {
+  /** @internal Whoever made a call does not wait any more. */
+  giveUp(call: number, error: Error): void {
     const waiting = this.take(call);
     if (waiting === undefined) return;
+    this.forget(waiting);
     waiting.reject(error);
     this.post(waiting.to.systemId, [MARK, CANCEL, this.host.id, call], ignore);
+  }
+
+  private forget({ asked }: WaitingCall): void {
+    if (asked !== undefined) this.host.transport.forget?.(asked);
   }
 
   /** The call is over for its caller. */
@@ -241,7 +268,9 @@ export class RemoteCalls {
   /** A node is gone: nothing comes from it any more. */
   nodeLost(node: string): void {
     for (const [call, waiting] of this.waiting.entries()) {
-      if (waiting.to.systemId === node) this.refuse(call, new NodeDownError(node));
+      if (waiting.node !== node) continue;
+      this.forget(waiting);
+      this.refuse(call, new NodeDownError(node));
     }
     const served = this.served.get(node);
     this.served.delete(node);
@@ -250,6 +279,14 @@ export class RemoteCalls {
 }
 
 function ignore(): void {}
+
+/** Asks by way of a transport that takes no waiters. */
+function request(transport: Transport, waiter: Waiter, message: unknown, timeoutMs: number): void {
+  transport.request(waiter.node, message, timeoutMs).then(
+    (reply) => waiter.answered(reply),
+    (error) => waiter.refused(error),
+  );
+}
 
 function replyWith(error: Error): Promise<any> {
   return Promise.resolve([false, error]);

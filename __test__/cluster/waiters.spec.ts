@@ -1,0 +1,77 @@
+/**
+ * Requests of a ZeroMQTransport on behalf of somebody who looks at the time himself.
+ */
+
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { ZeroMQTransport } from "../../lib/cluster/zeromq_transport.js";
+import { PeerNotFoundError, TransportError } from "../../lib/errors.js";
+import { gate } from "../support/time.js";
+
+let near: ZeroMQTransport;
+let far: ZeroMQTransport;
+
+beforeEach(async () => {
+  [near, far] = ["near", "far"].map(
+    (nodeId) => new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1" }),
+  ) as [ZeroMQTransport, ZeroMQTransport];
+  await Promise.all([near.connect(), far.connect()]);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  far.updatePeers([["near", `tcp://${near.address}`]]);
+  far.onRequest((message: any) => (message === "fail" ? Promise.reject(new RangeError("far too far")) : message));
+  await near.request("far", "hello", 10_000);
+});
+afterEach(async () => {
+  await Promise.all([near.disconnect(), far.disconnect()]);
+});
+
+/** A waiter, and what it is told. */
+function waiterFor(node: string) {
+  const told = gate<["answered" | "refused", unknown]>();
+  const waiter = {
+    node,
+    answered: (answer: unknown) => void told.open(["answered", answer]),
+    refused: (error: unknown) => void told.open(["refused", error]),
+  };
+  return { waiter, told: told.promise };
+}
+
+it("are answered, or refused with what the handler threw", async () => {
+  const [well, badly] = [waiterFor("far"), waiterFor("far")];
+  near.ask(well.waiter, ["a", 1]);
+  near.ask(badly.waiter, "fail");
+  expect(await well.told).toEqual(["answered", ["a", 1]]);
+  expect(await badly.told).toEqual(["refused", expect.any(RangeError)]);
+});
+
+it("tell nothing to who does not wait any more, and everything to who asks next", async () => {
+  const forgotten = {
+    node: "far",
+    answered: () => expect.unreachable(),
+    refused: () => expect.unreachable(),
+  };
+  const number = near.ask(forgotten, "late");
+  near.forget(number);
+  const next = waiterFor("far");
+  near.ask(next.waiter, "next");
+  expect(await next.told).toEqual(["answered", "next"]);
+  near.forget(number);
+});
+
+it("are refused when the node is removed and when the transport closes", async () => {
+  far.onRequest(() => new Promise(() => {}));
+  for (const end of [() => near.removePeer("far"), () => near.disconnect()]) {
+    const { waiter, told } = waiterFor("far");
+    near.updatePeers([["far", `tcp://${far.address}`]]);
+    near.ask(waiter, "anything");
+    await end();
+    expect(await told).toEqual(["refused", expect.any(TransportError)]);
+  }
+});
+
+it("fail at once when they cannot be handed over, and tell nothing later", async () => {
+  const { waiter } = waiterFor("nowhere");
+  expect(() => near.ask(waiter, 1)).toThrow(PeerNotFoundError);
+  const unsendable = { node: "far", answered: () => expect.unreachable(), refused: () => expect.unreachable() };
+  expect(() => near.ask(unsendable, () => {})).toThrow(TransportError);
+  await near.disconnect();
+});
