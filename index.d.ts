@@ -196,8 +196,11 @@ export interface NativeLink {
    * is no such peer, -3 if the message is too big.
    */
   send(nodeId: string, message: Uint8Array): number;
-  /** Sends a frame of messages, each with a 32-bit little-endian length before it, all or none; otherwise as `send`. */
-  sendFrame(nodeId: string, messages: Uint8Array): number;
+  /**
+   * Sends a frame of messages, each with a 32-bit little-endian length before it, which is the bytes up to `end`: all or none;
+   * otherwise as `send`.
+   */
+  sendFrame(nodeId: string, bytes: Uint8Array, end: number): number;
   /** Bytes that may still wait for a node, or -2 if there is no such peer. */
   room(nodeId: string): number;
   /** Changes the keys. Connections stay; new ones are made with the new pair. */

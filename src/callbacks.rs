@@ -4,7 +4,6 @@ use crate::kernel::Shell;
 use crate::raw;
 use napi::sys;
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
@@ -21,25 +20,15 @@ pub const ALL: [(&CStr, Callback); 8] = [
     (c"dispose", dispose),
 ];
 
-/// Runs a callback's work on its shell. A panic becomes a JavaScript error: it must not cross into C.
+/// Runs a callback's work on its shell.
 fn guarded<const N: usize>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
     work: impl FnOnce(&Shell, [sys::napi_value; N]) -> sys::napi_value,
 ) -> sys::napi_value {
-    let (data, args) = raw::call_info::<N>(env, info);
-    // SAFETY: `data` is the shell that `kernel::create` gave to the function; it lives until the
+    // SAFETY: the data is the shell that `kernel::create` gave to the function; it lives until the
     // environment ends, and shells are only used on their environment's thread.
-    let shell = unsafe { &*data.cast::<Shell>() };
-    match catch_unwind(AssertUnwindSafe(|| work(shell, args))) {
-        Ok(value) => value,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            raw::throw(env, c"KERNEL_PANIC", &format!("the libeam runtime panicked: {text}"));
-            ptr::null_mut()
-        }
-    }
+    unsafe { raw::guarded(env, info, work) }
 }
 
 unsafe extern "C" fn enter(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {

@@ -1,16 +1,19 @@
 //! A node's connections as JavaScript sees them: a class whose methods pass on, and a bell for news.
 
 use crate::bell::{KeepAlive, WakeUp};
+use crate::raw;
 use libeam_core::membership::member::NodeId;
 use libeam_core::security::keys::KEY_BYTES;
 use libeam_core::security::z85;
 use libeam_net::link::{CurveKeys, Idle, Link, LinkEvent, LinkOptions, Sent};
-use napi::bindgen_prelude::{Array, BufferSlice, Object};
-use napi::{Env, Error, JsValue, Result, Status, Unknown};
+use napi::bindgen_prelude::{Array, BufferSlice, ClassInstance, JavaScriptClassExt, Object};
+use napi::{Env, Error, JsValue, Result, Status, Unknown, sys};
 use napi_derive::napi;
-use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How a node is connected.
@@ -42,10 +45,21 @@ pub struct NativeCurveKeys {
 /// A node's connections, their sockets and their thread.
 #[napi]
 pub struct NativeLink {
-    link: Option<Link>,
+    line: Rc<Line>,
     bell: Arc<WakeUp>,
-    senders: Mutex<Senders>,
 }
+
+/// What the methods share.
+struct Line {
+    /// None after `stop`.
+    link: RefCell<Option<Link>>,
+    senders: RefCell<Senders>,
+}
+
+/// Methods that are called for every frame, or again and again while a loop is awake. Perf: the checks of a class's methods
+/// cost ten times what these do.
+const FREQUENT: [(&CStr, raw::Callback); 3] =
+    [(c"takeFrames", take_frames), (c"sendFrame", send_frame), (c"idle", idle)];
 
 /// Numbers for the nodes that something has come from: a number costs less than a string.
 #[derive(Default)]
@@ -94,7 +108,11 @@ fn addr_of(text: &str) -> Result<SocketAddr> {
 
 /// Binds the socket and starts. `onNews` is called when there is something to fetch; the process stays up until `stop`.
 #[napi(catch_unwind)]
-pub fn start_link(env: Env, options: NativeLinkOptions, on_news: Unknown<'_>) -> Result<NativeLink> {
+pub fn start_link<'env>(
+    env: &'env Env,
+    options: NativeLinkOptions,
+    on_news: Unknown<'_>,
+) -> Result<ClassInstance<'env, NativeLink>> {
     let NativeLinkOptions { node_id, epoch, cluster, bind, keys } = options;
     let bind = addr_of(&bind)?;
     let mut options = LinkOptions::new(NodeId::from(node_id), epoch as u64, cluster, bind);
@@ -106,70 +124,29 @@ pub fn start_link(env: Env, options: NativeLinkOptions, on_news: Unknown<'_>) ->
         Error::new(Status::GenericFailure, format!("{bind} cannot be bound: {error}"))
     })?;
     bell.keep_alive(env.raw(), KeepAlive::Yes);
-    Ok(NativeLink { link: Some(link), bell, senders: Mutex::default() })
+    let line = Rc::new(Line { link: RefCell::new(Some(link)), senders: RefCell::default() });
+    let instance = NativeLink { line: Rc::clone(&line), bell }.into_instance(env)?;
+    for method in FREQUENT {
+        raw::method(env.raw(), instance.raw(), method, &line)?;
+    }
+    Ok(instance)
 }
 
-#[napi]
-impl NativeLink {
-    /// Where this node listens, `ip:port`.
-    #[napi(getter, catch_unwind)]
-    pub fn address(&self) -> String {
-        self.link.as_ref().map_or_else(String::new, |link| link.addr().to_string())
-    }
-
-    /// Connects to a node, and stays with it.
-    #[napi(catch_unwind)]
-    pub fn connect(&self, node: String, address: String) -> Result<()> {
-        let addr = addr_of(&address)?;
-        if let Some(link) = &self.link {
-            link.connect(&node, addr);
-        }
-        Ok(())
-    }
-
-    /// Ends the connection to a node, after what waits for it.
-    #[napi(catch_unwind)]
-    pub fn disconnect(&self, node: String) {
-        if let Some(link) = &self.link {
-            link.disconnect(&node);
+impl Line {
+    /// What the link says, or what would be said of an unknown peer if it has been stopped.
+    fn sent(&self, send: impl FnOnce(&Link) -> Sent) -> f64 {
+        match self.link.borrow().as_ref().map_or(Sent::NoPeer, send) {
+            Sent::Queued { room } => room as f64,
+            Sent::Full => -1.0,
+            Sent::NoPeer => -2.0,
+            Sent::TooBig => -3.0,
         }
     }
 
-    /// Sends a message: how many bytes may still wait, or -1 the queue is full, -2 there is no such peer, -3 it is too big.
-    #[napi(catch_unwind)]
-    pub fn send(&self, node: String, message: BufferSlice<'_>) -> f64 {
-        outcome(self.link.as_ref().map_or(Sent::NoPeer, |link| link.send(&node, &message)))
-    }
-
-    /// Sends several messages, all or none; as `send`.
-    #[napi(catch_unwind)]
-    pub fn send_frame(&self, node: String, messages: BufferSlice<'_>) -> f64 {
-        outcome(self.link.as_ref().map_or(Sent::NoPeer, |link| link.send_frame(&node, &messages)))
-    }
-
-    /// How many bytes may still wait for a node, or -2 there is no such peer.
-    #[napi(catch_unwind)]
-    pub fn room(&self, node: String) -> f64 {
-        outcome(self.link.as_ref().and_then(|link| link.room(&node)).map_or(Sent::NoPeer, |room| Sent::Queued { room }))
-    }
-
-    /// Changes the keys, without cutting connections.
-    #[napi(catch_unwind)]
-    pub fn set_keys(&self, keys: NativeCurveKeys) -> Result<()> {
-        let keys = keys_of(&keys)?;
-        if let Some(link) = &self.link {
-            link.set_keys(keys);
-        }
-        Ok(())
-    }
-
-    /// Writes what has come into a buffer of at least 12 bytes: a byte of flags (1 something has happened, 2 the loop is to stay
-    /// awake) and three of nothing, and then, for each frame, the number of its sender and its length, each with 32 bits,
-    /// little-endian, before it. Gives the bytes that were written; or, negative, the size that the next frame needs.
-    #[napi(catch_unwind)]
-    pub fn take_frames(&self, mut into: BufferSlice<'_>) -> f64 {
-        let Some(link) = &self.link else { return 0.0 };
-        let mut senders = self.senders.lock();
+    fn take_frames(&self, into: &mut [u8]) -> f64 {
+        let link = self.link.borrow();
+        let Some(link) = link.as_ref() else { return 0.0 };
+        let mut senders = self.senders.borrow_mut();
         let mut used = FLAGS_BYTES.min(into.len());
         let portion = link.take_frames(into.len() - used, FRAME_HEADER_BYTES, |from, frame| {
             for number in [senders.number(from), frame.len() as u32] {
@@ -182,49 +159,116 @@ impl NativeLink {
         if portion.missing > 0 && used == FLAGS_BYTES {
             return -((portion.missing + FLAGS_BYTES) as f64);
         }
-        into[0] = u8::from(portion.events) | u8::from(link.stays_awake()) << 1;
+        if let Some(flags) = into.first_mut() {
+            *flags = u8::from(portion.events) | u8::from(link.stays_awake()) << 1;
+        }
         used as f64
+    }
+}
+
+/// Runs a frequent method.
+fn guarded<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    work: impl FnOnce(&Line, [sys::napi_value; N]) -> f64,
+) -> sys::napi_value {
+    // SAFETY: `start_link` has given each of these functions a share of its line, which is used on this thread only.
+    unsafe { raw::guarded(env, info, |line, args| raw::number(env, work(line, args))) }
+}
+
+/// `takeFrames(into)` writes what has come into a buffer of at least 12 bytes: a byte of flags (1 something has happened, 2 the
+/// loop is to stay awake) and three of nothing, and then, for each frame, the number of its sender and its length, each with 32
+/// bits, little-endian, before it. Gives the bytes that were written; or, negative, the size that the next frame needs.
+unsafe extern "C" fn take_frames(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<1>(env, info, |line, [into]| line.take_frames(raw::bytes_argument(env, into)))
+}
+
+/// `sendFrame(node, bytes, end)` sends several messages, which are the bytes up to `end`, all or none; otherwise as `send`.
+unsafe extern "C" fn send_frame(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<3>(env, info, |line, [node, bytes, end]| {
+        let bytes = raw::bytes_argument(env, bytes);
+        let end = bytes.len().min(raw::u32_argument(env, end) as usize);
+        raw::with_text(env, node, |node| line.sent(|link| link.send_frame(node, &bytes[..end])))
+    })
+}
+
+/// `idle()` says what to do while awake, which is when `takeFrames` has said so: 0 ask again in the loop's next turn, 1 fetch
+/// the news, 2 wait for `onNews`, which is not called before.
+unsafe extern "C" fn idle(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    guarded::<0>(env, info, |line, []| match line.link.borrow().as_ref().map_or(Idle::Sleep, Link::idle) {
+        Idle::Ask => 0.0,
+        Idle::News => 1.0,
+        Idle::Sleep => 2.0,
+    })
+}
+
+#[napi]
+impl NativeLink {
+    /// Where this node listens, `ip:port`.
+    #[napi(getter, catch_unwind)]
+    pub fn address(&self) -> String {
+        self.line.link.borrow().as_ref().map_or_else(String::new, |link| link.addr().to_string())
+    }
+
+    /// Connects to a node, and stays with it.
+    #[napi(catch_unwind)]
+    pub fn connect(&self, node: String, address: String) -> Result<()> {
+        let addr = addr_of(&address)?;
+        if let Some(link) = &*self.line.link.borrow() {
+            link.connect(&node, addr);
+        }
+        Ok(())
+    }
+
+    /// Ends the connection to a node, after what waits for it.
+    #[napi(catch_unwind)]
+    pub fn disconnect(&self, node: String) {
+        if let Some(link) = &*self.line.link.borrow() {
+            link.disconnect(&node);
+        }
+    }
+
+    /// Sends a message: how many bytes may still wait, or -1 the queue is full, -2 there is no such peer, -3 it is too big.
+    #[napi(catch_unwind)]
+    pub fn send(&self, node: String, message: BufferSlice<'_>) -> f64 {
+        self.line.sent(|link| link.send(&node, &message))
+    }
+
+    /// How many bytes may still wait for a node, or -2 there is no such peer.
+    #[napi(catch_unwind)]
+    pub fn room(&self, node: String) -> f64 {
+        self.line.sent(|link| link.room(&node).map_or(Sent::NoPeer, |room| Sent::Queued { room }))
+    }
+
+    /// Changes the keys, without cutting connections.
+    #[napi(catch_unwind)]
+    pub fn set_keys(&self, keys: NativeCurveKeys) -> Result<()> {
+        let keys = keys_of(&keys)?;
+        if let Some(link) = &*self.line.link.borrow() {
+            link.set_keys(keys);
+        }
+        Ok(())
     }
 
     /// The node with a number that `takeFrames` has given.
     #[napi(catch_unwind)]
     pub fn sender(&self, number: u32) -> String {
-        self.senders.lock().names.get(number as usize).map_or_else(String::new, ToString::to_string)
+        self.line.senders.borrow().names.get(number as usize).map_or_else(String::new, ToString::to_string)
     }
 
     /// Fetches what has happened.
     #[napi(catch_unwind, ts_return_type = "NativeLinkEvent[]")]
     pub fn take_events<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
-        let events = self.link.as_ref().map(Link::take_events).unwrap_or_default();
+        let events = self.line.link.borrow().as_ref().map(Link::take_events).unwrap_or_default();
         let events = events.iter().map(|event| event_of(env, event)).collect::<Result<_>>()?;
         Array::from_vec::<Object<'_>>(env, events)
     }
 
-    /// What to do while awake, which is when `takeNews` has said so: 0 ask again in the loop's next turn, 1 fetch the news,
-    /// 2 wait for `onNews`, which is not called before.
-    #[napi(catch_unwind)]
-    pub fn idle(&self) -> u32 {
-        match self.link.as_ref().map_or(Idle::Sleep, Link::idle) {
-            Idle::Ask => 0,
-            Idle::News => 1,
-            Idle::Sleep => 2,
-        }
-    }
-
     /// Closes the sockets and ends the thread; what waits is sent for up to a second.
     #[napi(catch_unwind)]
-    pub fn stop(&mut self) {
-        drop(self.link.take());
+    pub fn stop(&self) {
+        drop(self.line.link.borrow_mut().take());
         self.bell.release();
-    }
-}
-
-fn outcome(sent: Sent) -> f64 {
-    match sent {
-        Sent::Queued { room } => room as f64,
-        Sent::Full => -1.0,
-        Sent::NoPeer => -2.0,
-        Sent::TooBig => -3.0,
     }
 }
 

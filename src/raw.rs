@@ -3,7 +3,15 @@
 use libeam_core::ring::Words;
 use napi::{Error, Result, Status, sys};
 use std::ffi::{CStr, c_void};
-use std::ptr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::{ptr, slice, str};
+
+/// A function of ours as JavaScript calls it.
+pub type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+/// Texts that are read without memory of their own, in bytes.
+const SHORT_TEXT: usize = 256;
 
 /// Turns a status into a result that names the call.
 pub fn check(status: sys::napi_status, call: &str) -> Result<()> {
@@ -35,6 +43,55 @@ pub fn function(
     };
     check(status, "napi_create_function")?;
     Ok(result)
+}
+
+/// Gives an object a function that hands `data` to its callback; the function owns a share of it.
+pub fn method<T>(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    (name, callback): (&CStr, Callback),
+    data: &Rc<T>,
+) -> Result<()> {
+    let share = Rc::into_raw(Rc::clone(data)).cast::<c_void>();
+    let function = function(env, name, Some(callback), share).inspect_err(|_| {
+        // SAFETY: nobody else has this share.
+        drop(unsafe { Rc::from_raw(share.cast::<T>()) });
+    })?;
+    // SAFETY: function and object belong to the running call; the finalizer gets the share once.
+    unsafe {
+        let (data, no_hint) = (share.cast_mut(), ptr::null_mut());
+        let status = sys::napi_add_finalizer(env, function, data, Some(drop_share::<T>), no_hint, ptr::null_mut());
+        check(status, "napi_add_finalizer")?;
+        check(sys::napi_set_named_property(env, object, name.as_ptr(), function), "napi_set_named_property")
+    }
+}
+
+unsafe extern "C" fn drop_share<T>(_env: sys::napi_env, share: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `share` was leaked by `method` for this finalizer, which runs once.
+    drop(unsafe { Rc::from_raw(share.cast::<T>().cast_const()) });
+}
+
+/// Runs a callback's work on the data of its function. A panic becomes a JavaScript error: it must not cross into C.
+///
+/// # Safety
+/// The function was made with a pointer to a `T` that still lives and is used on this thread only.
+pub unsafe fn guarded<T, const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    work: impl FnOnce(&T, [sys::napi_value; N]) -> sys::napi_value,
+) -> sys::napi_value {
+    let (data, args) = call_info::<N>(env, info);
+    // SAFETY: the caller's promise.
+    let data = unsafe { &*data.cast::<T>() };
+    match catch_unwind(AssertUnwindSafe(|| work(data, args))) {
+        Ok(value) => value,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            throw(env, c"KERNEL_PANIC", &format!("the libeam runtime panicked: {text}"));
+            ptr::null_mut()
+        }
+    }
 }
 
 /// A `Uint32Array` over words of ours. The words live at least as long as the array.
@@ -128,6 +185,44 @@ pub fn string_argument(env: sys::napi_env, value: sys::napi_value) -> Option<Str
     }
     bytes.truncate(len);
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reads a string argument; anything else reads as nothing.
+pub fn with_text<R>(env: sys::napi_env, value: sys::napi_value, read: impl FnOnce(&str) -> R) -> R {
+    let (mut bytes, mut len) = ([0_u8; SHORT_TEXT], 0);
+    // SAFETY: the call writes as many bytes as the buffer has at most.
+    let status =
+        unsafe { sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), SHORT_TEXT, &raw mut len) };
+    if status != sys::Status::napi_ok {
+        return read("");
+    }
+    // One that ends with the buffer may have been cut off.
+    if len + 4 < SHORT_TEXT
+        && let Ok(text) = str::from_utf8(&bytes[..len])
+    {
+        return read(text);
+    }
+    read(&string_argument(env, value).unwrap_or_default())
+}
+
+/// The bytes of a buffer argument, which nobody else uses during the running call; anything else has none.
+pub fn bytes_argument<'call>(env: sys::napi_env, value: sys::napi_value) -> &'call mut [u8] {
+    let (mut first, mut len) = (ptr::null_mut(), 0);
+    // SAFETY: `value` is an argument of the running call.
+    let status = unsafe { sys::napi_get_buffer_info(env, value, &raw mut first, &raw mut len) };
+    if status != sys::Status::napi_ok || first.is_null() {
+        return &mut [];
+    }
+    // SAFETY: the buffer has `len` bytes, and JavaScript does not run meanwhile.
+    unsafe { slice::from_raw_parts_mut(first.cast(), len) }
+}
+
+/// A number as JavaScript has it.
+pub fn number(env: sys::napi_env, value: f64) -> sys::napi_value {
+    let mut result = ptr::null_mut();
+    // SAFETY: `env` is the environment of the running call.
+    unsafe { sys::napi_create_double(env, value, &raw mut result) };
+    result
 }
 
 /// Throws an error with a code in the running call.

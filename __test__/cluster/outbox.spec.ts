@@ -20,17 +20,17 @@ class KeptLink {
     return node === "stranger" ? NO_PEER : this.max - this.bytes;
   }
 
-  sendFrame(_node: string, messages: Uint8Array): number {
-    if (this.bytes + messages.length > this.max) return FULL;
-    this.frames.push(Buffer.from(messages));
-    this.bytes += messages.length;
+  sendFrame(_node: string, bytes: Uint8Array, end: number): number {
+    if (this.bytes + end > this.max) return FULL;
+    this.frames.push(Buffer.from(bytes.subarray(0, end)));
+    this.bytes += end;
     return this.max - this.bytes;
   }
 
   send(node: string, message: Uint8Array): number {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(message.length);
-    return this.sendFrame(node, Buffer.concat([length, message]));
+    return this.sendFrame(node, Buffer.concat([length, message]), length.length + message.length);
   }
 
   read(): { kind: number; number: number; payload: string }[] {

@@ -40,6 +40,9 @@ describe("the protocol", () => {
   });
 });
 
+const startedLink = () =>
+  native.startLink({ nodeId: "alone", epoch: 1, cluster: "test", bind: "127.0.0.1:0" }, () => {});
+
 describe("the addon", () => {
   it("exports exactly the functions of index.d.ts", () => {
     const declared = readFileSync(path("../../index.d.ts"), "utf8");
@@ -48,15 +51,40 @@ describe("the addon", () => {
       [...body(name).matchAll(/^ {2}(?:readonly )?(\w+)[(:]/gm)].map(([, found]) => found);
     const isClass = (name: string) => /^[A-Z]/.test(name);
     const exported = Object.keys(native);
+    const link = startedLink();
+    const ownMembers: Record<string, string[]> = { NativeLink: Object.keys(link) };
+    link.stop();
     expect(exported.filter((name) => !isClass(name)).sort()).toEqual(methods("NativeBinding").sort());
     for (const name of exported.filter(isClass)) {
       const { prototype } = (native as unknown as Record<string, { prototype: object }>)[name] as { prototype: object };
       const members = Object.getOwnPropertyNames(prototype).filter((member) => member !== "constructor");
-      expect(members.sort(), name).toEqual(methods(name).sort());
+      expect([...members, ...(ownMembers[name] ?? [])].sort(), name).toEqual(methods(name).sort());
     }
     const kernel = native.createKernel({}, () => {});
     expect(Object.keys(kernel).sort()).toEqual(methods("NativeKernel").sort());
     kernel.dispose();
+  });
+
+  it("has nothing and sends nothing over a link that was stopped", () => {
+    const link = startedLink();
+    link.stop();
+    link.stop();
+    expect(link.takeFrames(Buffer.alloc(64))).toBe(0);
+    expect(link.sendFrame("somebody", Buffer.alloc(8), 8)).toBe(-2);
+    expect(link.send("somebody", Buffer.alloc(8))).toBe(-2);
+    expect(link.room("somebody")).toBe(-2);
+    expect(link.idle()).toBe(2);
+    expect(link.takeEvents()).toEqual([]);
+  });
+
+  it("takes nonsense for nothing where arguments are not checked", () => {
+    const link = startedLink();
+    const { takeFrames, sendFrame } = link as unknown as Record<"takeFrames" | "sendFrame", (...args: any[]) => number>;
+    expect(sendFrame()).toBe(-2);
+    expect(sendFrame("somebody", "no bytes", -1)).toBe(-2);
+    expect(takeFrames("no buffer")).toBe(0);
+    expect(takeFrames(Buffer.alloc(4))).toBe(4);
+    link.stop();
   });
 
   it("does nothing after dispose, and dispose twice is dispose once", () => {

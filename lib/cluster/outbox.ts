@@ -100,7 +100,7 @@ export class Outboxes {
 
   private handOver(box: Outbox): void {
     if (box.frame === undefined) return;
-    box.room = this.link.sendFrame(box.node, box.frame.subarray(0, box.used));
+    box.room = this.link.sendFrame(box.node, box.frame, box.used);
     this.spare ??= box.frame;
     box.frame = undefined;
     box.used = 0;
