@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { hostLevel, nativeFile, root } from "./native-file.mjs";
 
-const EXAMPLES = ["counter", "supervision"];
+const EXAMPLES = ["counter", "supervision", "chat_cluster"];
 const RUN_TIMEOUT_MS = 60_000;
 const INSTALL_TIMEOUT_MS = 300_000;
 
