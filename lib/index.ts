@@ -80,6 +80,7 @@ export type {
   RequestHandler,
   Subscription,
   Transport,
+  Waiter,
 } from "./kernel/collaborators.js";
 export type { LoopBlock, LoopHolder } from "./kernel/event_loop.js";
 export {

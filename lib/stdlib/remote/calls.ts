@@ -2,9 +2,9 @@
  * Calls and casts between nodes, both ways: by far the most of what nodes say to each other. Their messages are arrays
  * ({@link CallMessage}, {@link CastMessage}), which cost a third of objects to encode.
  *
- * A call waits here, with a deadline of its own. A transport that takes waiters knows no time; another one is given somewhat
- * longer, so that callers get TimeoutError. Whoever serves a call holds a {@link Cancellation} for it; `cancel` withdraws the call as an AbortSignal
- * withdraws a local one.
+ * A call waits here, with a deadline of its own. A transport that takes waiters looks at no clock; another one is given somewhat
+ * longer, so that callers get TimeoutError. Whoever serves a call holds a {@link Cancellation} for it; `cancel` withdraws the
+ * call as an AbortSignal withdraws a local one.
  */
 
 import {
