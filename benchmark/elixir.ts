@@ -43,8 +43,10 @@ export function genStageSource(): { missing?: string } {
   return { missing: `GEN_STAGE_PATH is ${path}, and there is no lib/gen_stage.ex in it` };
 }
 
-/** The flags of a BEAM whose distribution is encrypted; makes what they name in a folder. */
-function tlsFlags(folder: string): string {
+/** The flags of a BEAM whose distribution is encrypted; what they name is there until this process ends. */
+function tlsFlags(): string {
+  const folder = mkdtempSync(join(tmpdir(), "libeam-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true }));
   const script = fileURLToPath(new URL("elixir/certificate.exs", import.meta.url));
   const { status, stderr } = spawnSync("elixir", [script, folder], { encoding: "utf8", env: environment("") });
   if (status !== 0) throw new ElixirError(`there is no certificate for TLS:\n${stderr}`);
@@ -126,8 +128,7 @@ class ElixirPeer implements Peer {
 
 /** Starts both configurations; nothing is measured while they start. */
 export async function startElixir(script: ElixirScript): Promise<{ peers: readonly Peer[]; close(): Promise<void> }> {
-  const folder = script.tls ? mkdtempSync(join(tmpdir(), "libeam-bench-")) : undefined;
-  const flags = folder === undefined ? "" : tlsFlags(folder);
+  const flags = script.tls ? tlsFlags() : "";
   const peers: ElixirPeer[] = [];
   for (const { label, options } of configurations) {
     peers.push(new ElixirPeer(script, label, `${options} ${flags}`.trim(), await freePort()));
@@ -138,7 +139,6 @@ export async function startElixir(script: ElixirScript): Promise<{ peers: readon
     peers,
     close: async () => {
       await Promise.all(peers.map((peer) => peer.close()));
-      if (folder !== undefined) rmSync(folder, { recursive: true });
     },
   };
 }

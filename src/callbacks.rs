@@ -6,10 +6,8 @@ use napi::sys;
 use std::ffi::CStr;
 use std::ptr;
 
-type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
-
 /// Every function of a kernel, by the name that JavaScript uses.
-pub const ALL: [(&CStr, Callback); 8] = [
+pub const ALL: [(&CStr, raw::Callback); 8] = [
     (c"enter", enter),
     (c"submit", submit),
     (c"next", next),

@@ -190,11 +190,7 @@ pub fn create(env: &Env, options: &KernelOptions, on_bell: sys::napi_value) -> R
     raw::check(status, "napi_add_env_cleanup_hook")?;
 
     let object = Object::new(env)?;
-    let put = |name: &CStr, value: sys::napi_value| {
-        // SAFETY: object and value belong to the running call.
-        let status = unsafe { sys::napi_set_named_property(env.raw(), object.raw(), name.as_ptr(), value) };
-        raw::check(status, "napi_set_named_property")
-    };
+    let put = |name: &CStr, value: sys::napi_value| raw::put(env.raw(), object.raw(), name, value);
     put(c"page", page)?;
     for (name, callback) in callbacks::ALL {
         put(name, raw::function(env.raw(), name, Some(callback), shell.cast_const().cast())?)?;

@@ -188,7 +188,8 @@ unsafe extern "C" fn send_frame(env: sys::napi_env, info: sys::napi_callback_inf
     guarded::<3>(env, info, |line, [node, bytes, end]| {
         let bytes = raw::bytes_argument(env, bytes);
         let end = bytes.len().min(raw::u32_argument(env, end) as usize);
-        raw::with_text(env, node, |node| line.sent(|link| link.send_frame(node, &bytes[..end])))
+        let node = raw::string_argument(env, node).unwrap_or_default();
+        line.sent(|link| link.send_frame(&node, &bytes[..end]))
     })
 }
 

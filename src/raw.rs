@@ -5,13 +5,10 @@ use napi::{Error, Result, Status, sys};
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::{ptr, slice, str};
+use std::{ptr, slice};
 
 /// A function of ours as JavaScript calls it.
 pub type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
-
-/// Texts that are read without memory of their own, in bytes.
-const SHORT_TEXT: usize = 256;
 
 /// Turns a status into a result that names the call.
 pub fn check(status: sys::napi_status, call: &str) -> Result<()> {
@@ -29,8 +26,8 @@ pub fn function(
     data: *const c_void,
 ) -> Result<sys::napi_value> {
     let mut result = ptr::null_mut();
-    // SAFETY: `env` is the environment of the running call; the name outlives the call; `data` stays
-    // valid until the environment ends, which is what `kernel::create` guarantees.
+    // SAFETY: `env` is the environment of the running call; the name outlives the call; `data` stays valid as long as the
+    // function can be called, which `kernel::create` and `method` see to.
     let status = unsafe {
         sys::napi_create_function(
             env,
@@ -57,13 +54,18 @@ pub fn method<T>(
         // SAFETY: nobody else has this share.
         drop(unsafe { Rc::from_raw(share.cast::<T>()) });
     })?;
-    // SAFETY: function and object belong to the running call; the finalizer gets the share once.
-    unsafe {
-        let (data, no_hint) = (share.cast_mut(), ptr::null_mut());
-        let status = sys::napi_add_finalizer(env, function, data, Some(drop_share::<T>), no_hint, ptr::null_mut());
-        check(status, "napi_add_finalizer")?;
-        check(sys::napi_set_named_property(env, object, name.as_ptr(), function), "napi_set_named_property")
-    }
+    let (data, no_hint) = (share.cast_mut(), ptr::null_mut());
+    // SAFETY: the function belongs to the running call; the finalizer gets the share once.
+    let status =
+        unsafe { sys::napi_add_finalizer(env, function, data, Some(drop_share::<T>), no_hint, ptr::null_mut()) };
+    check(status, "napi_add_finalizer")?;
+    put(env, object, name, function)
+}
+
+/// Sets a property of an object.
+pub fn put(env: sys::napi_env, object: sys::napi_value, name: &CStr, value: sys::napi_value) -> Result<()> {
+    // SAFETY: object and value belong to the running call.
+    check(unsafe { sys::napi_set_named_property(env, object, name.as_ptr(), value) }, "napi_set_named_property")
 }
 
 unsafe extern "C" fn drop_share<T>(_env: sys::napi_env, share: *mut c_void, _hint: *mut c_void) {
@@ -185,24 +187,6 @@ pub fn string_argument(env: sys::napi_env, value: sys::napi_value) -> Option<Str
     }
     bytes.truncate(len);
     Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Reads a string argument; anything else reads as nothing.
-pub fn with_text<R>(env: sys::napi_env, value: sys::napi_value, read: impl FnOnce(&str) -> R) -> R {
-    let (mut bytes, mut len) = ([0_u8; SHORT_TEXT], 0);
-    // SAFETY: the call writes as many bytes as the buffer has at most.
-    let status =
-        unsafe { sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), SHORT_TEXT, &raw mut len) };
-    if status != sys::Status::napi_ok {
-        return read("");
-    }
-    // One that ends with the buffer may have been cut off.
-    if len + 4 < SHORT_TEXT
-        && let Ok(text) = str::from_utf8(&bytes[..len])
-    {
-        return read(text);
-    }
-    read(&string_argument(env, value).unwrap_or_default())
 }
 
 /// The bytes of a buffer argument, which nobody else uses during the running call; anything else has none.

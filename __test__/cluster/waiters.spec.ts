@@ -35,6 +35,13 @@ function waiterFor(node: string) {
   return { waiter, told: told.promise };
 }
 
+/** A waiter that keeps all that it is told: what it throws would only be logged. */
+function recorderFor(node: string) {
+  const told: unknown[] = [];
+  const keep = (what: unknown): void => void told.push(what);
+  return { waiter: { node, answered: keep, refused: keep }, told };
+}
+
 it("are answered, or refused with what the handler threw", async () => {
   const [well, badly] = [waiterFor("far"), waiterFor("far")];
   near.ask(well.waiter, ["a", 1]);
@@ -44,17 +51,14 @@ it("are answered, or refused with what the handler threw", async () => {
 });
 
 it("tell nothing to who does not wait any more, and everything to who asks next", async () => {
-  const forgotten = {
-    node: "far",
-    answered: () => expect.unreachable(),
-    refused: () => expect.unreachable(),
-  };
-  const number = near.ask(forgotten, "late");
+  const { waiter, told } = recorderFor("far");
+  const number = near.ask(waiter, "late");
   near.forget(number);
   const next = waiterFor("far");
   near.ask(next.waiter, "next");
   expect(await next.told).toEqual(["answered", "next"]);
   near.forget(number);
+  expect(told).toEqual([]);
 });
 
 it("are refused when the node is removed and when the transport closes", async () => {
@@ -69,9 +73,9 @@ it("are refused when the node is removed and when the transport closes", async (
 });
 
 it("fail at once when they cannot be handed over, and tell nothing later", async () => {
-  const { waiter } = waiterFor("nowhere");
-  expect(() => near.ask(waiter, 1)).toThrow(PeerNotFoundError);
-  const unsendable = { node: "far", answered: () => expect.unreachable(), refused: () => expect.unreachable() };
-  expect(() => near.ask(unsendable, () => {})).toThrow(TransportError);
+  const [unknown, unsendable] = [recorderFor("nowhere"), recorderFor("far")];
+  expect(() => near.ask(unknown.waiter, 1)).toThrow(PeerNotFoundError);
+  expect(() => near.ask(unsendable.waiter, () => {})).toThrow(TransportError);
   await near.disconnect();
+  expect([unknown.told, unsendable.told]).toEqual([[], []]);
 });

@@ -67,6 +67,20 @@ it("are forgotten by the transport when nobody waits for them any more", async (
   expect(forget.mock.calls).toEqual([[101], [102], [103]]);
 });
 
+it("keep no process up when a transport has answered at once", async () => {
+  const made = vi.spyOn(globalThis, "setTimeout");
+  try {
+    const ask = (waiter: Waiter): number => {
+      waiter.answered([true, "at once"]);
+      return 1;
+    };
+    expect(await call(callsBy({ ask, forget: () => {} }))).toBe("at once");
+    expect(made.mock.results.map(({ value }) => value.hasRef())).toEqual([false]);
+  } finally {
+    made.mockRestore();
+  }
+});
+
 it("are refused when they cannot be handed over", async () => {
   const failing = (error: Error) => () => {
     throw error;

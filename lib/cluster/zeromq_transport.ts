@@ -59,7 +59,8 @@ const EARLY_NODES_MAX = 1_024;
 /** A request that looks at the time by itself. */
 class Request implements Waiter, Expiring {
   readonly promise: Promise<any>;
-  number: number | undefined;
+  /** For `forget`. */
+  number = 0;
   deadline: Deadline | undefined;
   private resolve!: (answer: any) => void;
   private reject!: (error: unknown) => void;
@@ -87,7 +88,7 @@ class Request implements Waiter, Expiring {
   }
 
   expired(): void {
-    this.transport.forget(this.number as number);
+    this.transport.forget(this.number);
     this.reject(new TransportError(`Node ${this.node} did not answer within ${this.timeoutMs}ms`, this.node));
   }
 }

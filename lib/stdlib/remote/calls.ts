@@ -138,15 +138,15 @@ export class RemoteCalls {
     if (call === undefined) return rejected(new TransportError("Too many calls wait for other nodes", node));
     waiting.call = call;
     const message: CallMessage = [MARK, CALL, from, call, id.id, id.name, method, value, word];
+    // Before it is asked: whatever ends the call, at once or later, takes these down.
+    waiting.deadline = this.deadlines.add(patienceMs, waiting);
+    if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
     try {
       if (transport.ask !== undefined) waiting.asked = transport.ask(waiting, message);
       else request(transport, waiting, message, patienceMs + GRACE_MS);
     } catch (error) {
       this.refuse(call, error);
-      return waiting.promise;
     }
-    waiting.deadline = this.deadlines.add(patienceMs, waiting);
-    if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
     return waiting.promise;
   }
 
