@@ -1,6 +1,6 @@
 /**
  * Casts that reach an actor in one batch are handled in a row; whatever a handler does to its own actor holds for the next of
- * them already.
+ * them already. Those of one method without arguments share a slot.
  */
 
 import { describe, expect, it } from "vitest";
@@ -127,6 +127,62 @@ describe("casts in a row", () => {
     ref.cast("ask");
     await ref.call("get");
     expect(await answers[0]).toBeInstanceOf(SelfCallError);
+    await leakFree(system);
+  });
+});
+
+describe("casts without arguments", () => {
+  /** More methods than have a slot that their casts share. */
+  const methods = Array.from({ length: 600 }, (_, at) => `method ${at}`);
+
+  /** An actor that notes which of the methods it was sent. */
+  const Many = createActor((_ctx, self) => {
+    const seen: string[] = [];
+    for (const method of methods) self.onCast(method, () => void seen.push(method));
+    return self.onCall("seen", () => seen.splice(0));
+  });
+
+  it("are told from each other, however many methods there are", async () => {
+    const system = makeSystem();
+    const ref: any = system.spawn(Many);
+    for (let round = 0; round < 3; round++) {
+      for (const method of methods) {
+        ref.cast(method);
+        ref.cast(method);
+      }
+      expect(await ref.call("seen")).toEqual(methods.flatMap((method) => [method, method]));
+    }
+    await leakFree(system);
+  });
+
+  it("take no slot while they wait, whatever becomes of the others", async () => {
+    const system = makeSystem();
+    const mailbox = { maxSize: 3, overflowStrategy: "drop-oldest" } as const;
+    const ref: any = system.spawn(Many, { mailbox });
+    system.system.pauseMailbox(ref.id.id);
+    for (let n = 0; n < 1_000; n++) ref.cast("method 1");
+    expect(system.system._counters()).toMatchObject({ slots: 0 });
+    system.system.resumeMailbox(ref.id.id);
+    // The call takes the third place.
+    expect(await ref.call("seen")).toEqual(["method 1", "method 1"]);
+    await leakFree(system);
+  });
+
+  it("are looked at by themselves when a mailbox is drained", async () => {
+    const system = makeSystem();
+    const ref: any = system.spawn(Many);
+    system.system.pauseMailbox(ref.id.id);
+    for (const method of ["method 1", "method 2", "method 1"]) ref.cast(method);
+    const drained: any[] = await system.system.drainMailbox(ref.id.id);
+    expect(drained.map(({ message }) => message)).toEqual([
+      { method: "method 1", args: [] },
+      { method: "method 2", args: [] },
+      { method: "method 1", args: [] },
+    ]);
+    drained[0].message.args.push("his own");
+    ref.cast("method 1");
+    system.system.resumeMailbox(ref.id.id);
+    expect(await ref.call("seen")).toEqual(["method 1"]);
     await leakFree(system);
   });
 });

@@ -9,7 +9,7 @@ import { InvalidArgumentError } from "../errors.js";
 import type { ActorId } from "./actor_id.js";
 import type { ActorCell } from "./cell.js";
 import type { CallOptions } from "./options.js";
-import { call, callMethod, cast, castArgument, castMethod } from "./send.js";
+import { call, callMethod, cast, castArgument, castBare, castMethod } from "./send.js";
 import { NO_ARGUMENTS } from "./slots.js";
 
 /** What a ref can be made from by hand: a system that finds the cell behind an id. */
@@ -120,9 +120,10 @@ export class TypedActorRef<
     // biome-ignore lint/complexity/noArguments: see above
     const count = arguments.length;
     if (typeof message !== "string") cast(this._cell, message);
+    else if (count === 1) castBare(this._cell, message);
     else if (count === 2) castArgument(this._cell, message, argument);
     // biome-ignore lint/complexity/noArguments: see above
-    else castMethod(this._cell, message, count < 2 ? NO_ARGUMENTS : fromSecond(arguments));
+    else castMethod(this._cell, message, fromSecond(arguments));
   }
 }
 

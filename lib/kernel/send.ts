@@ -18,7 +18,7 @@ import * as protocol from "./protocol.js";
 import { pump, pumpCall } from "./pump.js";
 import { notFound } from "./refusals.js";
 import { invokeCall, overdueCall, runCall, stashFresh } from "./run.js";
-import { type CallTerms, DEFAULT_TERMS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
+import { type CallTerms, DEFAULT_TERMS, NO_ARGUMENTS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
 
@@ -220,7 +220,19 @@ function enqueue(pending: PendingCall): Promise<any> {
   return pending.promise;
 }
 
-/** Sends a cast with none or several arguments to a method of a functional actor. */
+/** Sends a cast without arguments to a method of a functional actor. */
+export function castBare(cell: ActorCell, method: string): void {
+  const { words, at, kernel } = cell;
+  if ((words[at] & REFUSING) !== 0) {
+    castElsewhere(cell, method, NO_ARGUMENTS);
+    return;
+  }
+  const slot = kernel.slots.standingFor(method);
+  words[at + 1]++;
+  kernel.pushFor(cell, SUBMIT_CAST, slot);
+}
+
+/** Sends a cast with any number of arguments to a method of a functional actor. */
 export function castMethod(cell: ActorCell, method: string, args: any[]): void {
   const { words, at, kernel } = cell;
   if ((words[at] & REFUSING) !== 0) {

@@ -7,6 +7,9 @@
  *
  * A cast has its method (or undefined) and its arguments (or message) in its slot. A call has a
  * {@link PendingCall} there. Limit: 2^28 slots, which is what fits beside the kind in a ring word.
+ *
+ * Casts of one method without arguments say the same, so they share a *standing* slot, which is never free. The first
+ * STANDING_SLOTS methods have one each.
  */
 
 import { LibeamError } from "../errors.js";
@@ -116,6 +119,16 @@ const ARGUMENT_ARRAY = 2;
 /** The array of a cast without arguments. */
 export const NO_ARGUMENTS: any[] = Object.freeze([]) as unknown as any[];
 
+/** Methods with a standing slot at most; these slots come first in the table. */
+const STANDING_SLOTS = 256;
+/** Places for methods that were cast to lately; a power of two. */
+const RECENT = 16;
+
+/** Where a method has its place among the recent ones, if no other has it. An empty name has the first. */
+function placeOf(method: string): number {
+  return (method.length + method.charCodeAt(0)) & (RECENT - 1);
+}
+
 /** Values by slot, and the free slots. */
 export class SlotTable {
   /**
@@ -126,6 +139,14 @@ export class SlotTable {
    * waiting casts are less work for the garbage collector ("bulk cast", burst; "fairness").
    */
   private readonly cells: any[] = [];
+  /** Standing slots by method. */
+  private readonly standing = new Map<string, number>();
+  /** Perf: the method that `standingFor` was asked for last, and its slot ("bulk cast"). */
+  private lastMethod: string | undefined = undefined;
+  private lastStanding = 0;
+  /** Perf: methods with a standing slot and their slots, where `placeOf` says; quicker than the map if they alternate. */
+  private readonly recentMethods: (string | undefined)[] = new Array(RECENT).fill(undefined);
+  private readonly recentStanding: number[] = new Array(RECENT).fill(0);
   /** Free slots up to `freedTop`, last freed last: the next one is still in the cache. Never shortened. */
   private readonly freed: number[] = [];
   private freedTop = 0;
@@ -133,7 +154,11 @@ export class SlotTable {
    * Slots from here on have not been used since all were free. Perf: so a burst after a shuffle finds them in order of
    * their addresses again ("cast, burst").
    */
-  private fresh = 0;
+  private fresh = STANDING_SLOTS;
+
+  constructor() {
+    for (let slot = 0; slot < STANDING_SLOTS; slot++) this.grow(slot);
+  }
 
   /** Takes a slot for a value: a whole message, a call, or anything else that is not a method with arguments. */
   alloc(value: unknown): number {
@@ -142,13 +167,10 @@ export class SlotTable {
     return slot;
   }
 
-  /** Takes a slot for a cast to a method with none or several arguments. */
+  /** Takes a slot for a cast to a method with any number of arguments. */
   allocCast(method: string, args: any[]): number {
     const slot = this.freedTop > 0 ? this.freed[--this.freedTop] : this.takeFresh();
-    const at = slot * 3;
-    this.cells[at] = args;
-    this.cells[at + 1] = method;
-    this.cells[at + 2] = ARGUMENT_ARRAY;
+    this.putCast(slot, method, args);
     return slot;
   }
 
@@ -160,6 +182,39 @@ export class SlotTable {
     this.cells[at + 1] = method;
     this.cells[at + 2] = ONE_ARGUMENT;
     return slot;
+  }
+
+  /** The slot of a cast to a method without arguments. */
+  standingFor(method: string): number {
+    return method === this.lastMethod ? this.lastStanding : this.anotherStanding(method);
+  }
+
+  private anotherStanding(method: string): number {
+    const place = placeOf(method);
+    if (method !== this.recentMethods[place]) return this.findStanding(method, place);
+    this.lastMethod = method;
+    this.lastStanding = this.recentStanding[place];
+    return this.lastStanding;
+  }
+
+  private findStanding(method: string, place: number): number {
+    let slot = this.standing.get(method);
+    if (slot === undefined) {
+      slot = this.standing.size;
+      if (slot === STANDING_SLOTS) return this.allocCast(method, NO_ARGUMENTS);
+      this.standing.set(method, slot);
+      this.putCast(slot, method, NO_ARGUMENTS);
+    }
+    this.recentMethods[place] = method;
+    this.recentStanding[place] = slot;
+    return slot;
+  }
+
+  private putCast(slot: number, method: string, args: any[]): void {
+    const at = slot * 3;
+    this.cells[at] = args;
+    this.cells[at + 1] = method;
+    this.cells[at + 2] = ARGUMENT_ARRAY;
   }
 
   /** The value in a slot. For a cast to a method use `argument` or `args`. */
@@ -188,8 +243,9 @@ export class SlotTable {
     this.giveBack(slot);
   }
 
-  /** Gives a slot back and lets its value go. */
+  /** Gives a slot back and lets its value go, unless the slot is a standing one. */
   free(slot: number): void {
+    if (slot < STANDING_SLOTS) return;
     this.cells[slot * 3] = undefined;
     this.cells[slot * 3 + 1] = undefined;
     this.giveBack(slot);
@@ -197,15 +253,15 @@ export class SlotTable {
 
   private giveBack(slot: number): void {
     this.freed[this.freedTop++] = slot;
-    if (this.freedTop === this.fresh) {
+    if (this.freedTop === this.fresh - STANDING_SLOTS) {
       this.freedTop = 0;
-      this.fresh = 0;
+      this.fresh = STANDING_SLOTS;
     }
   }
 
-  /** Slots in use. */
+  /** Slots in use, without the standing ones. */
   get used(): number {
-    return this.fresh - this.freedTop;
+    return this.fresh - STANDING_SLOTS - this.freedTop;
   }
 
   private takeFresh(): number {
