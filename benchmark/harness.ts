@@ -71,7 +71,8 @@ export interface Stats {
   max: number;
   /** (p90 - p10) / median: how far to trust the median. */
   spread: number;
-  samples: number;
+  /** In the order of the rounds. */
+  samples: readonly number[];
 }
 
 /** Samples of one case, and of the peers that did the same. */
@@ -109,8 +110,20 @@ export function summarize(samples: readonly number[]): Stats {
     min: Math.min(...samples),
     max: Math.max(...samples),
     spread: (p90 - p10) / median,
-    samples: samples.length,
+    samples,
   };
+}
+
+/**
+ * How many times more one took than the other: the median over the rounds. Both were measured in one rotation, so what
+ * slows the machine down for a while is in both samples of a round and not in their quotient.
+ */
+export function ratio(above: Stats, below: Stats): number {
+  const rounds = Math.min(above.samples.length, below.samples.length);
+  return quantile(
+    above.samples.slice(0, rounds).map((sample, round) => sample / below.samples[round]!),
+    0.5,
+  );
 }
 
 /** Runs one round and returns nanoseconds per operation. */

@@ -6,7 +6,7 @@
  */
 import { type ElixirScript, genServerScript } from "./elixir.js";
 import { awaitResolved } from "./floor.js";
-import { type Case, interleave, type Measured, type Peer, type Stats, summarize } from "./harness.js";
+import { type Case, interleave, type Measured, type Peer, ratio, type Stats, summarize } from "./harness.js";
 
 export type Unit = "ns" | "B" | "ms" | "%";
 
@@ -18,7 +18,7 @@ export interface Row {
   name: string;
   unit: Unit;
   stats: Stats;
-  /** Median divided by the median of `await` on a resolved promise in the same rotation. */
+  /** Ratio to `await` of a resolved promise in the same rotation. */
   floorRatio?: number;
   /** The faster of the Elixir configurations and ways that do this work. */
   elixir?: { label: string; stats: Stats };
@@ -54,13 +54,13 @@ export async function compare(
   const peers = script !== "none" && cases.some((one) => one.elixir) ? await context.peers(script) : [];
   const { warmup, rounds } = context;
   const [floor, ...measured] = await interleave([awaitResolved, ...cases], { warmup, rounds, peers });
-  const floorMedian = summarize(floor!.samples).median;
-  return cases.map((one, index) => toRow(suite, one, measured[index]!, floorMedian));
+  const floorStats = summarize(floor!.samples);
+  return cases.map((one, index) => toRow(suite, one, measured[index]!, floorStats));
 }
 
-function toRow(suite: string, one: Case, measured: Measured, floorMedian: number): Row {
+function toRow(suite: string, one: Case, measured: Measured, floorStats: Stats): Row {
   const stats = summarize(measured.samples);
-  const row: Row = { suite, key: one.key, name: one.name, unit: "ns", stats, floorRatio: stats.median / floorMedian };
+  const row: Row = { suite, key: one.key, name: one.name, unit: "ns", stats, floorRatio: ratio(stats, floorStats) };
   const elixir = fastest(measured.peers);
   return elixir ? { ...row, elixir } : row;
 }

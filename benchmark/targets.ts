@@ -4,6 +4,7 @@
  * A target whose rows were not measured (filtered out, or no Elixir on the machine) is left out. A missed target is
  * a finding, printed as such, and no failure of the benchmark.
  */
+import { ratio } from "./harness.js";
 import type { Row } from "./suite.js";
 
 export interface Verdict {
@@ -27,8 +28,8 @@ interface Target {
 const median = (key: string) => (rows: Rows) => rows.get(key)?.stats.median;
 const floorRatio = (key: string) => (rows: Rows) => rows.get(key)?.floorRatio;
 
-function quotient(above: number | undefined, below: number | undefined): number | undefined {
-  return above === undefined || below === undefined ? undefined : above / below;
+function quotient(above: Row | undefined, below: Row | undefined): number | undefined {
+  return above === undefined || below === undefined ? undefined : ratio(above.stats, below.stats);
 }
 
 function toFloor(text: string, key: string, limit: number): Target {
@@ -49,7 +50,7 @@ function flat(kind: "batches" | "burst"): Target {
     text: `cast, ${kind}: many actors ≤ 1.5× one actor`,
     limit: 1.5,
     unit: "×",
-    value: (rows) => quotient(median(`cast_${kind}_many`)(rows), median(`cast_${kind}_1`)(rows)),
+    value: (rows) => quotient(rows.get(`cast_${kind}_many`), rows.get(`cast_${kind}_1`)),
   };
 }
 
@@ -112,7 +113,7 @@ function judge(target: Target, rows: Rows): Verdict | undefined {
 
 /** How many times faster (or smaller) than Elixir a row is. */
 export function timesFaster(row: Row): number | undefined {
-  return quotient(row.elixir?.stats.median, row.stats.median);
+  return row.elixir && ratio(row.elixir.stats, row.stats);
 }
 
 function againstElixir(rows: readonly Row[]): Verdict[] {
