@@ -131,6 +131,29 @@ describe("casts in a row", () => {
   });
 });
 
+describe("an actor whose row of casts has ended", () => {
+  const ends: Record<string, (tools: any) => unknown> = {
+    "with the last": () => undefined,
+    "with a promise": () => Promise.resolve(),
+    "with a crash": () => {
+      throw new Error("one of them");
+    },
+    "with a stash": ({ self }) => self.stash(),
+  };
+
+  it.each(Object.keys(ends))("%s is idle: the next call runs at once", async (how) => {
+    const { system, seen, ref, note } = noting(ends);
+    note("1", "2", how);
+    await turns();
+    const noted = seen.length;
+    const answer = ref.call("seen");
+    seen.push("after the call");
+    expect(await answer).toHaveLength(noted);
+    await system.stop(ref);
+    await leakFree(system);
+  });
+});
+
 describe("casts without arguments", () => {
   /** More methods than have a slot that their casts share. */
   const methods = Array.from({ length: 600 }, (_, at) => `method ${at}`);
@@ -183,6 +206,86 @@ describe("casts without arguments", () => {
     ref.cast("method 1");
     system.system.resumeMailbox(ref.id.id);
     expect(await ref.call("seen")).toEqual(["method 1"]);
+    await leakFree(system);
+  });
+
+  it("go to the handler that is in place when it is their turn", async () => {
+    const system = makeSystem();
+    const seen: string[] = [];
+    let started = 0;
+    const Changing = createActor((ctx, self) => {
+      const incarnation = ++started;
+      const note = (what: string) => () => void seen.push(`${what} ${incarnation}`);
+      return self
+        .onCast("tick", note("first"))
+        .onCast("turn", (into: string) => {
+          if (into === "replaced") self.onCast("tick", note(into));
+          else if (into === "become") ctx.become((other) => other.onCast("tick", note(into)).onCast("turn", back));
+          else throw new Error("on purpose");
+        })
+        .onCall("seen", () => seen.splice(0));
+      function back(): void {
+        ctx.unbecome();
+      }
+    });
+    const ref: any = system.spawn(Changing);
+    const wave = [
+      "tick",
+      "tick",
+      "replaced",
+      "tick",
+      "become",
+      "tick",
+      "tick",
+      "back",
+      "tick",
+      "crash",
+      "tick",
+      "tick",
+    ];
+    const send = (what: string) => (what === "tick" ? ref.cast(what) : ref.cast("turn", what));
+    for (const what of wave) send(what);
+    const once = ["first 1", "first 1", "replaced 1", "become 1", "become 1", "replaced 1", "first 2", "first 2"];
+    expect(await ref.call("seen")).toEqual(once);
+    // One at a time: each is alone in its batch.
+    for (const what of wave) {
+      send(what);
+      await turns();
+    }
+    expect(await ref.call("seen")).toEqual(once.map((what) => what.replace(/\d/, (n) => `${Number(n) + 1}`)));
+    expect(loggedErrors()).toHaveLength(2);
+    await leakFree(system);
+  });
+
+  it("wait for the promise of the one before, and a stash keeps them", async () => {
+    const system = makeSystem();
+    const seen: string[] = [];
+    const [entered, door] = [gate(), gate()];
+    let open = false;
+    const Waiting = createActor((ctx, self) =>
+      self
+        .onCast("tick", () => {
+          seen.push("tick");
+          if (!open) ctx.stash();
+        })
+        .onCast("wait", () => {
+          entered.open();
+          return door.promise;
+        })
+        .onCast("open", () => {
+          open = true;
+          ctx.unstashAll();
+        })
+        .onCall("seen", () => seen.splice(0)),
+    );
+    const ref: any = system.spawn(Waiting);
+    for (const method of ["tick", "wait", "tick", "open", "tick"]) ref.cast(method);
+    await entered.promise;
+    await turns();
+    expect(seen).toEqual(["tick"]);
+    door.open();
+    // Two were stashed, and come back before the one that waits.
+    expect(await ref.call("seen")).toEqual(["tick", "tick", "tick", "tick", "tick"]);
     await leakFree(system);
   });
 });

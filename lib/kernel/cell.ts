@@ -11,7 +11,7 @@ import type { ActorRef } from "./actor_ref.js";
 import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "./info.js";
 import type { Kernel } from "./kernel.js";
 import type { ChildSupervisionOptions } from "./options.js";
-import { NOTHING_RUNS } from "./outcome.js";
+import { NO_SLOT, NOTHING_RUNS } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import type { Pump } from "./pump.js";
 import type { Remote } from "./remote_cell.js";
@@ -163,6 +163,10 @@ export class ActorCell {
   calls: Handlers | null;
   /** Cast handlers of a functional actor; null for a class. */
   casts: Handlers | null;
+  /** Standing slot whose cast ran last (slots.ts), NO_SLOT if there is none to go by. */
+  bareSlot: number;
+  /** Handler of that cast. Perf: saves the way through three objects ("bulk cast"). */
+  bareHandler: Handler | null;
   /** One of the `STASH_…` constants. */
   stashing: number;
   /** Slot of the message whose handler's promise is pending, or NO_SLOT, or NOTHING_RUNS. */
@@ -192,6 +196,8 @@ export class ActorCell {
     this.index = place.index;
     this.calls = null;
     this.casts = null;
+    this.bareSlot = NO_SLOT;
+    this.bareHandler = null;
     this.stashing = STASH_IMPOSSIBLE;
     this.runningSlot = NOTHING_RUNS;
     this.epoch = 0;
@@ -250,6 +256,12 @@ export class ActorCell {
     return this.words[this.at];
   }
 
+  /** What handles casts has changed. */
+  forgetBare(): void {
+    this.bareSlot = NO_SLOT;
+    this.bareHandler = null;
+  }
+
   /** The rarely used part, made if it is not there. */
   more(): CellExtra {
     this.extra ??= new CellExtra();
@@ -293,6 +305,7 @@ export class ActorCell {
     this.behaviour = null;
     this.calls = null;
     this.casts = null;
+    this.forgetBare();
     this.currentRef = null;
     this.runningSlot = NOTHING_RUNS;
     this.stashing = STASH_IMPOSSIBLE;
@@ -311,6 +324,7 @@ export class ActorCell {
     this.behaviour = null;
     this.calls = null;
     this.casts = null;
+    this.forgetBare();
     this.packedArgs = undefined;
     this.extra = null;
     if (name !== undefined) this.more().name = name;

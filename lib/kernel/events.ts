@@ -17,7 +17,7 @@ import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { pump } from "./pump.js";
 import { notFound, timedOut } from "./refusals.js";
-import { runCasts, runMessage, runPlain } from "./run.js";
+import { runCast, runCasts, runMessage, runPlain } from "./run.js";
 import { deliverDown, deliverExit, signalled, unlinked } from "./signals.js";
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
@@ -113,12 +113,16 @@ export function runBatch(kernel: Kernel): number {
     }
     let outcome: Outcome;
     if (kind === ENTRY_CAST && !telemetry.active) {
-      outcome = runCasts(cell, at, Math.min(end, at + 2 * (untilClock + 1)));
+      if (at + 2 >= end || page[at + 2] !== index) outcome = runCast(cell, word);
+      else outcome = runCasts(cell, at, Math.min(end, at + 2 * (untilClock + 1)));
       const followed = (kernel.batchAt - at) >> 1;
       count += followed;
       untilClock -= followed;
       at = kernel.batchAt + 2;
-    } else if (isEvent) {
+      if (outcome !== null) pump(cell, outcome, cell.runningSlot);
+      continue;
+    }
+    if (isEvent) {
       outcome = runSignal(kernel, cell, word & SLOT_MASK, at);
       at += EVENT_WORDS;
     } else {

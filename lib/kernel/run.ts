@@ -17,7 +17,7 @@ import { crash } from "./crash.js";
 import * as outcomes from "./outcome.js";
 import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
-import { PendingCall, timeoutWord } from "./slots.js";
+import { PendingCall, STANDING_SLOTS, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
@@ -74,7 +74,14 @@ function invokeCast(cell: ActorCell, slot: number): unknown {
   if (casts === null) return cell.behaviour?.handleCast({ method, args: slots.args(slot) });
   const handler = casts[method];
   if (handler === undefined) return undefined;
+  if (slot < STANDING_SLOTS) return runBare(cell, slot, handler);
   return slots.hasOneArgument(slot) ? handler(slots.value(slot)) : apply(handler, slots.value(slot), method);
+}
+
+function runBare(cell: ActorCell, slot: number, handler: Handler): unknown {
+  cell.bareSlot = slot;
+  cell.bareHandler = handler;
+  return handler();
 }
 
 function invokeWholeCast(cell: ActorCell, value: any): unknown {
@@ -143,53 +150,101 @@ function wholeName(cell: ActorCell, handler: string, message: any): string {
 }
 
 /**
- * Runs the cast at `from` of a batch and those of the same actor that follow it before `end`, for as long as each ends with
- * its handler and nothing else wants the actor. The last one that has run is at `kernel.batchAt`.
+ * Runs a cast of a batch that no other of its actor follows.
  *
- * Perf: the isolate's part of "bulk cast" is this function. It is `runMessage` for the plain case, without what only calls
- * and telemetry need, and with what the casts of one actor have in common done once.
+ * Perf: the isolate's part of "bulk cast" is this function and the next. They are `runMessage` for the plain case, without
+ * what only calls and telemetry need. The engine compiles them into `runBatch` as long as they are short (460 bytes of its
+ * code, and twice that with all that they call), so what is rare is in functions of its own.
  */
-export function runCasts(cell: ActorCell, from: number, end: number): Outcome {
-  const { kernel, words, at, index } = cell;
-  const { slots, page } = kernel;
-  let next = from;
-  let slot: number;
-  let result: unknown;
-  let failure: Failure | null = null;
+export function runCast(cell: ActorCell, slot: number): Outcome {
+  const { kernel, words, at } = cell;
   words[at] |= FLAG_RUNNING;
   kernel.current = cell;
   cell.stashing = STASH_POSSIBLE;
+  let result: unknown;
+  try {
+    result = invokeQuickly(cell, slot);
+  } catch (error) {
+    return endCast(cell, slot, 0, { error }, undefined);
+  }
+  if (kernel.overdue[0] !== 0 || cell.stashing !== STASH_POSSIBLE || (result !== undefined && isThenable(result))) {
+    return endCast(cell, slot, 0, null, result);
+  }
+  kernel.slots.free(slot);
+  kernel.current = null;
+  cell.stashing = STASH_IMPOSSIBLE;
+  const flags = words[at] & ~FLAG_RUNNING;
+  const left = words[at + 1] - 1;
+  words[at] = flags;
+  words[at + 1] = left;
+  if (((flags & ~FLAG_OBSERVED) | left) !== 0) kernel.wake(cell);
+  return null;
+}
+
+/**
+ * The same for the cast at `from` of a batch and those of the same actor that follow it before `end`, for as long as each
+ * ends with its handler and nothing else wants the actor. The last one that has run is at `kernel.batchAt`.
+ */
+export function runCasts(cell: ActorCell, from: number, end: number): Outcome {
+  const { kernel, words, at, index } = cell;
+  const { page } = kernel;
+  let next = from;
+  words[at] |= FLAG_RUNNING;
+  kernel.current = cell;
+  cell.stashing = STASH_POSSIBLE;
+  let slot = page[from + 1] | 0; // The kind of a cast is 0.
   for (;;) {
-    slot = page[next + 1]; // The kind of a cast is 0.
+    let result: unknown;
     try {
-      result = invokeCast(cell, slot);
+      result = invokeQuickly(cell, slot);
     } catch (error) {
-      failure = { error };
+      return endCast(cell, slot, next - from, { error }, undefined);
     }
-    if (kernel.overdue[0] !== 0) {
-      kernel.current = null;
-      overdue(cell, slot, null, false);
-      kernel.current = cell;
+    if (kernel.overdue[0] !== 0 || cell.stashing !== STASH_POSSIBLE || (result !== undefined && isThenable(result))) {
+      return endCast(cell, slot, next - from, null, result);
     }
-    if (failure !== null || cell.stashing !== STASH_POSSIBLE || (result !== undefined && isThenable(result))) break;
-    slots.free(slot);
-    slot = NO_SLOT;
+    kernel.slots.free(slot);
     next += 2;
-    if (next >= end || page[next] !== index || page[next + 1] >>> SLOT_BITS !== ENTRY_CAST) break;
-    if ((words[at] & ~FLAG_OBSERVED) !== FLAG_RUNNING) break;
+    if (next >= end || page[next] !== index || (words[at] & ~FLAG_OBSERVED) !== FLAG_RUNNING) break;
+    slot = page[next + 1] | 0;
+    if (slot >>> SLOT_BITS !== ENTRY_CAST) break;
     kernel.batchAt = next;
   }
   kernel.current = null;
-  words[at + 1] -= (next - from) >> 1;
-  if (slot !== NO_SLOT) {
-    cell.runningSlot = slot;
-    return ended(cell, slot, failure, result);
-  }
   cell.stashing = STASH_IMPOSSIBLE;
-  const flags = words[at] & ~FLAG_RUNNING;
-  words[at] = flags;
-  if ((flags & ~FLAG_OBSERVED) !== 0) kernel.wake(cell);
+  words[at] &= ~FLAG_RUNNING;
+  words[at + 1] -= (next - from) >> 1;
+  wakeUnlessNext(cell, next);
   return null;
+}
+
+/** Runs the handler of a cast; at once, if it is that of the actor's last cast without arguments. */
+function invokeQuickly(cell: ActorCell, slot: number): unknown {
+  if (slot !== cell.bareSlot) return invokeCast(cell, slot);
+  const { bareHandler } = cell;
+  return (bareHandler as Handler)();
+}
+
+/**
+ * A cast that others of its actor precede, two words each, has thrown, gave a promise or was stashed, or the event loop is
+ * overdue.
+ */
+function endCast(cell: ActorCell, slot: number, before: number, failure: Failure | null, result: unknown): Outcome {
+  const { kernel, words, at } = cell;
+  kernel.current = null;
+  words[at + 1] -= before >> 1;
+  cell.runningSlot = slot;
+  if (kernel.overdue[0] !== 0) overdue(cell, slot, null, false);
+  const outcome = ended(cell, slot, failure, result);
+  if (outcome === null) wakeUnlessNext(cell, kernel.batchAt + 2);
+  return outcome;
+}
+
+/** Has the core look at an actor that has flags or messages, unless the batch goes on with it. */
+function wakeUnlessNext(cell: ActorCell, at: number): void {
+  const { kernel, words } = cell;
+  const isNext = at < kernel.batchEnd && kernel.page[at] === cell.index;
+  if ((words[cell.at] & ~FLAG_OBSERVED) !== 0 || (words[cell.at + 1] !== 0 && !isNext)) kernel.wake(cell);
 }
 
 /** A handler has returned or thrown: a promise of its, or nothing and the message is settled. */

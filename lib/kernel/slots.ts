@@ -120,7 +120,7 @@ const ARGUMENT_ARRAY = 2;
 export const NO_ARGUMENTS: any[] = Object.freeze([]) as unknown as any[];
 
 /** Methods with a standing slot at most; these slots come first in the table. */
-const STANDING_SLOTS = 256;
+export const STANDING_SLOTS = 256;
 /** Places for methods that were cast to lately; a power of two. */
 const RECENT = 16;
 

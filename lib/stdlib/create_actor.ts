@@ -223,6 +223,7 @@ export class FunctionalActor implements Behaviour {
     if (cell.dead) return this;
     if (cell.casts === NO_HANDLERS) cell.casts = new HandlerTable();
     (cell.casts as Handlers)[name] = handler;
+    cell.forgetBare();
     return this;
   }
 
@@ -373,6 +374,7 @@ export class FunctionalActor implements Behaviour {
     const old = { calls: cell.calls as Handlers, casts: cell.casts as Handlers, infos: extras.infos };
     cell.calls = NO_HANDLERS;
     cell.casts = NO_HANDLERS;
+    cell.forgetBare();
     extras.infos = new HandlerTable();
     try {
       define(this);
@@ -392,6 +394,7 @@ export class FunctionalActor implements Behaviour {
   #restore(handlers: { calls: Handlers; casts: Handlers; infos: Handlers }): void {
     this.#cell.calls = handlers.calls;
     this.#cell.casts = handlers.casts;
+    this.#cell.forgetBare();
     this.#more().infos = handlers.infos;
   }
 
