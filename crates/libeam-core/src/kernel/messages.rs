@@ -35,7 +35,8 @@ impl Kernel {
             self.outbox.push(Event::new(EVENT_DROP, actor, &[slot, CAUSE_GONE]));
             return rest.start;
         }
-        if self.is_full(actor) && self.overflow(actor, ENTRY_CAST, slot) {
+        if self.table.get(actor).capacity > 0 {
+            self.accept_bounded(actor, slot);
             return rest.start;
         }
         let record = self.table.get_mut(actor);
@@ -47,7 +48,7 @@ impl Kernel {
         loop {
             record.queued += 1;
             record.mailbox.push_back(&mut self.pool, entry(ENTRY_CAST, slot));
-            if record.capacity > 0 || at >= rest.end || self.page.get(at) != actor {
+            if at >= rest.end || self.page.get(at) != actor {
                 return at;
             }
             let word = self.page.get(at + 1);
@@ -56,6 +57,14 @@ impl Kernel {
             }
             slot = slot_of(word);
             at += 2;
+        }
+    }
+
+    /// The same for one cast to an actor whose mailbox has a capacity.
+    #[cold]
+    fn accept_bounded(&mut self, actor: ActorIndex, slot: u32) {
+        if !self.is_full(actor) || !self.overflow(actor, ENTRY_CAST, slot) {
+            self.enqueue(actor, entry(ENTRY_CAST, slot));
         }
     }
 

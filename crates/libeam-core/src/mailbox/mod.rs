@@ -113,7 +113,7 @@ impl Queue {
     }
 
     /// Adds at the end and tells the cell.
-    #[inline]
+    #[inline(always)]
     pub fn push_back(&mut self, pool: &mut Pool, entry: u32) -> u32 {
         let cell = pool.take(entry);
         if self.tail == NIL {
