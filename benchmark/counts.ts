@@ -3,6 +3,7 @@
  * work because there is no second copy of these numbers.
  */
 import { readFileSync } from "node:fs";
+import { sources } from "./places.js";
 
 export interface Counts {
   /** Sequential calls of one round. */
@@ -41,4 +42,4 @@ export interface Counts {
   remote_casts: number;
 }
 
-export const counts: Counts = JSON.parse(readFileSync(new URL("counts.json", import.meta.url), "utf8"));
+export const counts: Counts = JSON.parse(readFileSync(new URL("counts.json", sources), "utf8"));

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Peer } from "./harness.js";
+import { sources } from "./places.js";
 
 /** A script of the Elixir side. */
 export interface ElixirScript {
@@ -47,7 +48,7 @@ export function genStageSource(): { missing?: string } {
 function tlsFlags(): string {
   const folder = mkdtempSync(join(tmpdir(), "libeam-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true }));
-  const script = fileURLToPath(new URL("elixir/certificate.exs", import.meta.url));
+  const script = fileURLToPath(new URL("elixir/certificate.exs", sources));
   const { status, stderr } = spawnSync("elixir", [script, folder], { encoding: "utf8", env: environment("") });
   if (status !== 0) throw new ElixirError(`there is no certificate for TLS:\n${stderr}`);
   return `-proto_dist inet_tls -ssl_dist_optfile ${join(folder, "tls.conf")}`;
@@ -98,7 +99,7 @@ class ElixirPeer implements Peer {
 
   constructor({ file }: ElixirScript, label: string, options: string, portMapper: number) {
     this.label = label;
-    const path = fileURLToPath(new URL(`elixir/${file}`, import.meta.url));
+    const path = fileURLToPath(new URL(`elixir/${file}`, sources));
     this.#child = spawn("elixir", [path, "--serve"], { env: environment(options, portMapper) });
     this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#complaints += text;

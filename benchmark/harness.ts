@@ -11,9 +11,6 @@
  *
  * Before each round the young generation is collected, so that a case pays for its own garbage and not for its
  * predecessor's. Results are handed to `sink`, which keeps the optimiser from removing the work.
- *
- * MUST NOT: define named closures inside a measured loop or a measured factory. tsx compiles benches with function
- * names kept, and that is a property definition per closure; anonymous handlers are free of it.
  */
 
 /** A round ended with fewer completed operations than it was given. */

@@ -9,10 +9,11 @@
  *   sync part      `ref.call()` without awaiting it: lookup, state word, handler, promise
  *   whole call     `await ref.call()`
  */
+
+import { createActor, createSystem } from "libeam";
 import { counts } from "./counts.js";
 import { awaitAsyncFunction, awaitResolved } from "./floor.js";
 import { type Case, interleave, sink, sinkValue, summarize, type Timed } from "./harness.js";
-import { createActor, createSystem } from "./libeam.js";
 
 /** Calls issued between two looks at the clock; the clock is then a fraction of a nanosecond per call. */
 const chunk = 500;
@@ -144,7 +145,7 @@ export async function profile(options: { warmup: number; rounds: number }): Prom
 To see which functions the time is in, take a V8 CPU profile of one suite and open it in a browser's developer tools
 (Performance, "Load profile") or in an editor that shows .cpuprofile files:
 
-  node --cpu-prof --cpu-prof-dir=profiles --expose-gc --import tsx benchmark/suite_process.ts calls
+  node --cpu-prof --cpu-prof-dir=profiles --expose-gc target/benchmark/suite_process.js calls
 
 What the optimiser gave up on: add --trace-deopt. The Rust side: perf record -g with node --perf-basic-prof.
 (sink ${sinkValue()})`);

@@ -1,7 +1,7 @@
 /** Rows and verdicts as text: one Markdown table for the terminal and for results.md. */
 import { spawnSync } from "node:child_process";
 import { cpus, release, totalmem } from "node:os";
-import { version } from "./libeam.js";
+import { version } from "./places.js";
 import type { Row, Unit } from "./suite.js";
 import { timesFaster, type Verdict } from "./targets.js";
 

@@ -8,13 +8,14 @@
  *   --write       writes results.md for a partial or quick run too; a full run always writes it
  *   --profile     explains where the time of one call goes, instead (profile.ts)
  *
- * It measures the built package: `npm run build` first. Every suite runs in its own process, one after the other.
+ * It measures the built package: `npm run build` first. scripts/bench.mjs compiles it and runs it. Every suite runs in its own process, one after the other.
  * Exit code 0 also when targets are missed; 1 when a suite failed or lost work; 2 when it was asked for nonsense.
  */
 import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { elixirVersion } from "./elixir.js";
+import { sources } from "./places.js";
 import { profile } from "./profile.js";
 import { machine, resultTable, toMarkdown, verdictTable } from "./report.js";
 import type { Suite } from "./suite.js";
@@ -23,8 +24,8 @@ import { suites } from "./suites.js";
 import { judgeAll } from "./targets.js";
 
 const suiteTimeoutMs = 20 * 60_000;
-const child = fileURLToPath(new URL("suite_process.ts", import.meta.url));
-const resultsFile = new URL("results.md", import.meta.url);
+const child = fileURLToPath(new URL("suite_process.js", import.meta.url));
+const resultsFile = new URL("results.md", sources);
 
 interface Options {
   selected: readonly Suite[];

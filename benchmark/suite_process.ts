@@ -2,7 +2,7 @@
  * One suite in a process of its own. Forked by run.ts with the suite's name and SuiteOptions as JSON; sends one
  * SuiteResult. Run directly, it prints the rows, which is the way to profile one suite:
  *
- *   node --cpu-prof --cpu-prof-dir=profiles --expose-gc --import tsx benchmark/suite_process.ts calls
+ *   node --cpu-prof --cpu-prof-dir=profiles --expose-gc target/benchmark/suite_process.js calls
  */
 import { type ElixirScript, elixirVersion, startElixir } from "./elixir.js";
 import { sinkValue, WorkLostError } from "./harness.js";

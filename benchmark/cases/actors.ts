@@ -2,7 +2,7 @@
  * The actors that the cases use, in both API styles. `take` returns what was counted and starts again from zero: it
  * closes a round and is the proof that the round's work was done.
  */
-import { Actor, createActor, type createSystem } from "../libeam.js";
+import { Actor, createActor, type createSystem } from "libeam";
 
 export type LocalSystem = ReturnType<typeof createSystem>;
 

@@ -1,7 +1,8 @@
 /** Sequential calls to one idle actor: each is awaited before the next is made. */
+
+import { createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { type Case, sink } from "../harness.js";
-import { createSystem } from "../libeam.js";
 import { compare, type Suite } from "../suite.js";
 import { AsyncCounter, Counter, CounterActor, type Incrementer, type LocalSystem } from "./actors.js";
 

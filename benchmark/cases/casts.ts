@@ -3,10 +3,11 @@
  * cast to last. Burst: all casts in one go. A round ends with a call to every receiver and is timed up to its answer,
  * so what is counted has been handled.
  */
+
+import { createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { plainQueue, plainQueues } from "../floor.js";
 import type { Case } from "../harness.js";
-import { createSystem } from "../libeam.js";
 import { compare, type Suite } from "../suite.js";
 import { Counter, type LocalSystem } from "./actors.js";
 

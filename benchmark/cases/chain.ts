@@ -1,7 +1,8 @@
 /** A call that is answered by a call: A asks B, B asks C, C counts. Each handler returns the promise of the next. */
+
+import { createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { sink } from "../harness.js";
-import { createSystem } from "../libeam.js";
 import { compare, type Suite } from "../suite.js";
 import { Counter, Forwarder } from "./actors.js";
 

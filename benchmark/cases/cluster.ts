@@ -12,10 +12,10 @@ import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { DistributedSystem } from "libeam";
+import { createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { clusterScript, clusterTlsScript } from "../elixir.js";
 import { type Case, quantile, sink } from "../harness.js";
-import { createSystem } from "../libeam.js";
 import { compare, type Row, type Suite } from "../suite.js";
 import type { SinkRef } from "./cluster_node.js";
 
@@ -128,7 +128,7 @@ function processorTime(ref: SinkRef): Case[] {
 }
 
 function startNode(seed: string): ChildProcess {
-  const file = fileURLToPath(new URL("cluster_node.ts", import.meta.url));
+  const file = fileURLToPath(new URL("cluster_node.js", import.meta.url));
   return fork(file, [seed, cookie], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
 }
 

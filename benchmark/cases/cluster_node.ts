@@ -1,5 +1,5 @@
 /** The other node of the cluster suite: `cluster_node.ts <seed> <cookie>`. Says "ready", ends when its parent disconnects. */
-import { createActor, createSystem } from "../libeam.js";
+import { createActor, createSystem } from "libeam";
 
 /** Echoes calls, counts casts and checks their order. */
 const Sink = createActor("Sink", (_ctx, self) => {

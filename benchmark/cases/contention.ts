@@ -2,9 +2,10 @@
  * A window of calls kept open on one actor: `counts.window` clients each await their own call and make the next.
  * With a sync handler the actor is idle whenever a call arrives; with an async handler it is busy and calls queue.
  */
+
+import { createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { type Case, sink } from "../harness.js";
-import { createSystem } from "../libeam.js";
 import { compare, type Suite } from "../suite.js";
 import { AsyncCounter, Counter, type LocalSystem } from "./actors.js";
 

@@ -9,8 +9,9 @@
  *
  * All casts must have been handled and each probe must have seen its cast, otherwise work was lost.
  */
+
+import { createActor, createSystem } from "libeam";
 import { quantile, summarize, WorkLostError } from "../harness.js";
-import { createActor, createSystem } from "../libeam.js";
 import type { Row, Suite } from "../suite.js";
 import { Counter } from "./actors.js";
 

@@ -12,10 +12,10 @@
 import { once } from "node:events";
 import { Readable, Writable } from "node:stream";
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
+import { Consumer, ConsumerSupervisor, createActor, createSystem, Producer, ProducerConsumer } from "libeam";
 import { counts } from "../counts.js";
 import { genStageScript, genStageSource } from "../elixir.js";
 import type { Case, Round, Timed } from "../harness.js";
-import { Consumer, ConsumerSupervisor, createActor, createSystem, Producer, ProducerConsumer } from "../libeam.js";
 import { compare, type Row, type Suite } from "../suite.js";
 import type { LocalSystem } from "./actors.js";
 

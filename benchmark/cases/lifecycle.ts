@@ -5,9 +5,9 @@
  * case ends its clock when the last init has run; stopping that system again is not timed.
  */
 import { setImmediate as turn } from "node:timers/promises";
+import { Actor, createActor, createSystem } from "libeam";
 import { counts } from "../counts.js";
 import type { Case, Timed } from "../harness.js";
-import { Actor, createActor, createSystem } from "../libeam.js";
 import { compare, type Suite } from "../suite.js";
 import type { LocalSystem } from "./actors.js";
 

@@ -22,7 +22,7 @@ import type { Row, Suite } from "../suite.js";
 import type { NodeOrder, NodeReport } from "./membership_node.js";
 
 const cookie = "a cookie of the benchmark's own";
-const file = fileURLToPath(new URL("membership_node.ts", import.meta.url));
+const file = fileURLToPath(new URL("membership_node.js", import.meta.url));
 const sizes = [3, 5, 8];
 /** The size at which nodes die and leave. */
 const sizeOfEnds = 5;

@@ -7,7 +7,7 @@
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { ActorRefFrom, DistributedSystem } from "libeam";
-import { createActor, createSystem, loggerConfig } from "../libeam.js";
+import { createActor, createSystem, loggerConfig } from "libeam";
 
 export type NodeOrder =
   | { verb: "start"; seeds: string[]; gossipPort: number; size: number }

@@ -14,7 +14,7 @@ import { reportOf } from "../own_process.js";
 import { fastest, type Row, type Suite, type SuiteContext } from "../suite.js";
 import type { MemoryReport } from "./memory_child.js";
 
-const child = new URL("memory_child.ts", import.meta.url);
+const child = new URL("memory_child.js", import.meta.url);
 
 function inOwnProcess(kind: "actors" | "control", count: number): Promise<MemoryReport> {
   return reportOf(child, kind, String(count));

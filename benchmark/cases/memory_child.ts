@@ -9,7 +9,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { getHeapSpaceStatistics } from "node:v8";
-import { createActor, createSystem } from "../libeam.js";
+import { createActor, createSystem } from "libeam";
 
 export interface MemoryReport {
   /** Growth of the resident set without V8's young generation, in bytes, garbage collected before and after. */

@@ -1,7 +1,8 @@
 /** Half casts, half calls, alternating to one actor: every call finds a cast before it in the mailbox. */
+
+import { createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { sink } from "../harness.js";
-import { createSystem } from "../libeam.js";
 import { compare, type Suite } from "../suite.js";
 import { Counter } from "./actors.js";
 

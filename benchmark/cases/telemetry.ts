@@ -11,7 +11,7 @@ import { reportOf } from "../own_process.js";
 import type { Row, Suite } from "../suite.js";
 import type { Situation, TelemetryReport } from "./telemetry_child.js";
 
-const child = new URL("telemetry_child.ts", import.meta.url);
+const child = new URL("telemetry_child.js", import.meta.url);
 /** Processes of each kind per round of the other suites. */
 const PROCESSES_PER_ROUND = 0.6;
 

@@ -6,10 +6,11 @@
  * `once`  in between a handler is attached to the stop event of handle_call, must receive one event per call, and is
  *         detached
  */
+
+import { createSystem, TelemetryEvents, telemetry } from "libeam";
 import { counts } from "../counts.js";
 import { awaitResolved } from "../floor.js";
 import { sink, WorkLostError } from "../harness.js";
-import { createSystem, TelemetryEvents, telemetry } from "../libeam.js";
 import { Counter } from "./actors.js";
 
 export type Situation = "never" | "once";
