@@ -230,6 +230,31 @@ describe("unstash", () => {
     expect(await call).toBe("a");
   });
 
+  it("one by one keeps the order, before what waits", async () => {
+    const system = makeSystem();
+    const seen: string[] = [];
+    let open = false;
+    const Reader = createActor((ctx, self) =>
+      self
+        .onCast("read", (what: string) => {
+          if (open) seen.push(what);
+          else ctx.stash();
+        })
+        .onCast("open", () => {
+          open = true;
+          for (let n = 0; n < 3; n++) ctx.unstash();
+        })
+        .onCall("seen", () => seen),
+    );
+    const ref = system.spawn(Reader);
+    for (const what of ["1", "2", "3", "4"]) ref.cast("read", what);
+    ref.cast("open");
+    ref.cast("read", "later");
+    expect(await ref.call("seen")).toEqual(["1", "2", "3", "later"]);
+    await system.stop(ref);
+    await leakFree(system);
+  });
+
   it("on an empty stash, or of an actor that is gone, does nothing", async () => {
     const system = makeSystem();
     const ref = system.spawn(Connection);
@@ -245,6 +270,33 @@ describe("unstash", () => {
 });
 
 describe("the end of the actor", () => {
+  const ends: Record<string, (ctx: any) => unknown> = {
+    "before it exits": (ctx) => {
+      ctx.stash();
+      ctx.exit();
+    },
+    "after it has exited": (ctx) => {
+      ctx.exit();
+      ctx.stash();
+    },
+    "while it is stopped": (ctx) => {
+      void ctx.system.stop(ctx.self);
+      return Promise.resolve().then(() => ctx.stash());
+    },
+  };
+  const Leaving = createActor((ctx, self) => self.onCall("leave", (how: string) => ends[how]?.(ctx)));
+
+  it.each(Object.keys(ends).flatMap((how) => [[how, "at once"] as const, [how, "from its mailbox"] as const]))(
+    "rejects a call that its handler stashes %s, %s",
+    async (how, when) => {
+      const system = makeSystem();
+      const ref = system.spawn(Leaving);
+      if (when === "from its mailbox") ref.cast({ type: "first" });
+      expect(await rejection(ref.call("leave", how))).toBeInstanceOf(ActorNotFoundError);
+      await leakFree(system);
+    },
+  );
+
   it("rejects stashed calls and leaves nothing behind", async () => {
     const system = makeSystem();
     const ref = system.spawn(Connection);

@@ -17,6 +17,7 @@ import { crash } from "./crash.js";
 import * as outcomes from "./outcome.js";
 import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
+import { notFound } from "./refusals.js";
 import { PendingCall, STANDING_SLOTS, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
@@ -393,9 +394,10 @@ function stashSlot(cell: ActorCell, kind: number, slot: number, timeoutMs: numbe
   const value = kernel.slots.value(slot);
   kernel.push(0, SUBMIT_SETTLED, slot);
   kernel.slots.free(slot);
-  const error = new StashFullError(cell.ref.id.id, kernel.options.stashMessagesMax);
-  if (value instanceof PendingCall) value.reject(error);
-  else kernel.deadLetter(cell, "cast", status === STATUS_LIMIT ? "stash_full" : "not_found");
+  const isFull = status === STATUS_LIMIT;
+  if (!(value instanceof PendingCall)) kernel.deadLetter(cell, "cast", isFull ? "stash_full" : "not_found");
+  else if (isFull) value.reject(new StashFullError(cell.ref.id.id, kernel.options.stashMessagesMax));
+  else value.reject(notFound(cell)); // It is on its way out, and rejects what waits.
 }
 
 /** Puts a call that has no slot yet into the stash, and gives it one. */

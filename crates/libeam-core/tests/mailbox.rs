@@ -20,6 +20,8 @@ enum Op {
     Prepend(usize, usize),
     /// Moves the first cell of the first queue in front of the second, as `unstash` does.
     MoveFirst(usize, usize),
+    /// Puts the second queue behind the entry at that position of the first, modulo its length.
+    InsertAfter(usize, usize, usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -31,7 +33,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (queue.clone(), 0..6usize).prop_map(|(at, most)| Op::PopWhileEven(at, most)),
         3 => (queue.clone(), any::<usize>()).prop_map(|(at, position)| Op::Remove(at, position)),
         1 => (queue.clone(), queue.clone()).prop_map(|(a, b)| Op::Prepend(a, b)),
-        2 => (queue.clone(), queue).prop_map(|(a, b)| Op::MoveFirst(a, b)),
+        2 => (queue.clone(), queue.clone()).prop_map(|(a, b)| Op::MoveFirst(a, b)),
+        2 => (queue.clone(), any::<usize>(), queue).prop_map(|(a, at, b)| Op::InsertAfter(a, at, b)),
     ]
 }
 
@@ -92,7 +95,20 @@ impl Model {
                     self.expected[b].push_front(moved);
                 }
             }
-            Op::Remove(..) | Op::Prepend(..) => {}
+            Op::InsertAfter(a, position, b) if a != b && !self.expected[a].is_empty() => {
+                let position = position % self.expected[a].len();
+                let cell = self.expected[a][position].0;
+                let before = position.checked_sub(1).map(|before| self.expected[a][before].0);
+                assert_eq!(self.queues[a].before(&self.pool, cell), before);
+                let mut other = self.queues[b];
+                self.queues[a].insert_after(&mut self.pool, cell, &mut other);
+                self.queues[b] = other;
+                let mut rest = self.expected[a].split_off(position + 1);
+                let mut moved = std::mem::take(&mut self.expected[b]);
+                self.expected[a].append(&mut moved);
+                self.expected[a].append(&mut rest);
+            }
+            Op::Remove(..) | Op::Prepend(..) | Op::InsertAfter(..) => {}
         }
     }
 
@@ -102,6 +118,7 @@ impl Model {
             assert_eq!(&actual, expected);
             assert_eq!(queue.is_empty(), expected.is_empty());
             assert_eq!(queue.first(&self.pool), expected.front().map(|&(_, entry)| entry));
+            assert_eq!(queue.last_cell(), expected.back().map(|&(cell, _)| cell));
             for &(cell, entry) in expected {
                 assert_eq!(self.pool.entry(cell), entry);
             }

@@ -137,9 +137,22 @@ impl Kernel {
 
     /// Takes a message of the user's out of the middle of a mailbox.
     pub(super) fn take_out(&mut self, actor: ActorIndex, cell: u32) {
+        self.take_entry_out(actor, cell);
+        self.table.get_mut(actor).queued -= 1;
+    }
+
+    /// Takes any entry out of the middle of a mailbox.
+    pub(super) fn take_entry_out(&mut self, actor: ActorIndex, cell: u32) {
         let record = self.table.get_mut(actor);
+        if record.puts_back
+            && let Some(cold) = record.cold.as_mut()
+            && cold.put_back == cell
+        {
+            let before = record.mailbox.before(&self.pool, cell);
+            record.puts_back = before.is_some();
+            cold.put_back = before.unwrap_or(NIL);
+        }
         record.mailbox.remove(&mut self.pool, cell);
-        record.queued -= 1;
         self.table.sub_pending(actor, 1);
     }
 
@@ -289,7 +302,8 @@ impl Kernel {
         Stash::Stashed
     }
 
-    /// Puts the oldest stashed messages back in front of the mailbox, in their order.
+    /// Puts the oldest stashed messages back in front of the mailbox, in their order, and behind those
+    /// that were put back before and still wait.
     pub(super) fn unstash(&mut self, actor: ActorIndex, at_most: u32) -> u32 {
         if !self.table.exists(actor) || self.table.get(actor).cold.is_none() {
             return 0;
@@ -312,11 +326,26 @@ impl Kernel {
             }
         }
         self.table.add_pending(actor, count);
+        let Some(last) = moved.last_cell() else { return 0 };
+        let behind = std::mem::replace(&mut self.table.cold_mut(actor).put_back, last);
         let record = self.table.get_mut(actor);
         record.queued += count;
-        record.mailbox.prepend(&mut self.pool, &mut moved);
+        if record.puts_back {
+            record.mailbox.insert_after(&mut self.pool, behind, &mut moved);
+        } else {
+            record.mailbox.prepend(&mut self.pool, &mut moved);
+            record.puts_back = true;
+        }
         self.schedule(actor);
         count
+    }
+
+    /// Whether the message that was put back last is where the books say, for checks.
+    #[must_use]
+    pub fn knows_put_back(&self, actor: ActorIndex) -> bool {
+        let record = self.table.get(actor);
+        let put_back = record.cold.as_ref().map_or(NIL, |cold| cold.put_back);
+        !record.puts_back || record.mailbox.iter(&self.pool).any(|(cell, _)| cell == put_back)
     }
 
     /// Refuses everything in the stash.
@@ -333,8 +362,10 @@ impl Kernel {
 
     /// Refuses everything in the mailbox and takes the signals out of the world.
     pub(super) fn clear_mailbox(&mut self, actor: ActorIndex) {
-        let mut mailbox = std::mem::take(&mut self.table.get_mut(actor).mailbox);
-        self.table.get_mut(actor).queued = 0;
+        let record = self.table.get_mut(actor);
+        let mut mailbox = std::mem::take(&mut record.mailbox);
+        record.queued = 0;
+        record.puts_back = false;
         while let Some(word) = mailbox.pop(&mut self.pool) {
             self.table.sub_pending(actor, 1);
             if kind_of(word) != ENTRY_SIGNAL {
@@ -358,20 +389,13 @@ impl Kernel {
     /// Drops the signals in a mailbox that were meant for the incarnation that has just ended, and
     /// keeps the user's messages for the next.
     pub(super) fn keep_messages_only(&mut self, actor: ActorIndex) {
-        let mut old = std::mem::take(&mut self.table.get_mut(actor).mailbox);
-        let mut kept = Queue::default();
-        while let Some(word) = old.pop(&mut self.pool) {
-            if kind_of(word) == ENTRY_SIGNAL {
-                self.table.sub_pending(actor, 1);
-                self.drop_signal(slot_of(word));
-                continue;
-            }
-            let cell = kept.push_back(&mut self.pool, word);
-            if kind_of(word) == ENTRY_CALL {
-                self.calls.queued(slot_of(word), actor, cell);
-            }
+        let mailbox = self.table.get(actor).mailbox;
+        let signals: Vec<(u32, u32)> =
+            mailbox.iter(&self.pool).filter(|&(_, word)| kind_of(word) == ENTRY_SIGNAL).collect();
+        for (cell, word) in signals {
+            self.take_entry_out(actor, cell);
+            self.drop_signal(slot_of(word));
         }
-        self.table.get_mut(actor).mailbox = kept;
     }
 
     /// Lists the user's messages in a mailbox; takes them out if asked to.

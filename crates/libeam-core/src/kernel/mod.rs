@@ -370,7 +370,9 @@ impl Kernel {
     /// Takes the first entry of a mailbox and keeps the books.
     #[inline]
     fn take_next(&mut self, actor: ActorIndex) -> Option<u32> {
-        let entry = self.table.get_mut(actor).mailbox.pop(&mut self.pool)?;
+        let record = self.table.get_mut(actor);
+        let entry = record.mailbox.pop(&mut self.pool)?;
+        record.puts_back = false;
         match kind_of(entry) {
             ENTRY_CALL => {
                 self.calls.issued(slot_of(entry));

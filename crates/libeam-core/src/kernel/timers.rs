@@ -229,9 +229,8 @@ impl Kernel {
                 .then_some((cell, slot_of(word)))
         });
         if let Some((cell, signal)) = cell {
-            self.table.get_mut(actor).mailbox.remove(&mut self.pool, cell);
+            self.take_entry_out(actor, cell);
             self.forget_signal(signal);
-            self.table.sub_pending(actor, 1);
         }
     }
 

@@ -216,6 +216,33 @@ impl Queue {
         *other = Self::default();
     }
 
+    /// Moves all cells of `other` behind a cell of this queue, keeping their order and identity.
+    pub fn insert_after(&mut self, pool: &mut Pool, cell: u32, other: &mut Queue) {
+        let next = std::mem::replace(&mut pool.cells[cell as usize].next, NIL);
+        let mut rest = Self { head: next, tail: self.tail };
+        if next == NIL {
+            rest = Self::default();
+        } else {
+            pool.cells[next as usize].prev = NIL;
+        }
+        self.tail = cell;
+        self.append(pool, other);
+        self.append(pool, &mut rest);
+    }
+
+    /// The cell before another one of this queue.
+    #[must_use]
+    pub fn before(&self, pool: &Pool, cell: u32) -> Option<u32> {
+        let prev = pool.cells[cell as usize].prev;
+        (prev != NIL).then_some(prev)
+    }
+
+    /// The last cell.
+    #[must_use]
+    pub fn last_cell(&self) -> Option<u32> {
+        (self.tail != NIL).then_some(self.tail)
+    }
+
     /// Moves all cells of `other` behind the last of this queue, keeping their order and identity.
     pub fn append(&mut self, pool: &mut Pool, other: &mut Queue) {
         other.prepend(pool, self);

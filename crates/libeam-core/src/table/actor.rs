@@ -102,6 +102,9 @@ pub struct Actor {
     pub terminates: bool,
     /// Leaves before its `init` has ended well: there is nothing to terminate.
     pub unborn: bool,
+    /// No message was taken since one was put back from the stash: what is put back next goes behind
+    /// [`Cold::put_back`].
+    pub puts_back: bool,
     /// Counts the users of this index.
     pub generation: u32,
     /// Counts the starts of this actor.
@@ -134,6 +137,7 @@ impl Actor {
             is_cast
         });
         self.queued -= issued as u32;
+        self.puts_back = false;
         issued
     }
 }
@@ -158,6 +162,7 @@ impl Default for Actor {
             traps_exit: false,
             terminates: false,
             unborn: false,
+            puts_back: false,
             cold: None,
         }
     }
@@ -176,6 +181,8 @@ pub struct Cold {
     pub stash: Queue,
     /// How many.
     pub stashed: u32,
+    /// Cell of the message that was put back last; see [`Actor::puts_back`].
+    pub put_back: u32,
     /// Monitors in which this actor is the watcher.
     pub watching: List,
     /// Monitors in which this actor is watched.

@@ -112,6 +112,7 @@ fn messages(isolate: &mut Isolate) {
         let waiting = isolate.kernel.listing().len() as u32;
         let queued = isolate.kernel.table().get(index).queued;
         assert_eq!(queued, waiting, "{actor:?} counts {queued} messages in a mailbox of {waiting}");
+        assert!(isolate.kernel.knows_put_back(index), "what {actor:?} has put back last is not in its mailbox");
         if isolate.flags(actor) & FLAG_STOPPING != 0 {
             continue;
         }

@@ -108,3 +108,49 @@ fn unstash_moves_the_oldest_and_no_more_than_asked_for() {
     assert_eq!(handled(&isolate, actor)[4..], [1, 2, 3, 4]);
     isolate.wind_up();
 }
+
+#[test]
+fn what_is_unstashed_goes_behind_what_was_unstashed_before_and_still_waits() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    for label in 1..7 {
+        isolate.cast(actor, &Handler::stash().label(label));
+    }
+    isolate.flush();
+    isolate.pause(actor);
+    isolate.cast(actor, &Handler::ok().label(9));
+    for _ in 0..3 {
+        assert_eq!(isolate.unstash(actor, 1), 1);
+    }
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!(handled(&isolate, actor)[6..], [1, 2, 3, 9]);
+    // What has been handled meanwhile does not count.
+    isolate.pause(actor);
+    isolate.cast(actor, &Handler::ok().label(8));
+    assert_eq!(isolate.unstash(actor, 2), 2);
+    assert_eq!(isolate.unstash(actor, 1), 1);
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!(handled(&isolate, actor)[10..], [4, 5, 6, 8]);
+    isolate.wind_up();
+}
+
+#[test]
+fn what_was_unstashed_last_may_leave_before_the_next_is_unstashed() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.cast(actor, &Handler::stash().label(1));
+    isolate.call(actor, &Handler::stash().label(2), Some(50), Sending::Queued);
+    isolate.cast(actor, &Handler::stash().label(3));
+    isolate.flush();
+    isolate.pause(actor);
+    assert_eq!(isolate.unstash(actor, 1), 1);
+    assert_eq!(isolate.unstash(actor, 1), 1);
+    isolate.advance(51);
+    assert_eq!(isolate.unstash(actor, 1), 1);
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!(handled(&isolate, actor)[3..], [1, 3]);
+    isolate.wind_up();
+}

@@ -56,6 +56,24 @@ fn messages_wait_for_the_next_incarnation_stashed_ones_first() {
 }
 
 #[test]
+fn a_restart_keeps_what_was_unstashed_before_what_is_stashed() {
+    let mut isolate = isolate();
+    isolate.supervise(None, &Supervision { backoff: backoff(30), ..Supervision::default() });
+    let actor = spawn(&mut isolate, &Spawn::root());
+    for label in 1..4 {
+        isolate.cast(actor, &Handler::stash().label(label));
+    }
+    isolate.cast(actor, &Handler::pending().label(4));
+    isolate.flush();
+    assert_eq!(isolate.unstash(actor, 1), 1);
+    isolate.settle(actor, Ending::Crash, 8);
+    quiet(&mut isolate);
+    isolate.advance(30);
+    assert_eq!(handled(&isolate, actor), [1, 2, 3, 4, 1, 2, 3]);
+    isolate.wind_up();
+}
+
+#[test]
 fn a_stop_during_the_backoff_ends_the_actor_at_once() {
     let mut isolate = isolate();
     isolate.supervise(None, &Supervision { backoff: backoff(1_000), ..Supervision::default() });
