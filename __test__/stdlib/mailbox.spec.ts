@@ -11,12 +11,13 @@ import {
   MailboxFullError,
   type Metadata,
   type StashedMessage,
+  SystemShuttingDownError,
   TelemetryEvents,
   TimeoutError,
   telemetry,
 } from "../../lib/index.js";
 import { leakFree, loggedErrors, makeSystem } from "../support/system.js";
-import { gate, nodeTimer, rejection, stateOf } from "../support/time.js";
+import { gate, nodeTimer, rejection, stateOf, turns } from "../support/time.js";
 
 class Recorder extends Actor {
   readonly seen: unknown[] = [];
@@ -171,6 +172,84 @@ describe("drainMailbox and injectMessages", () => {
     mailboxes.injectMessages(id, drained);
     mailboxes.resumeMailbox(id);
     await ref.call("seen");
+    await leakFree(system);
+  });
+
+  it.each(["in nobody's hands", "in a mailbox that is paused", "of an actor that is gone"])(
+    "keep the deadline of a call that is %s",
+    async (where) => {
+      const { system, ref, id, mailboxes } = recorder();
+      mailboxes.pauseMailbox(id);
+      const call = rejection(ref.call("call", { timeout: 30 }));
+      const drained = await mailboxes.drainMailbox(id);
+      if (where === "in a mailbox that is paused") mailboxes.injectMessages(id, drained);
+      if (where === "of an actor that is gone") await system.stop(ref);
+      expect(await call).toBeInstanceOf(TimeoutError);
+      mailboxes.injectMessages(id, drained);
+      mailboxes.resumeMailbox(id);
+      if (where !== "of an actor that is gone") expect(await ref.call("seen")).toEqual([]);
+      await leakFree(system);
+    },
+  );
+
+  it("handle no call that was put back and whose caller gave up", async () => {
+    const { system, ref, id, mailboxes } = recorder();
+    mailboxes.pauseMailbox(id);
+    const controller = new AbortController();
+    const call = rejection(ref.call("call", { signal: controller.signal }));
+    mailboxes.injectMessages(id, await mailboxes.drainMailbox(id));
+    controller.abort();
+    expect(await call).toBeInstanceOf(CallAbortedError);
+    mailboxes.resumeMailbox(id);
+    expect(await ref.call("seen")).toEqual([]);
+    await leakFree(system);
+  });
+
+  it("leave an answer to whoever has the messages, and nothing behind", async () => {
+    const { system, ref, id, mailboxes } = recorder();
+    mailboxes.pauseMailbox(id);
+    const calls = [ref.call("first"), rejection(ref.call("second"))];
+    const [first, second] = await mailboxes.drainMailbox(id);
+    first?.resolve?.("by hand");
+    second?.reject?.(new RangeError("by hand"));
+    expect(await calls[0]).toBe("by hand");
+    expect(await calls[1]).toBeInstanceOf(RangeError);
+    mailboxes.resumeMailbox(id);
+    await leakFree(system);
+  });
+
+  it("refuse with the system what nobody has put back", async () => {
+    const { system, ref, id, mailboxes } = recorder();
+    mailboxes.pauseMailbox(id);
+    const call = rejection(ref.call("call", { timeout: Number.POSITIVE_INFINITY }));
+    await mailboxes.drainMailbox(id);
+    await system.shutdown();
+    expect(await call).toBeInstanceOf(SystemShuttingDownError);
+  });
+
+  it("put a changed message, and one for another actor, back as it is", async () => {
+    const { system, ref, id, mailboxes } = recorder();
+    const other = system.spawn(Recorder);
+    mailboxes.pauseMailbox(id);
+    const call = ref.call("call");
+    const drained = await mailboxes.drainMailbox(id);
+    const changed = drained.map((message) => ({ ...message, message: `changed ${message.message}` }));
+    expect(mailboxes.injectMessages(other.id.id, changed)).toBe(true);
+    expect(await call).toBe("changed call");
+    expect(await other.call("seen")).toEqual(["changed call"]);
+    mailboxes.resumeMailbox(id);
+    await leakFree(system);
+  });
+
+  it("log what a resolver throws", async () => {
+    const { system, ref, id, mailboxes } = recorder();
+    const resolve = (): never => {
+      throw new Error("taken badly");
+    };
+    mailboxes.injectMessages(id, [{ type: "call", message: "call", resolve }]);
+    await ref.call("seen");
+    await turns();
+    expect(loggedErrors()).toHaveLength(1);
     await leakFree(system);
   });
 

@@ -15,7 +15,6 @@ function abort(pending: PendingCall, slot: number, signal: CallSignal): void {
   const { kernel } = pending.target;
   if (pending.settled) return;
   pending.reject(new CallAbortedError(signal.reason));
-  if (kernel.slots.value(slot) !== pending) return; // It was drained.
   kernel.args[0] = slot;
   kernel.control(OP_CANCEL_CALL);
   // Race: a call that the core does not know has been refused, and the event that says so frees the slot.

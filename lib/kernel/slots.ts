@@ -56,11 +56,11 @@ export class PendingCall {
 
   constructor(
     /** Whom it is for. */
-    readonly target: ActorCell,
+    public target: ActorCell,
     /** Method name, or undefined when `value` is a whole message. */
-    readonly method: string | undefined,
+    public method: string | undefined,
     /** Arguments, or the message. */
-    readonly value: any,
+    public value: any,
     readonly terms: CallTerms,
   ) {
     this.accept = null;
@@ -79,6 +79,13 @@ export class PendingCall {
   abortable(signal: CallSignal, onAbort: () => void): void {
     this.terms.onAbort = onAbort;
     signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  /** It was taken out of a mailbox, and is put into that actor's with a whole message. */
+  redirect(target: ActorCell, message: unknown): void {
+    this.target = target;
+    this.method = undefined;
+    this.value = message;
   }
 
   /** Answers the caller, once. */

@@ -272,6 +272,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (this.countActors() > 0) await withTimeout(this.whenEmpty(), SHUTDOWN_GRACE_MS);
     // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
     for (const cell of this.liveCells()) gone(cell, 0);
+    this.mailboxes.close(this.kernel.closedError("make calls"));
     this.running = false;
     this.remote.close();
     this.kernel.dispose();

@@ -4,17 +4,20 @@
 
 import type { ActorCell } from "../kernel/cell.js";
 import type { Kernel } from "../kernel/kernel.js";
+import { createLogger, type Logger } from "../kernel/logger.js";
 import {
   ENTRY_CALL,
   ENTRY_CAST,
   FLAG_PAUSED,
   FLAG_RUNNING,
+  OP_CANCEL_CALL,
   OP_INJECT,
   OP_MAILBOX_LENGTH,
   OP_PAUSE,
   OP_PENDING,
   OP_RESUME,
   SLOT_BITS,
+  STATUS_OK,
 } from "../kernel/protocol.js";
 import { pump } from "../kernel/pump.js";
 import { runMessage } from "../kernel/run.js";
@@ -35,9 +38,24 @@ const SLOT_MASK = 2 ** SLOT_BITS - 1;
 /** Milliseconds between two looks at a running handler. */
 const DRAIN_POLL_MS = 2;
 
+/** A call that was taken out of its mailbox. */
+interface HeldCall {
+  call: PendingCall;
+  slot: number;
+}
+
 /** See the module's header. */
 export class MailboxControl {
-  constructor(private readonly kernel: Kernel) {}
+  /** Calls that were taken out and not put back yet, by the resolver that goes with their message. */
+  private readonly held = new Map<(value: any) => void, HeldCall>();
+
+  /** The calls of all resolvers that were given out with messages taken out. */
+  private readonly calls = new WeakMap<(value: any) => void, PendingCall>();
+  private readonly log: Logger;
+
+  constructor(private readonly kernel: Kernel) {
+    this.log = createLogger("ActorSystem", kernel.nodeId);
+  }
 
   pause(cell: ActorCell | undefined): boolean {
     return this.ask(OP_PAUSE, cell) === 1;
@@ -71,29 +89,74 @@ export class MailboxControl {
     while (cell !== undefined && (cell.flags & FLAG_RUNNING) !== 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
-    return this.entries(cell, 1).map((entry) => {
-      const message = this.message(entry);
-      this.kernel.freeAfterBatch(entry & SLOT_MASK); // The news that a call's time is up may be in the batch.
-      return message;
-    });
+    return this.entries(cell, 1).map((entry) =>
+      entry >>> SLOT_BITS === ENTRY_CALL ? this.hold(entry) : this.take(entry),
+    );
+  }
+
+  private take(entry: number): StashedMessage {
+    const message = this.message(entry);
+    this.kernel.freeAfterBatch(entry & SLOT_MASK);
+    return message;
+  }
+
+  /** The call's slot stays in use, so that its deadline and its caller reach it wherever it is. */
+  private hold(entry: number): StashedMessage {
+    const slot = entry & SLOT_MASK;
+    const call = this.kernel.slots.value(slot) as PendingCall;
+    const message = this.message(entry);
+    const ended = (): void => {
+      // Put back, it ends as others do. A call whose time is up, or whose caller gave up, has no slot any more.
+      if (!this.held.delete(resolve) || this.kernel.slots.value(slot) !== call) return;
+      this.kernel.args[0] = slot;
+      this.kernel.control(OP_CANCEL_CALL);
+      // Race: its time may be up, and the event that says so frees the slot.
+      if (this.kernel.results[0] === STATUS_OK) this.kernel.slots.free(slot);
+    };
+    const resolve = (value: any): void => call.resolve(value);
+    this.held.set(resolve, { call, slot });
+    this.calls.set(resolve, call);
+    call.promise.then(ended, ended);
+    return { ...message, resolve };
+  }
+
+  /** Refuses the calls that were taken out and not put back. */
+  close(error: Error): void {
+    for (const { call } of this.held.values()) call.reject(error);
   }
 
   inject(cell: ActorCell | undefined, messages: StashedMessage[]): boolean {
     if (cell === undefined || cell.dead) return false;
     const { kernel } = this;
     kernel.recall(cell);
-    for (const { type, message, resolve, reject } of [...messages].reverse()) {
-      const value = type === "call" ? pendingFor(cell, message, resolve, reject) : message;
-      const slot = kernel.slots.alloc(value);
-      kernel.args[1] = ((type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | slot;
+    for (const message of [...messages].reverse()) {
+      const { resolve } = message;
+      if (resolve !== undefined && this.calls.get(resolve)?.settled) continue; // Its caller does not wait any more.
+      const held = resolve === undefined ? undefined : this.held.get(resolve);
+      const slot =
+        held?.slot ?? kernel.slots.alloc(message.type === "call" ? this.newCall(cell, message) : message.message);
+      kernel.args[1] = ((message.type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | slot;
       kernel.args[0] = cell.index;
+      kernel.args[2] = held === undefined ? 0 : 1;
       kernel.control(OP_INJECT);
       if (kernel.results[0] === 0) {
-        kernel.slots.free(slot); // The actor is on its way out, and the first message already was refused.
+        // The actor is on its way out, and the first message already was refused.
+        if (held === undefined) kernel.slots.free(slot);
         return false;
       }
+      held?.call.redirect(cell, message.message);
+      if (resolve !== undefined) this.held.delete(resolve);
     }
     return true;
+  }
+
+  /** A call on behalf of whoever has the resolvers. */
+  private newCall(cell: ActorCell, { message, resolve, reject }: StashedMessage): PendingCall {
+    const call = new PendingCall(cell, undefined, message, DEFAULT_TERMS);
+    call.promise
+      .then(resolve, reject ?? (() => {}))
+      .catch((error) => this.log.error("What an injected call was answered with was not taken", error));
+    return call;
   }
 
   /** Handles a cast at once if the actor is idle. */
@@ -135,15 +198,4 @@ export class MailboxControl {
     const method = slots.method(slot);
     return { type: "cast", message: method === undefined ? value : { method, args: slots.args(slot) } };
   }
-}
-
-function pendingFor(
-  cell: ActorCell,
-  message: unknown,
-  resolve?: (value: any) => void,
-  reject?: (error: any) => void,
-): PendingCall {
-  const pending = new PendingCall(cell, undefined, message, DEFAULT_TERMS);
-  pending.promise.then(resolve, reject ?? (() => {}));
-  return pending;
 }

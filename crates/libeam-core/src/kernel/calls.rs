@@ -1,9 +1,9 @@
 //! Where each unanswered call is, so that its deadline or its caller can withdraw it.
 //!
-//! A call is *queued* (in a mailbox), *stashed* or *issued* (the isolate has it: it runs or will run
-//! in this batch). A withdrawn call that was queued or stashed is never handled. One that is issued
-//! goes on running; only its caller is told, and its slot stays in use until the isolate says
-//! `SUBMIT_SETTLED`.
+//! A call is *queued* (in a mailbox), *stashed*, *held* (taken out of a mailbox by whoever drained it) or
+//! *issued* (the isolate has it: it runs or will run in this batch). A withdrawn call that was queued,
+//! stashed or held is never handled. One that is issued goes on running; only its caller is told, and
+//! its slot stays in use until the isolate says `SUBMIT_SETTLED`.
 
 use super::{Kernel, TICK_US};
 use crate::actor_id::{ActorIndex, NIL};
@@ -14,6 +14,7 @@ enum Place {
     None,
     Queued,
     Stashed,
+    Held,
     Issued,
 }
 
@@ -90,6 +91,14 @@ impl Calls {
         }
     }
 
+    /// The call was taken out of its mailbox and may be put back.
+    fn held(&mut self, slot: u32) {
+        if let Some(call) = self.calls.get_mut(slot as usize) {
+            call.place = Place::Held;
+            call.cell = NIL;
+        }
+    }
+
     /// The isolate has the call.
     #[inline]
     pub fn issued(&mut self, slot: u32) {
@@ -121,6 +130,23 @@ impl Calls {
 }
 
 impl Kernel {
+    /// A call was taken out of its mailbox. Tells whether its caller still waits; its deadline goes on then.
+    pub(super) fn hold_call(&mut self, slot: u32) -> bool {
+        if !self.calls.get(slot).timed_out {
+            self.calls.held(slot);
+            return true;
+        }
+        self.call_settled(slot);
+        // Race: as in `cancel_call`.
+        self.outbox.push(super::Event::new(EVENT_REJECT, NIL, &[slot, CAUSE_TIMEOUT, 1]));
+        false
+    }
+
+    /// Whether a call was taken out of its mailbox.
+    pub(super) fn holds_call(&self, slot: u32) -> bool {
+        self.calls.get(slot).place == Place::Held
+    }
+
     /// Has the clock of a call start with the next `enter`, which knows the time. Most calls are
     /// answered before, and cost no deadline at all.
     #[inline]
@@ -174,6 +200,7 @@ impl Kernel {
                 self.deadlines.disarm(slot);
                 return Withdrawal::Running;
             }
+            Place::Held => {}
             Place::Queued => self.take_out(actor, cell),
             Place::Stashed => {
                 let cold = self.table.cold_mut(actor);

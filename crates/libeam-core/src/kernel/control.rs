@@ -178,6 +178,7 @@ impl Kernel {
                 self.list_pending(actor, if second == 0 { Take::Leave } else { Take::Out });
                 STATUS_OK
             }
+            OP_INJECT if third == 1 && !self.holds_call(slot_of(second)) => 2,
             OP_INJECT => u32::from(self.inject(actor, second)),
             OP_BACKLOG => {
                 let backlog = self.backlog();

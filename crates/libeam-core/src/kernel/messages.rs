@@ -195,9 +195,11 @@ impl Kernel {
         if self.refuses(actor) {
             return false;
         }
+        // A call that was taken out of a mailbox has its deadline.
+        let is_new = kind_of(word) == ENTRY_CALL && !self.holds_call(slot_of(word));
         self.table.add_pending(actor, 1);
         self.put_in_front(actor, word);
-        if kind_of(word) == ENTRY_CALL {
+        if is_new {
             self.arm_deadline(slot_of(word), self.config.call_timeout_ms);
         }
         true
@@ -398,7 +400,8 @@ impl Kernel {
         }
     }
 
-    /// Lists the user's messages in a mailbox; takes them out if asked to.
+    /// Lists the user's messages in a mailbox; takes them out if asked to, and calls whose time is up are
+    /// not listed then.
     pub(super) fn list_pending(&mut self, actor: ActorIndex, take: Take) {
         self.listing.clear();
         if !self.table.exists(actor) {
@@ -408,11 +411,13 @@ impl Kernel {
         let messages: Vec<(u32, u32)> =
             mailbox.iter(&self.pool).filter(|&(_, word)| matches!(kind_of(word), ENTRY_CAST | ENTRY_CALL)).collect();
         for (cell, word) in messages {
-            self.listing.push(word);
             if take == Take::Out {
                 self.take_out(actor, cell);
-                self.call_settled(slot_of(word));
+                if kind_of(word) == ENTRY_CALL && !self.hold_call(slot_of(word)) {
+                    continue;
+                }
             }
+            self.listing.push(word);
         }
     }
 

@@ -209,9 +209,11 @@ protocol! {
     OP_SUPERVISION = 23;
     /// Control: list the children of an actor.
     OP_CHILDREN = 24;
-    /// Control: list the entries of a mailbox. args: actor, 1 to take them out.
+    /// Control: list the entries of a mailbox. args: actor, 1 to take them out. The slots of calls stay in use then, and
+    /// their deadlines go on, until `OP_CANCEL_CALL`, `OP_INJECT` or an event that refuses them.
     OP_PENDING = 25;
-    /// Control: put a message in front of a mailbox. args: actor, entry.
+    /// Control: put a message in front of a mailbox. args: actor, entry, 1 for a call that was taken out of one. results: 0 if
+    /// the actor is on its way out, 1, or 2 if the call's time is up and an event says so.
     OP_INJECT = 26;
     /// Control: find a name. results: index or NIL.
     OP_WHEREIS = 27;

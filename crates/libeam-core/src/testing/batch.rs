@@ -274,7 +274,9 @@ impl Isolate {
     fn refused(&mut self, slot: u32, cause: u32, free: bool) {
         let Value::Call(_, call) = *self.slots.get(slot) else { panic!("a rejected slot holds no call") };
         let old = self.calls[call.0].answer;
-        let given_up = matches!(old, None | Some(Answer::Cancelled | Answer::Abandoned));
+        // The news that frees the slot of a call that was taken out of its mailbox may be the second of its timeout.
+        let told = old == Some(Answer::Rejected(CAUSE_TIMEOUT)) && free;
+        let given_up = told || matches!(old, None | Some(Answer::Cancelled | Answer::Abandoned | Answer::Drained));
         let fits = given_up || cause != CAUSE_TIMEOUT;
         assert!(fits, "a call times out after it was answered with {old:?}");
         let early = cause == CAUSE_TIMEOUT && self.now_us < self.calls[call.0].not_before_us;

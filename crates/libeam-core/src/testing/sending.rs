@@ -395,11 +395,8 @@ impl Isolate {
             return;
         }
         self.answer(call, Answer::Cancelled);
-        let Some(slot) = self.calls[call.0].slot else { return }; // It was drained.
-        let [status, ..] = self.control(OP_CANCEL_CALL, &[slot], None);
-        // An unknown call has been refused: the event that says so frees the slot.
-        if status == STATUS_OK {
-            self.free_call(slot);
+        if let Some(slot) = self.calls[call.0].slot {
+            self.settle_held(slot);
         }
     }
 
@@ -459,9 +456,16 @@ impl Isolate {
         self.control(OP_PENDING, &[self.cell(actor).index, 1], None);
         let entries = self.kernel.listing().to_vec();
         for &word in &entries {
-            let value = self.slots.get(slot_of(word)).clone();
-            self.free_after_batch(slot_of(word));
-            self.cell_mut(actor).drained.push(value);
+            let slot = slot_of(word);
+            let value = self.slots.get(slot).clone();
+            match value {
+                Value::Call(_, call) if self.calls[call.0].answer.is_some() => self.settle_held(slot),
+                Value::Call(..) => self.cell_mut(actor).drained.push(value),
+                _ => {
+                    self.free_after_batch(slot);
+                    self.cell_mut(actor).drained.push(value);
+                }
+            }
         }
         entries.len()
     }
@@ -479,17 +483,16 @@ impl Isolate {
                 panic!("a drained slot held {value:?}")
             };
             message.fresh = false;
-            let slot = self.slots.alloc(value);
-            let kind = match *self.slots.get(slot) {
+            let (kind, slot) = match value {
                 Value::Call(_, call) => {
-                    let state = &mut self.calls[call.0];
-                    state.slot = Some(slot);
-                    state.not_before_us = self.now_us + u64::from(self.call_timeout_ms) * 1_000;
-                    ENTRY_CALL
+                    let slot = self.calls[call.0].slot.expect("a call that waits for its answer has a slot");
+                    *self.slots.get_mut(slot) = value;
+                    (ENTRY_CALL, slot)
                 }
-                _ => ENTRY_CAST,
+                _ => (ENTRY_CAST, self.slots.alloc(value)),
             };
-            if self.act(actor, OP_INJECT, &[entry(kind, slot)]) == 0 {
+            let was_out = u32::from(kind == ENTRY_CALL);
+            if self.act(actor, OP_INJECT, &[entry(kind, slot), was_out]) == 0 {
                 self.refuse_drained(slot);
             }
         }
@@ -498,15 +501,29 @@ impl Isolate {
     fn refuse_drained(&mut self, slot: u32) {
         if let Value::Call(_, call) = *self.slots.get(slot) {
             self.answer(call, Answer::Drained);
+            self.settle_held(slot);
+        } else {
+            self.free_message(slot);
         }
-        self.free_message(slot);
+    }
+
+    /// A call that was taken out of its mailbox is over.
+    fn settle_held(&mut self, slot: u32) {
+        let [status, ..] = self.control(OP_CANCEL_CALL, &[slot], None);
+        // An unknown call has been refused: the event that says so frees the slot.
+        if status == STATUS_OK {
+            self.free_call(slot);
+        }
     }
 
     /// Throws drained messages away.
     pub fn discard_drained(&mut self, actor: Ref) {
         for value in std::mem::take(&mut self.cell_mut(actor).drained) {
-            if let Value::Call(_, call) = value {
-                self.answer(call, Answer::Drained);
+            if let Value::Call(_, call) = value
+                && self.calls[call.0].answer.is_none()
+                && let Some(slot) = self.calls[call.0].slot
+            {
+                self.refuse_drained(slot);
             }
         }
     }

@@ -185,5 +185,42 @@ fn the_news_of_a_timeout_that_a_batch_has_do_not_reach_the_next_user_of_a_cancel
 
 #[test]
 fn the_news_of_a_timeout_that_a_batch_has_do_not_reach_the_next_user_of_a_drained_calls_slot() {
-    before_the_news(|isolate, busy, _| assert_eq!(isolate.drain(busy), 1));
+    before_the_news(|isolate, busy, _| assert_eq!(isolate.drain(busy), 0, "its time is up"));
+}
+
+#[test]
+fn a_drained_call_keeps_its_deadline_and_is_not_handled_after_it() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.pause(actor);
+    let early = isolate.call(actor, &Handler::ok().label(1), Some(50), Sending::Queued);
+    let late = isolate.call(actor, &Handler::ok().label(2), Some(100), Sending::Queued);
+    let never = isolate.call(actor, &Handler::ok().label(3), Some(200), Sending::Queued);
+    assert_eq!(isolate.drain(actor), 3);
+    isolate.advance(51);
+    assert_eq!(isolate.answer_of(early), Some(Answer::Rejected(CAUSE_TIMEOUT)));
+    isolate.inject(actor);
+    isolate.advance(50);
+    assert_eq!(isolate.answer_of(late), Some(Answer::Rejected(CAUSE_TIMEOUT)), "put back, it has the deadline it had");
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!((isolate.answer_of(never), handled(&isolate, actor)), (Some(Answer::Ok), vec![3]));
+    isolate.wind_up();
+}
+
+#[test]
+fn the_caller_of_a_drained_call_may_give_up() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.pause(actor);
+    let held = isolate.call(actor, &Handler::ok().label(1), Some(50), Sending::Queued);
+    let back = isolate.call(actor, &Handler::ok().label(2), Some(50), Sending::Queued);
+    assert_eq!(isolate.drain(actor), 2);
+    isolate.cancel_call(held);
+    isolate.inject(actor);
+    isolate.cancel_call(back);
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!(handled(&isolate, actor), [0u32; 0]);
+    isolate.wind_up();
 }
