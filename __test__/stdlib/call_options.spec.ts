@@ -2,6 +2,7 @@
  * Timeouts and abort signals of calls, in all forms in which they can be given.
  */
 
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import {
   Actor,
@@ -248,6 +249,23 @@ describe("a signal", () => {
     controller.abort();
     const both = old.call("never", { timeout: 60_000, signal: AbortSignal.timeout(5) });
     expect(await rejection(both)).toBeInstanceOf(CallAbortedError);
+  });
+
+  it("has one listener for all the calls that it withdraws", async () => {
+    const { system, ref } = slow();
+    const controller = new AbortController();
+    const { signal } = controller;
+    ref.call("never").catch(() => {});
+    const calls = Array.from({ length: 20 }, () => rejection(ref.call("echo", 1, { signal })));
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    controller.abort();
+    for (const error of await Promise.all(calls)) expect(error).toBeInstanceOf(CallAbortedError);
+    const other = new AbortController();
+    const { ref: quick } = slow();
+    await Promise.all(Array.from({ length: 20 }, () => quick.call("echo", 2, { signal: other.signal })));
+    expect(getEventListeners(other.signal, "abort")).toHaveLength(0);
+    await system.stop(ref);
+    await leakFree(system);
   });
 
   it("aborts a stashed call", async () => {

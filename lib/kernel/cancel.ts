@@ -20,3 +20,45 @@ function abort(pending: PendingCall, slot: number, signal: CallSignal): void {
   // Race: a call that the core does not know has been refused, and the event that says so frees the slot.
   if (kernel.results[0] === STATUS_OK) kernel.slots.free(slot);
 }
+
+/** Who listens to one signal, however many they are: EventTarget takes more than ten for a leak and says so. */
+interface Audience {
+  listeners: Set<() => void>;
+  /** What the signal has. */
+  run: () => void;
+}
+
+const audiences = new WeakMap<AbortSignal, Audience>();
+
+/** Has `listener` called when the signal aborts, once. */
+export function onAbort(signal: CallSignal, listener: () => void): void {
+  if (!(signal instanceof AbortSignal)) {
+    signal.addEventListener("abort", listener, { once: true });
+    return;
+  }
+  let audience = audiences.get(signal);
+  if (audience === undefined) {
+    const listeners = new Set<() => void>();
+    audience = { listeners, run: () => aborted(signal, listeners) };
+    audiences.set(signal, audience);
+    signal.addEventListener("abort", audience.run, { once: true });
+  }
+  audience.listeners.add(listener);
+}
+
+function aborted(signal: AbortSignal, listeners: Set<() => void>): void {
+  audiences.delete(signal);
+  for (const listener of listeners) listener();
+}
+
+/** Takes it back. */
+export function offAbort(signal: CallSignal, listener: () => void): void {
+  if (!(signal instanceof AbortSignal)) {
+    signal.removeEventListener("abort", listener);
+    return;
+  }
+  const audience = audiences.get(signal);
+  if (audience === undefined || !audience.listeners.delete(listener) || audience.listeners.size > 0) return;
+  audiences.delete(signal);
+  signal.removeEventListener("abort", audience.run);
+}

@@ -13,6 +13,7 @@
  */
 
 import { LibeamError } from "../errors.js";
+import { onAbort as listen, offAbort } from "./cancel.js";
 import type { ActorCell } from "./cell.js";
 import { SLOT_BITS } from "./protocol.js";
 
@@ -78,7 +79,7 @@ export class PendingCall {
   /** Withdraws the call with `onAbort` when the signal aborts before an answer. */
   abortable(signal: CallSignal, onAbort: () => void): void {
     this.terms.onAbort = onAbort;
-    signal.addEventListener("abort", onAbort, { once: true });
+    listen(signal, onAbort);
   }
 
   /** It was taken out of a mailbox, and is put into that actor's with a whole message. */
@@ -105,7 +106,7 @@ export class PendingCall {
   }
 
   private forgetSignal(onAbort: () => void): void {
-    this.terms.signal?.removeEventListener("abort", onAbort);
+    if (this.terms.signal !== undefined) offAbort(this.terms.signal, onAbort);
     this.terms.onAbort = undefined;
   }
 }

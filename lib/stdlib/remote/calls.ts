@@ -15,6 +15,7 @@ import {
   TransportError,
 } from "../../errors.js";
 import type { ActorId } from "../../kernel/actor_id.js";
+import { offAbort, onAbort } from "../../kernel/cancel.js";
 import type { ActorCell } from "../../kernel/cell.js";
 import type { Transport, Waiter } from "../../kernel/collaborators.js";
 import type { Kernel } from "../../kernel/kernel.js";
@@ -152,7 +153,7 @@ export class RemoteCalls {
 
   private listen(call: number, waiting: WaitingCall, signal: CallSignal): void {
     waiting.onAbort = () => this.giveUp(call, new CallAbortedError(signal.reason));
-    signal.addEventListener("abort", waiting.onAbort, { once: true });
+    onAbort(signal, waiting.onAbort);
   }
 
   /** @internal A node has answered a call. */
@@ -196,7 +197,7 @@ export class RemoteCalls {
     const waiting = this.waiting.take(call);
     if (waiting === undefined) return undefined;
     this.deadlines.remove(waiting.deadline);
-    if (waiting.onAbort !== undefined) waiting.signal?.removeEventListener("abort", waiting.onAbort);
+    if (waiting.onAbort !== undefined && waiting.signal !== undefined) offAbort(waiting.signal, waiting.onAbort);
     return waiting;
   }
 
