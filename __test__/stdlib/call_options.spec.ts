@@ -8,12 +8,15 @@ import {
   Actor,
   CallAbortedError,
   createActor,
+  type InMemoryTransport,
   InvalidArgumentError,
   InvalidOptionError,
+  TelemetryEvents,
   TimeoutError,
+  telemetry,
 } from "../../lib/index.js";
 import { leakFree, makeSystem } from "../support/system.js";
-import { block, gate, rejection, stateOf, turns } from "../support/time.js";
+import { block, gate, nodeTimer, rejection, stateOf, turns } from "../support/time.js";
 
 const Slow = createActor("Slow", (_ctx, self) =>
   self
@@ -180,6 +183,82 @@ describe("an options object among arguments", () => {
     await turns();
     door.open();
     await call;
+  });
+});
+
+describe("whether an options object is an argument", () => {
+  const options = { timeout: 50_000 };
+
+  it("is up to the handler that an asynchronous factory registers later", async () => {
+    const system = makeSystem();
+    const Late = createActor(async (_ctx, self) => {
+      await nodeTimer();
+      return self.onCall("connect", (to: unknown) => to).onCall("count", (...all: unknown[]) => all.length);
+    });
+    const ref: any = system.spawn(Late);
+    const early = [ref.call("connect", options), ref.call("connect", 1, options), ref.call("count", options)];
+    expect(await Promise.all(early)).toEqual([options, 1, 0]);
+    expect(await ref.call("connect", options)).toEqual(options);
+    await leakFree(system);
+  });
+
+  it("is up to a handler of another node, too", async () => {
+    const [near, far] = [makeSystem({ nodeId: "near" }), makeSystem({ nodeId: "far" })];
+    (near.transport as InMemoryTransport).setPeer("far", far.transport as InMemoryTransport);
+    (far.transport as InMemoryTransport).setPeer("near", near.transport as InMemoryTransport);
+    const Server = createActor((_ctx, self) =>
+      self.onCall("connect", (to: unknown) => to).onCall("count", (...all: unknown[]) => all.length),
+    );
+    const ref: any = near.system.getRef(far.spawn(Server).id);
+    expect(await ref.call("connect", options)).toEqual(options);
+    expect(await ref.call("connect", 1, options)).toBe(1);
+    expect(await ref.call("count", 1, 2, options)).toBe(2);
+  });
+
+  it("is asked once, also when the call is stashed or observed", async () => {
+    const system = makeSystem();
+    let open = false;
+    const Stashing = createActor((ctx, self) =>
+      self
+        .onCall("three", (a: unknown, b: unknown, c: unknown) => {
+          if (!open) ctx.stash();
+          return [a, b, c];
+        })
+        .onCast("open", () => {
+          open = true;
+          ctx.unstashAll();
+        }),
+    );
+    const ref: any = system.spawn(Stashing);
+    const stashed = [ref.call("three", 1, options)];
+    ref.cast("nothing");
+    stashed.push(ref.call("three", 1, options));
+    ref.cast("open");
+    expect(await Promise.all(stashed)).toEqual([
+      [1, options, undefined],
+      [1, options, undefined],
+    ]);
+    telemetry.attach("options", [[...TelemetryEvents.actor.handleCall, "stop"]], () => {});
+    try {
+      expect(await ref.call("three", 1, options)).toEqual([1, options, undefined]);
+    } finally {
+      telemetry.detach("options");
+    }
+    await leakFree(system);
+  });
+
+  it("is up to the handler that is in place when the call is handled", async () => {
+    const system = makeSystem();
+    const Changing = createActor((ctx, self) =>
+      self
+        .onCast("change", () => ctx.become((other) => other.onCall("connect", (to: unknown) => to)))
+        .onCall("connect", () => "nothing"),
+    );
+    const ref: any = system.spawn(Changing);
+    expect(await ref.call("connect", options)).toBe("nothing");
+    ref.cast("change");
+    expect(await ref.call("connect", options)).toEqual(options);
+    await leakFree(system);
   });
 });
 

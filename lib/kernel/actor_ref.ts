@@ -92,7 +92,8 @@ export class TypedActorRef<
   /**
    * Calls a method, or sends a whole message (`{ method, args }`) with a timeout or {@link CallOptions}.
    *
-   * A last argument made only of `timeout` and/or `signal` is call options if the handler declares fewer parameters.
+   * A last argument made only of `timeout` and/or `signal` is call options if the handler that runs declares fewer parameters;
+   * those with a default and a rest parameter do not count (`length` of the function).
    */
   override call<K extends keyof TCalls & string>(
     method: K,

@@ -18,7 +18,7 @@ import * as outcomes from "./outcome.js";
 import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { notFound } from "./refusals.js";
-import { PendingCall, STANDING_SLOTS, timeoutWord } from "./slots.js";
+import { type CallTerms, PendingCall, STANDING_SLOTS, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
@@ -44,6 +44,13 @@ export function invokeCall(cell: ActorCell, method: string | undefined, value: a
   const { calls } = cell;
   if (calls === null || method === undefined) return invokeWholeCall(cell, value);
   return apply(calls[method], value, method);
+}
+
+/** The arguments of a call, with what was taken for its options if the handler has a parameter for that. */
+export function argumentsOf(cell: ActorCell, method: string | undefined, value: any, { last }: CallTerms): any {
+  if (last === undefined || method === undefined) return value;
+  const handler = cell.calls?.[method];
+  return handler !== undefined && handler.length > value.length ? [...value, last] : value;
 }
 
 function invokeWholeCall(cell: ActorCell, value: any): unknown {
@@ -272,7 +279,8 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
     if (kind === ENTRY_CALL && (value as PendingCall).settled) {
       result = undefined; // Withdrawn while it was in this batch.
     } else if (kind === ENTRY_CALL) {
-      const { method, value: message } = value as PendingCall;
+      const { method, value: given, terms } = value as PendingCall;
+      const message = terms.last === undefined ? given : argumentsOf(cell, method, given, terms);
       result = telemetry.active ? observedCall(cell, method, message) : invokeCall(cell, method, message);
     } else if (telemetry.active) {
       result = observe(cell, TelemetryEvents.actor.handleCast, () => invokeCast(cell, slot));

@@ -17,7 +17,7 @@ import { isThenable } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { pump, pumpCall } from "./pump.js";
 import { notFound } from "./refusals.js";
-import { invokeCall, overdueCall, runCall, stashFresh } from "./run.js";
+import { argumentsOf, invokeCall, overdueCall, runCall, stashFresh } from "./run.js";
 import { type CallTerms, DEFAULT_TERMS, NO_ARGUMENTS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
 import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
@@ -38,9 +38,13 @@ export function callMethod(cell: ActorCell, method: string, args: any[]): Promis
   return runsAtOnce(cell) ? callInline(cell, method, args, DEFAULT_TERMS) : callLater(cell, method, args);
 }
 
+/**
+ * Whether the last argument is call options. Asked again when the handler runs (`argumentsOf` in run.ts): one that is not
+ * registered yet (an asynchronous factory, another node) cannot say how many parameters it has, and another may be in place
+ * by then.
+ */
 function endsInOptions(cell: ActorCell, method: string, args: any[]): boolean {
   const handler = cell.calls?.[method];
-  // A handler that is not registered yet (an asynchronous factory) cannot say how many parameters it has.
   return (handler === undefined || handler.length < args.length) && isCallOptions(args[args.length - 1]);
 }
 
@@ -175,6 +179,7 @@ function callWith(options: CallOptions, cell: ActorCell, method: string | undefi
   } catch (error) {
     return rejected(error);
   }
+  if (method !== undefined) terms.last = options;
   if (terms.signal?.aborted) return rejected(new CallAbortedError(terms.signal.reason));
   return callOnTerms(cell, method, value, terms);
 }
@@ -188,8 +193,13 @@ export function callOnTerms(cell: ActorCell, method: string | undefined, value: 
   }
   if (kernel.current === cell) return rejected(new SelfCallError(cell.id.toString()));
   const atOnce = mayRun(cell);
-  if (atOnce && !telemetry.active) return callInline(cell, method, value, terms);
-  const pending = new PendingCall(cell, method, value, terms);
+  let args = value;
+  if (atOnce && terms.last !== undefined) {
+    args = argumentsOf(cell, method, value, terms);
+    terms.last = undefined;
+  }
+  if (atOnce && !telemetry.active) return callInline(cell, method, args, terms);
+  const pending = new PendingCall(cell, method, args, terms);
   return atOnce ? callObserved(pending) : enqueue(pending);
 }
 

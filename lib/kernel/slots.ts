@@ -15,6 +15,7 @@
 import { LibeamError } from "../errors.js";
 import { onAbort as listen, offAbort } from "./cancel.js";
 import type { ActorCell } from "./cell.js";
+import type { CallOptions } from "./options.js";
 import { SLOT_BITS } from "./protocol.js";
 
 const SLOTS_MAX = 2 ** SLOT_BITS;
@@ -38,6 +39,8 @@ export interface CallTerms {
   signal: CallSignal | undefined;
   /** What listens to the signal now. */
   onAbort: (() => void) | undefined;
+  /** The options as they were given behind a method's arguments: an argument after all if the handler wants one more. */
+  last?: CallOptions | undefined;
 }
 
 /** The terms of a call without options. */

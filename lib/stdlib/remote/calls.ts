@@ -139,6 +139,7 @@ export class RemoteCalls {
     if (call === undefined) return rejected(new TransportError("Too many calls wait for other nodes", node));
     waiting.call = call;
     const message: CallMessage = [MARK, CALL, from, call, id.id, id.name, method, value, word];
+    if (terms.last !== undefined && !("signal" in terms.last)) message.push(terms.last);
     // Before it is asked: whatever ends the call, at once or later, takes these down.
     waiting.deadline = this.deadlines.add(patienceMs, waiting);
     if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
@@ -218,7 +219,7 @@ export class RemoteCalls {
   }
 
   /** Runs a call of another node; resolves with the reply. */
-  serve([, , from, call, id, name, method, value, word]: CallMessage): Promise<any> {
+  serve([, , from, call, id, name, method, value, word, last]: CallMessage): Promise<any> {
     const cell = this.find(id, name);
     if (cell === undefined) return replyWith(new ActorNotFoundError(id, this.host.id));
     if (method !== undefined && !Array.isArray(value)) {
@@ -228,7 +229,7 @@ export class RemoteCalls {
     const served = this.servedFor(from);
     const place = placeOf(call);
     served[place] = signal;
-    const running = callHere(cell, method, value, { timeoutMs: word, signal, onAbort: undefined });
+    const running = callHere(cell, method, value, { timeoutMs: word, signal, onAbort: undefined, last });
     return running.then(
       (result) => {
         if (served[place] === signal) served[place] = undefined;

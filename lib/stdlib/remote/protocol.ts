@@ -138,6 +138,8 @@ export type CallMessage = [
   method: string | undefined,
   value: any,
   timeoutWord: number,
+  /** Options that may be an argument; only the other node knows how many the handler has. */
+  last?: { timeout?: number },
 ];
 
 /** Casts to an actor. Without a method `value` is the message. */
