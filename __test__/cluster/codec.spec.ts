@@ -135,6 +135,40 @@ describe("values", () => {
     expect(read.polluted).toBeUndefined();
   });
 
+  it("keep a field that is named like the prototype, as JSON does", () => {
+    const value = JSON.parse('{"a": 1, "__proto__": {"polluted": true}, "z": {"__proto__": 2}}');
+    value.self = value;
+    const read = roundTrip({ value, again: value });
+    expect(Object.keys(read.value)).toEqual(["a", "__proto__", "z", "self"]);
+    expect(Object.getOwnPropertyDescriptor(read.value, "__proto__")?.value).toEqual({ polluted: true });
+    expect(Object.entries(read.value.z)).toEqual([["__proto__", 2]]);
+    expect([read.value.self === read.value, read.again === read.value]).toEqual([true, true]);
+    expect(Object.getPrototypeOf(read.value)).toBe(Object.prototype);
+    expect(({} as any).polluted).toBeUndefined();
+  });
+
+  it("of classes that extend Map, Set and Array come as what these extend", () => {
+    class Tags extends Map<unknown, unknown> {}
+    class Ids extends Set<unknown> {}
+    class Row extends Array<unknown> {}
+    const tags = new Tags([["k", { v: 1 }]]);
+    tags.set("self", tags);
+    const read = roundTrip<any>({ tags, again: tags, ids: new Ids([1]), row: Row.from([1, 2]) });
+    expect(read.tags).toBeInstanceOf(Map);
+    expect(read.tags.get("k")).toEqual({ v: 1 });
+    expect([read.tags.get("self") === read.tags, read.again === read.tags]).toEqual([true, true]);
+    expect([read.ids, read.row]).toEqual([new Set([1]), [1, 2]]);
+  });
+
+  it("that wrap a primitive are kept", () => {
+    const wrappers = [new Number(1), new Number(-0), new String("text"), new Boolean(false), Object(5n)];
+    const read = roundTrip({ wrappers, again: wrappers[0] });
+    expect(read.wrappers.map((each) => typeof each)).toEqual(wrappers.map(() => "object"));
+    expect(read.wrappers).toStrictEqual(wrappers);
+    expect(read.again).toBe(read.wrappers[0]);
+    expect(() => codec.encode([Object(Symbol("s"))])).toThrow(TransportError);
+  });
+
   it("that cannot be sent are refused by name", () => {
     for (const value of [{ fn: () => 1 }, [() => 1], ["cast", [Symbol("s")]]]) {
       const error = thrown(() => codec.encode(value));
@@ -180,6 +214,75 @@ describe("errors", () => {
     expect(read).toBeInstanceOf(Error);
     expect([read.name, read.message, read.code]).toEqual(["OutOfStock", "no apples", "NO_APPLES"]);
   });
+
+  it("of several errors bring them", () => {
+    class Failures extends AggregateError {
+      override name = "Failures";
+    }
+    const first = new RangeError("first");
+    const read: any = roundTrip(new AggregateError([first, "second", -0], "all", { cause: first }));
+    expect(read).toBeInstanceOf(AggregateError);
+    expect([read.name, read.message, Object.keys(read)]).toEqual(["AggregateError", "all", []]);
+    expect(read.errors).toEqual([first, "second", -0]);
+    expect([read.errors[0] instanceof RangeError, read.errors[0] === read.cause]).toEqual([true, true]);
+    const named: any = roundTrip(new Failures([first]));
+    expect(named).toBeInstanceOf(AggregateError);
+    expect([named.name, named.errors]).toEqual(["Failures", [first]]);
+    const other = Object.assign(new Error("invalid"), { errors: [1] });
+    expect(roundTrip<any>(other).errors).toBeUndefined();
+  });
+
+  it("keep cycles: their own, of several, and through what they hold", () => {
+    const itself = new Error("itself");
+    itself.cause = itself;
+    const inner = new TypeError("inner");
+    const outer = new LibeamError("outer", "CODE", undefined, { cause: inner });
+    inner.cause = new RangeError("middle", { cause: outer });
+    const held: any = Object.assign(new Error("held"), { name: "Held", code: "H", context: { seen: new Map() } });
+    held.context.error = held;
+    held.context.seen.set("list", [held]);
+    const among: any = new AggregateError([itself], "among");
+    among.errors.push(among);
+
+    const read: any = roundTrip({ itself, outer, held, among });
+    expect([read.itself.message, read.itself.stack]).toEqual(["itself", itself.stack]);
+    expect(read.itself.cause).toBe(read.itself);
+    expect(Object.keys(read.itself)).toEqual([]);
+    expect(read.outer).toBeInstanceOf(LibeamError);
+    expect(read.outer.code).toBe("CODE");
+    expect(read.outer.cause).toBeInstanceOf(TypeError);
+    expect(read.outer.cause.cause).toBeInstanceOf(RangeError);
+    expect(read.outer.cause.cause.cause).toBe(read.outer);
+    expect([read.held.name, read.held.code, Object.keys(read.held)]).toEqual(["Held", "H", ["code", "context"]]);
+    expect(read.held.context.error).toBe(read.held);
+    expect(read.held.context.seen.get("list")[0]).toBe(read.held);
+    expect([read.among.errors[0] === read.itself, read.among.errors[1] === read.among]).toEqual([true, true]);
+    expect(itself.cause, "the sender keeps its own").toBe(itself);
+    for (const error of [itself, outer, held, among])
+      expect(roundTrip<any>([false, error])[1].message).toBe(error.message);
+  });
+
+  it("keep cycles that begin elsewhere, deep within much else", () => {
+    const error: any = new Error("deep");
+    const holder: any = { list: [], error };
+    for (let at = 0; at < 500; at++) holder.list.push({ at });
+    error.context = { holder, shared: holder.list[7] };
+    const read = roundTrip<any>(holder);
+    expect(read.list).toHaveLength(500);
+    expect(read.error).toBeInstanceOf(Error);
+    expect(read.error.context.holder).toBe(read);
+    expect(read.error.context.shared).toBe(read.list[7]);
+    const again = roundTrip<any>(error);
+    expect(again.context.holder.error).toBe(again);
+    expect(again.context.shared).toBe(again.context.holder.list[7]);
+  });
+
+  it("with a form for JSON keep theirs, and what is in them", () => {
+    const error: any = Object.assign(new Error("request"), { code: -0, toJSON: () => ({ message: "for JSON" }) });
+    error.cause = error;
+    const read: any = roundTrip(error);
+    expect([read.message, read.code, read.cause === read]).toEqual(["request", -0, true]);
+  });
 });
 
 describe("refs", () => {
@@ -219,4 +322,21 @@ it("bytes that make no sense are refused and nothing else", () => {
     }
   }
   expect(roundTrip({ still: "works" })).toEqual({ still: "works" });
+});
+
+it("a made-up message fills in nothing but errors and objects that came with it", () => {
+  const kept = new ActorId("a", "b");
+  const receiving = new Codec(() => kept as any);
+  const { system } = makeSystem();
+  const ref = system.spawn(createActor(() => {}));
+  const content = [["id", "mine"]];
+  const knot = (shells: unknown[], contents: unknown) =>
+    Buffer.concat([Buffer.from([0xd4, 76, 0]), codec.encode([shells, shells, contents])]);
+  expect(receiving.decode(knot([{}], [content]))).toEqual([{ id: "mine" }]);
+  expect(receiving.decode(knot([ref, "text", null, 1], [content, content, content, content]))[0]).toBe(kept);
+  expect(kept).toEqual(new ActorId("a", "b"));
+  for (const contents of [[], [1], [{ a: 1 }], [[1]], null]) {
+    expect(() => receiving.decode(knot([{}], contents))).toThrow(TransportError);
+  }
+  for (const shells of [1, null, {}]) expect(() => receiving.decode(knot(shells as any, []))).toThrow(TransportError);
 });

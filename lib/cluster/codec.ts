@@ -1,84 +1,33 @@
 /**
  * Values as bytes and back, for messages between nodes (MessagePack, by msgpackr).
  *
- * Keeps what structured clone keeps: Map, Set, Date, BigInt, undefined, NaN, −0, typed arrays, Buffer, RegExp, cycles
- * and repeated references. Beyond that: errors with name, message, stack, code, context and cause (errors of libeam and of the
- * language come back as what they were, others as Error with their name), and refs to actors, which work where they
- * arrive. Functions and symbols cannot be sent: encoding throws.
+ * Keeps what structured clone keeps: Map, Set, Date, BigInt, undefined, NaN, −0, typed arrays, Buffer, RegExp, wrappers of
+ * primitives, cycles and repeated references, fields of any name. Beyond that: errors with what they hold (error_values.ts),
+ * and refs to actors, which work where they arrive. Objects of other classes come as plain ones, or as what their `toJSON`
+ * says. Functions and symbols cannot be sent: encoding throws.
  *
  * Decoding runs no code of the message's. Bytes that make no sense throw TransportError; what an authenticated node may
  * send is bounded by the frame that brought it.
  *
- * Extensions are per process in msgpackr: those of this file and of substitutes.ts are taken for every user of it. Its native
- * part, which reads strings, is an optional package that npm brings where there is one for the platform; without it
+ * Extensions are per process in msgpackr: those of this file, error_values.ts and substitutes.ts are taken for every user of
+ * it. Its native part, which reads strings, is an optional package that npm brings where there is one for the platform; without it
  * decoding takes two to three times as long.
  */
 
 import { addExtension, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from "msgpackr";
-import { errorClassOf, TransportError } from "../errors.js";
+import { TransportError } from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef } from "../kernel/actor_ref.js";
+import "./error_values.js";
 import { needsSubstitute, withSubstitutes } from "./substitutes.js";
 
-const EXT_ERROR = 71;
 const EXT_REF = 72;
-
-const LANGUAGE_ERRORS: Record<string, ErrorConstructor> = {
-  Error,
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-};
 
 /** Makes refs out of ids. */
 export type MakeRef = (id: ActorId) => ActorRef;
 
 /** The maker of refs for the value that is being decoded; decoding is synchronous. */
 let makeRef: MakeRef | undefined;
-
-/** An error as plain data. */
-interface ErrorData {
-  name: string;
-  message: string;
-  stack?: string;
-  code?: unknown;
-  context?: unknown;
-  cause?: unknown;
-}
-
-function errorData(error: Error): ErrorData {
-  const { name, message, stack, cause, code, context } = error as Error & { code?: unknown; context?: unknown };
-  const data: ErrorData = { name, message };
-  if (stack !== undefined) data.stack = stack;
-  if (code !== undefined) data.code = code;
-  if (context !== undefined) data.context = context;
-  if (cause !== undefined) data.cause = cause;
-  return data;
-}
-
-function reviveError({ name, message, stack, code, context, cause }: ErrorData): Error {
-  const kind = errorClassOf(name) ?? LANGUAGE_ERRORS[name] ?? Error;
-  const error: Error = Reflect.construct(Error, [String(message)], kind);
-  const define = (key: string, value: unknown): void => {
-    Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
-  };
-  if (error.name !== name) define("name", name);
-  if (stack !== undefined) define("stack", stack);
-  if (cause !== undefined) define("cause", cause);
-  if (code !== undefined) Object.assign(error, { code });
-  if (context !== undefined) Object.assign(error, { context });
-  return error;
-}
-
-addExtension({
-  Class: Error,
-  type: EXT_ERROR,
-  write: (error: Error) => errorData(error) as any,
-  read: (data: any) => reviveError(data),
-});
 
 addExtension({
   Class: ActorRef as any,

@@ -1,28 +1,54 @@
 /**
- * Substitutes for what msgpackr does not keep: it writes −0 as the integer 0, and where its native part is missing it reads
- * text of more than 64 bytes without the byte order mark at its beginning. An object that stands for such a value is encoded
- * in its place.
+ * Substitutes for what msgpackr does not keep. An object that stands for such a value is encoded in its place:
  *
- * Most messages have neither, and for them this is one walk that allocates nothing. A message that has one is copied, with
- * its cycles and repeated references; the sender's value is never touched. Typed arrays keep their zeros anyway, and keys
- * of maps and members of sets have none in JavaScript. Names of properties cannot be replaced: a long one may lose its mark.
+ * - −0, which it writes as the integer 0; wrappers of primitives; Maps of a class of their own;
+ * - text of more than 64 bytes with a byte order mark at its beginning, which it drops where its native part is missing;
+ * - errors that contain themselves: a reference to what is not complete yet is read as an empty object;
+ * - fields named `__proto__`, which it renames to protect those who assign them.
+ *
+ * Things of the last two kinds are *shells* in a {@link Knot}: made first, without anything in them, and filled last, when
+ * all that they refer to is there. Only errors and plain objects can be filled; a field is defined, never assigned.
+ *
+ * Most messages have none of these, and for them this is one walk that allocates nothing but the data of errors. A message
+ * that has one is copied, with its cycles and repeated references; the sender's value is never touched. Typed arrays keep
+ * their zeros anyway, and keys of maps and members of sets have none in JavaScript. Names of properties cannot be replaced: a
+ * long one may lose its mark.
  */
 
+import { types } from "node:util";
 import { addExtension } from "msgpackr";
 import { ActorRef } from "../kernel/actor_ref.js";
+import { ErrorShell, errorData, errorParts, fillError } from "./error_values.js";
 
 const EXT_NEGATIVE_ZERO = 73;
 const EXT_MARKED_TEXT = 74;
+const EXT_WRAPPER = 75;
+const EXT_KNOT = 76;
 const BYTE_ORDER_MARK = 0xfeff;
+/** The field that msgpackr renames. */
+const PROTOTYPE = "__proto__";
 /** Objects that are walked through before those that were seen are remembered: cycles are rare, and so are big messages. */
 const UNREMEMBERED_OBJECTS = 100;
-/** What the codec sends of an error. */
-const ERROR_FIELDS = ["name", "message", "stack", "code", "context", "cause"] as const;
 
 class NegativeZero {}
 
 class MarkedText {
   constructor(readonly text: string) {}
+}
+
+/** Stands for an object that wraps a primitive. */
+class Wrapper {
+  constructor(readonly primitive: unknown) {}
+}
+
+/** Stands for a value with things in it that are filled last. */
+class Knot {
+  constructor(
+    readonly shells: readonly object[],
+    readonly value: unknown,
+    /** Pairs of names and values for each shell. */
+    readonly contents: readonly unknown[][],
+  ) {}
 }
 
 addExtension({ Class: NegativeZero, type: EXT_NEGATIVE_ZERO, write: () => 0 as never, read: () => -0 });
@@ -33,11 +59,34 @@ addExtension({
   write: ({ text }: MarkedText) => ` ${text}` as never,
   read: (text: unknown) => String(text).slice(1),
 });
+addExtension({
+  Class: Wrapper,
+  type: EXT_WRAPPER,
+  write: ({ primitive }: Wrapper) => primitive as never,
+  read: (primitive: unknown) => Object(primitive),
+});
+addExtension({
+  Class: Knot as any,
+  type: EXT_KNOT,
+  write: ({ shells, value, contents }: Knot) => [shells, value, contents] as never,
+  read: ([shells, value, contents]: [unknown[], unknown, [string, unknown][][]]) => {
+    for (const [at, shell] of shells.entries()) fill(shell, contents[at] as [string, unknown][]);
+    return value;
+  },
+});
+
+/** Only what was made for this message is filled: refs and the like may be shared. */
+function fill(shell: unknown, content: [string, unknown][]): void {
+  if (shell instanceof Error) fillError(shell, Object.fromEntries(content));
+  else if (typeof shell === "object" && shell !== null && Object.getPrototypeOf(shell) === Object.prototype) {
+    for (const [key, value] of content) defineField(shell, String(key), value);
+  }
+}
 
 /** A value as it can be encoded: the value itself, or a copy if something in it needs a substitute. */
 export function withSubstitutes(value: unknown): unknown {
   const search: Search = { left: UNREMEMBERED_OBJECTS, seen: undefined };
-  return finds(value, search) ? copyOf(value, new Map()) : value;
+  return finds(value, search) ? new Copying().whole(value) : value;
 }
 
 /** Whether a value that is no object needs a substitute. */
@@ -65,8 +114,12 @@ function isLeaf(value: object): boolean {
     value instanceof ActorRef ||
     ArrayBuffer.isView(value) ||
     value instanceof Date ||
-    typeof (value as { toJSON?: unknown }).toJSON === "function"
+    (typeof (value as { toJSON?: unknown }).toJSON === "function" && !(value instanceof Error))
   );
+}
+
+function isWrapper(value: object): boolean {
+  return value.constructor !== Object && types.isBoxedPrimitive(value);
 }
 
 function finds(value: unknown, search: Search): boolean {
@@ -87,6 +140,7 @@ function findsWithin(value: object, search: Search): boolean {
   }
   if (isLeaf(value)) return false;
   if (value instanceof Map) {
+    if (value.constructor !== Map) return true;
     for (const [key, member] of value) if (finds(key, search) || finds(member, search)) return true;
     return false;
   }
@@ -94,40 +148,84 @@ function findsWithin(value: object, search: Search): boolean {
     for (const member of value) if (finds(member, search)) return true;
     return false;
   }
-  if (value instanceof Error) return ERROR_FIELDS.some((field) => finds((value as any)[field], search));
-  for (const key in value) if (Object.hasOwn(value, key) && finds((value as any)[key], search)) return true;
+  if (value instanceof Error) {
+    // Invariant: a cycle is walked through until what was seen is remembered, so its errors are met here after that.
+    return search.seen !== undefined || finds(errorData(value), search);
+  }
+  if (isWrapper(value)) return true;
+  for (const key in value) {
+    if (Object.hasOwn(value, key) && (key === PROTOTYPE || finds((value as any)[key], search))) return true;
+  }
   return false;
 }
 
-function copyOf(value: unknown, copies: Map<object, object>): unknown {
-  if (typeof value !== "object" || value === null) return needsSubstitute(value) ? substituteOf(value) : value;
-  if (isLeaf(value)) return value;
-  const known = copies.get(value);
-  if (known !== undefined) return known;
-  const into = emptyCopyOf(value);
-  copies.set(value, into);
-  const copy = (part: unknown): any => copyOf(part, copies);
-  if (Array.isArray(value)) for (const member of value) (into as unknown[]).push(copy(member));
-  else if (value instanceof Map)
-    for (const [key, member] of value) (into as Map<any, any>).set(copy(key), copy(member));
-  else if (value instanceof Set) for (const member of value) (into as Set<any>).add(copy(member));
-  else if (value instanceof Error) defineFields(into, ERROR_FIELDS, (field) => copy((value as any)[field]));
-  else if (into !== value) defineFields(into, Object.keys(value), (key) => copy((value as any)[key]));
-  return into;
-}
+/** Copies one value, with substitutes. */
+class Copying {
+  private readonly copies = new Map<object, object>();
+  private readonly shells: object[] = [];
+  private readonly contents: unknown[][] = [];
 
-/** Of the same kind, with nothing in it; what this module does not know stays itself. */
-function emptyCopyOf(value: object): object {
-  if (Array.isArray(value)) return [];
-  if (value instanceof Map) return new Map();
-  if (value instanceof Set) return new Set();
-  if (value instanceof RegExp || value instanceof ArrayBuffer) return value;
-  return Object.create(Object.getPrototypeOf(value));
-}
-
-function defineFields<K extends string>(into: object, keys: readonly K[], read: (key: K) => unknown): void {
-  for (const key of keys) {
-    const value = read(key);
-    Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true });
+  whole(value: unknown): unknown {
+    const copy = this.copy(value);
+    return this.shells.length === 0 ? copy : new Knot(this.shells, copy, this.contents);
   }
+
+  private readonly copy = (value: unknown): any => {
+    if (typeof value !== "object" || value === null) return needsSubstitute(value) ? substituteOf(value) : value;
+    if (isLeaf(value) || value instanceof RegExp || value instanceof ArrayBuffer) return value;
+    return this.copies.get(value) ?? this.copyObject(value);
+  };
+
+  private copyObject(value: object): object {
+    if (isWrapper(value)) return this.known(value, new Wrapper(this.copy(value.valueOf())));
+    if (Array.isArray(value)) return this.copyArray(value);
+    if (value instanceof Map) return this.copyMap(value);
+    if (value instanceof Set) return this.copySet(value);
+    if (value instanceof Error) return this.copyError(value);
+    if (Object.hasOwn(value, PROTOTYPE)) return this.fillLast(value, {}, value);
+    const into = this.known(value, Object.create(Object.getPrototypeOf(value)));
+    for (const [key, member] of Object.entries(value)) defineField(into, key, this.copy(member));
+    return into;
+  }
+
+  private known<T extends object>(value: object, copy: T): T {
+    this.copies.set(value, copy);
+    return copy;
+  }
+
+  private copyArray(value: readonly unknown[]): object {
+    const into = this.known(value, [] as unknown[]);
+    for (const member of value) into.push(this.copy(member));
+    return into;
+  }
+
+  private copyMap(value: Map<unknown, unknown>): object {
+    const into = this.known(value, new Map());
+    for (const [key, member] of value) into.set(this.copy(key), this.copy(member));
+    return into;
+  }
+
+  private copySet(value: Set<unknown>): object {
+    const into = this.known(value, new Set());
+    for (const member of value) into.add(this.copy(member));
+    return into;
+  }
+
+  private copyError(value: Error): object {
+    const [head, content] = errorParts(value);
+    return this.fillLast(value, new ErrorShell(this.copy(head)), content);
+  }
+
+  private fillLast(value: object, shell: object, fields: object): object {
+    this.known(value, shell);
+    this.shells.push(shell);
+    const content: unknown[] = [];
+    this.contents.push(content);
+    for (const [key, member] of Object.entries(fields)) content.push([key, this.copy(member)]);
+    return shell;
+  }
+}
+
+function defineField(into: object, key: string, value: unknown): void {
+  Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true });
 }
