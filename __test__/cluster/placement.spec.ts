@@ -194,10 +194,11 @@ describe("a spawn on another node that does not succeed", () => {
   it("because the name is taken there, or the node drains, says so", async () => {
     const { nodes, home } = await nodesWith();
     const a = nodes[1]?.system as ActorSystem;
-    a.spawn(Worker, { name: "taken" });
+    const owner = a.spawn(Worker, { name: "taken" });
     const taken = home.spawn(Worker, { strategy: { node: "a" }, name: "taken" });
-    await vi.waitFor(() => expect(a.getActors()).toHaveLength(1));
-    expect(await taken.call("add", 1)).toBe(1); // A ref with a name reaches whoever has it.
+    expect((await rejection(taken.call("add", 1))).code).toBe("NAME_ALREADY_REGISTERED");
+    expect(a.getActors()).toHaveLength(1);
+    expect(await owner.call("add", 1)).toBe(1);
     await a.drain();
     const refused = home.spawn(Worker, { strategy: { node: "a" } });
     expect((await rejection(refused.call("add", 1))).code).toBe("SYSTEM_SHUTTING_DOWN");

@@ -418,6 +418,43 @@ describe("from afar", () => {
     });
   });
 
+  it("a ref that a spawn has given means that actor and none that takes its name later", async () => {
+    const { one, two } = await pair();
+    two.registerActorClasses([Counter]);
+    one.spawn(Counter, { strategy: { node: "one" }, args: [0] });
+    const ref = one.spawn(Counter, { strategy: { node: "two" }, name: "counter", args: [1] });
+    expect([await ref.call("add", 1), ref.id.name, `${ref}`]).toEqual([2, "counter", "two/counter"]);
+    const byName = (await one.getActorByName("counter")) as any;
+    const local = (await two.getActorByName("counter")) as any;
+    await one.stop(ref);
+    expect(await rejection(byName.call("add", 1))).toBeInstanceOf(ActorNotFoundError);
+    two.spawn(Counter, { name: "counter", args: [100] });
+    ref.cast("set", -1);
+    const watcher = listener(one);
+    await watcher.ref.call("watch", ref);
+    expect((await watcher.heard.next()).reason).toEqual({ type: "normal" });
+    await one.stop(ref);
+    expect(await rejection(ref.call("add", 1))).toBeInstanceOf(ActorNotFoundError);
+    // By the same id from elsewhere, as a ref that was sent on has it.
+    expect(await rejection(one.getRef(ref.id).call("add", 1))).toBeInstanceOf(ActorNotFoundError);
+    expect(await rejection(local.call("add", 1))).toBeInstanceOf(ActorNotFoundError);
+    expect(await byName.call("add", 1)).toBe(101);
+  });
+
+  it("a link with an actor that has not got its name breaks, and leaves the one that has it alone", async () => {
+    const { one, two } = await pair();
+    two.registerActorClasses([Counter]);
+    const owner = two.spawn(Counter, { name: "counter", args: [1] });
+    const ref = one.spawn(Counter, { strategy: { node: "two" }, name: "counter", args: [2] });
+    const linked = listener(one, true);
+    await linked.ref.call("link", ref);
+    expect((await linked.heard.next()).reason.error).toBeInstanceOf(ActorNotFoundError);
+    linked.ref.cast("crash", new Error("that nobody is linked with"));
+    await linked.ref.call("ping");
+    await turns();
+    expect(await owner.call("add", 1)).toBe(2);
+  });
+
   it("nothing of the runtime's own is listed among the actors, and nothing is left when all is over", async () => {
     const { one, two, fromOne } = await pair();
     const target = two.spawn(Counter, { args: [1] });

@@ -10,6 +10,7 @@ import {
   type ChildSupervisionOptions,
   createActor,
   DynamicSupervisor,
+  NameAlreadyRegisteredError,
   NodeDownError,
   type SpawnOptions,
   TelemetryEvents,
@@ -516,6 +517,35 @@ describe("a child on another node that cannot start", () => {
     expect((await downs.next()).reason).toEqual({ type: "killed" });
     expect(await rejection(child.call("x"))).toBeInstanceOf(ActorClassNotRegisteredError);
     expect(await parent.call("children")).toEqual([]);
+  });
+
+  it("because its name is taken there counts as crashed, and leaves the one that has the name alone", async () => {
+    const { nodes, parent } = await tree({ maxRestarts: 2, periodMs: 60_000 });
+    const [home, away] = [systemOf(nodes, "home"), systemOf(nodes, "a")];
+    const owner = away.spawn(Child, { name: "taken", args: ["owner"] });
+    const ownerDowns = watchFor(away, owner);
+    const child = await parent.call("spawn", "child", { strategy: { node: "a" }, name: "taken" });
+    const downs = watchFor(home, child);
+    child.cast("add", 100);
+    expect(await rejection(child.call("add", 1))).toBeInstanceOf(NameAlreadyRegisteredError);
+    home.sendExit(null, child, "over");
+    expect((await downs.next()).reason).toEqual({ type: "killed" });
+    expect(await rejection(child.call("add", 1))).toBeInstanceOf(NameAlreadyRegisteredError);
+    await home.stop(child);
+    await home.stop(parent);
+    expect([await owner.call("add", 1), ownerDowns.events]).toEqual([1, []]);
+  });
+
+  it("because its name is taken there gets it when it is free", async () => {
+    const { nodes, parent } = await tree({ maxRestarts: 1_000, periodMs: 1_000 });
+    const away = systemOf(nodes, "a");
+    const owner = away.spawn(Child, { name: "taken", args: ["owner"] });
+    const child = await parent.call("spawn", "child", { strategy: { node: "a" }, name: "taken" });
+    expect(await rejection(child.call("add", 1))).toBeInstanceOf(NameAlreadyRegisteredError);
+    await away.stop(owner);
+    await vi.waitFor(async () => expect(await child.call("add", 0)).toBe(0));
+    expect(await ((await away.getActorByName("taken")) as any).call("add", 5)).toBe(5);
+    expect(await child.call("add", 1)).toBe(6);
   });
 
   it("because its init throws is tried again, with the error of that node in the log", async () => {

@@ -8,6 +8,7 @@ import {
   type ActorSystem,
   createActor,
   type InMemoryTransport,
+  NameAlreadyRegisteredError,
   NodeDownError,
   type PlacementStrategy,
   type SpawnOptions,
@@ -186,6 +187,21 @@ describe("a spawn on another node", () => {
     const lost = failed(Broken);
     nodes[0]?.cluster.leave("a");
     expect(await lost).toBeInstanceOf(NodeDownError);
+  });
+
+  it("D10: for want of a free name is told so from the first call on, and nothing that is done to its ref reaches the other", async () => {
+    const Named = createActor("Named", (_ctx, self, who: string) => self.onCall("who", () => who));
+    const [home, away] = (await makeNodes(["home", "a"], { actors: [Named] })).map(({ system }) => system);
+    const first = away!.spawn(Named, { name: "taken", args: ["first"] });
+    const second = home!.spawn(Named, { name: "taken", args: ["second"], strategy: { node: "a" } }) as any;
+    const downs = watchFor(home!, second);
+    for (let call = 0; call < 3; call++) {
+      expect(await rejection(second.call("who"))).toBeInstanceOf(NameAlreadyRegisteredError);
+    }
+    expect((await downs.next()).reason).toEqual({ type: "normal" });
+    home!.sendExit(null, second, "kill");
+    await home!.stop(second);
+    expect(await first.call("who")).toBe("first");
   });
 
   it("D11: goes where the fewest actors are, spawns under way included", async () => {

@@ -4,6 +4,9 @@
  * The core names an actor by index, generation and incarnation. Its public id is a version 4 UUID that carries these
  * three numbers, masked with the random key of its kernel, beside a random tag. So an id costs nothing until somebody
  * asks for it, no table maps ids to actors, and an id of another system (or a made-up one) is recognised as foreign.
+ *
+ * An actor that is spawned from another node has an id before its own node knows of it. That one is given by the spawning
+ * node, at random, and is of version 8 ("custom"): so everybody can tell that it never meant any other actor.
  */
 
 import { randomFillSync, randomUUID } from "node:crypto";
@@ -38,6 +41,9 @@ const METHODS_BIT = 0x2000;
 const VARIANT_KEY_MASK = 0x1fff;
 const VARIANT_AT = 19;
 const UUID_CHARS = 36;
+const VERSION_AT = 14;
+const OWN_VERSION = "4";
+const GIVEN_VERSION = "8";
 
 /** Makes and reads the ids of one kernel. */
 export class ActorIdCodec {
@@ -56,7 +62,7 @@ export class ActorIdCodec {
 
   /** The numbers behind an id of this kernel; undefined for anything else. */
   decode(id: string): ActorNumbers | undefined {
-    if (typeof id !== "string" || id.length !== UUID_CHARS || id[14] !== "4") return undefined;
+    if (typeof id !== "string" || id.length !== UUID_CHARS || id[VERSION_AT] !== OWN_VERSION) return undefined;
     const key = this.key;
     if ((variantOf(id) & ~METHODS_BIT) !== (0x8000 | (key[2] & VARIANT_KEY_MASK))) return undefined;
     if (number(id, 24, 28) !== (key[3] & 0xffff)) return undefined;
@@ -77,11 +83,17 @@ export function takesMethods(id: string): boolean {
   return typeof id === "string" && (variantOf(id) & METHODS_BIT) !== 0;
 }
 
-/** A random id for an actor that another node is to make. */
-export function randomActorId(methods: boolean): string {
+/** An id for an actor that another node is to make. */
+export function givenActorId(methods: boolean): string {
   const uuid = randomUUID();
-  const variant = variantOf(uuid) & ~METHODS_BIT;
-  return uuid.slice(0, VARIANT_AT) + hex(variant | (methods ? METHODS_BIT : 0), 4) + uuid.slice(VARIANT_AT + 4);
+  const version = GIVEN_VERSION + uuid.slice(VERSION_AT + 1, VARIANT_AT);
+  const variant = hex((variantOf(uuid) & ~METHODS_BIT) | (methods ? METHODS_BIT : 0), 4);
+  return uuid.slice(0, VERSION_AT) + version + variant + uuid.slice(VARIANT_AT + 4);
+}
+
+/** Whether an id was given by another node than the actor's. */
+export function isGivenId(id: string): boolean {
+  return typeof id === "string" && id.length === UUID_CHARS && id[VERSION_AT] === GIVEN_VERSION;
 }
 
 function variantOf(id: string): number {

@@ -3,7 +3,7 @@
  *
  * An actor is addressed by its id, and by its name if it has one and the id means nothing to its node. Ids of actors
  * that were spawned from elsewhere are made by whoever spawned them (`spawn.as`), so that their refs work before the
- * answer is there.
+ * answer is there; such an id never gives way to the name, which may be another actor's.
  *
  * # Calls and casts
  * Arrays that begin with {@link MARK}. A {@link CallMessage} is a request, answered with a {@link Reply}; it runs like a call

@@ -12,7 +12,7 @@
  */
 
 import { ActorNotFoundError, LibeamError, NodeDownError, TransportError } from "../../errors.js";
-import { ActorId, randomActorId } from "../../kernel/actor_id.js";
+import { ActorId, givenActorId, isGivenId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../../kernel/cell.js";
 import type { Transport } from "../../kernel/collaborators.js";
@@ -209,7 +209,7 @@ export class RemoteActors {
 
   /** Spawns on another node; the ref works at once. */
   spawn(node: string, definition: Definition, className: string, options: SpawnOptions = {}): ActorRef {
-    const id = new ActorId(node, randomActorId(definition.takesMethods), options.name);
+    const id = new ActorId(node, givenActorId(definition.takesMethods), options.name);
     const { args = [], name, mailbox } = options;
     const optional = { ...(name === undefined ? {} : { name }), ...(mailbox === undefined ? {} : { mailbox }) };
     const answer = this.peers.order(node, { kind: "spawn", as: id.id, className, args, ...optional });
@@ -351,7 +351,8 @@ export class RemoteActors {
     // Perf: in this order, because ids of this node's own making say where their actor is, and an alias has to be looked up.
     const cell = this.host.cellById(id) ?? this.aliases.get(id);
     if (cell !== undefined && !cell.dead) return cell;
-    return name === undefined ? undefined : this.host.cellByName(name);
+    // What was spawned from elsewhere may never have got its name, which is another actor's then.
+    return name === undefined || isGivenId(id) ? undefined : this.host.cellByName(name);
   }
 
   private spawnFor({ as, className, args, name, mailbox }: RemoteRequest & { kind: "spawn" }): Spawned {

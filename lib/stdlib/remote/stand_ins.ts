@@ -14,7 +14,7 @@
  */
 
 import { LibeamError, NodeDownError } from "../../errors.js";
-import { ActorId, randomActorId } from "../../kernel/actor_id.js";
+import { ActorId, givenActorId } from "../../kernel/actor_id.js";
 import { ActorRef, TypedActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition } from "../../kernel/cell.js";
 import { crash } from "../../kernel/crash.js";
@@ -135,7 +135,7 @@ export class StandIn implements Definition, Remote {
   }
 
   private newPlace(node: string): Place {
-    const as = randomActorId(this.takesMethods);
+    const as = givenActorId(this.takesMethods);
     return { node, as, id: as, life: 0, uncertain: false, lost: false };
   }
 
