@@ -3,7 +3,13 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { createActor, type MailboxConfig, MailboxFullError, type StashedMessage } from "../../lib/index.js";
+import {
+  createActor,
+  type MailboxConfig,
+  MailboxFullError,
+  type StashedMessage,
+  TimeoutError,
+} from "../../lib/index.js";
 import { deliveries } from "../support/deliveries.js";
 import { makeProbe } from "../support/probe.js";
 import { leakFree } from "../support/system.js";
@@ -173,6 +179,7 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     ref.cast("note", 1);
     const asked = ref.call("ask", 2);
     ref.cast("note", 3);
+    const late = rejection(ref.call("ask", 4, { timeout: 300 }));
     await turn(); // Everything has arrived.
     const drained = host.system.drainMailbox(id);
     await nodeTimer(5);
@@ -184,7 +191,9 @@ describe.each(deliveries)("$name delivery", (delivery) => {
       ["cast", { method: "note", args: [1] }],
       ["call", { method: "ask", args: [2] }],
       ["cast", { method: "note", args: [3] }],
+      ["call", { method: "ask", args: [4] }],
     ]);
+    expect(await late).toBeInstanceOf(TimeoutError);
     expect(host.system.getPendingMessages(id)).toEqual([]);
     expect(host.system.isMailboxPaused(id)).toBe(true);
     messages[1]?.resolve?.("answered by hand");
@@ -217,6 +226,17 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     await ref.call({ method: "ask", args: ["end"] }).catch(() => {});
     while (!seen.includes("waiting")) await nodeTimer();
     expect(seen.slice(0, 4)).toEqual(["a", "b", "c", "waiting"]);
+    host.system.pauseMailbox(ref.id.id);
+    const controller = new AbortController();
+    const givenUp = rejection(ref.call("ask", "given up", { signal: controller.signal }));
+    await turn();
+    host.system.injectMessages(ref.id.id, await host.system.drainMailbox(ref.id.id));
+    controller.abort();
+    await givenUp;
+    await turn(); // So has the other node.
+    host.system.resumeMailbox(ref.id.id);
+    await ref.call("ask", "end");
+    expect(seen).not.toContain("given up");
     await leakFree(system);
   });
 
