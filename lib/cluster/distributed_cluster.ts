@@ -6,23 +6,23 @@
  * member; its state says so.
  */
 
-import { EventEmitter } from "node:events";
 import { InvalidArgumentError } from "../errors.js";
 import type { Cluster, PeerState } from "../kernel/collaborators.js";
+import { Emitter } from "../kernel/emitter.js";
 import type { EventLoop } from "../kernel/event_loop.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type WaitForClusterOptions, waitForCluster } from "./cluster_ready.js";
 import { GossipProtocol } from "./gossip.js";
 
 /** See the module's header. */
-export class DistributedCluster extends EventEmitter implements Cluster, HealthCheckable {
+export class DistributedCluster extends Emitter implements Cluster, HealthCheckable {
   readonly nodeId: string;
   /** `node_failed` tells of nodes that are lost. */
   readonly detectsFailures = true;
 
   /** @throws InvalidArgumentError */
   constructor(private readonly gossip: GossipProtocol) {
-    super();
+    super("DistributedCluster");
     if (!(gossip instanceof GossipProtocol)) throw new InvalidArgumentError("gossip", "a GossipProtocol", gossip);
     this.nodeId = gossip.getNodeId();
     gossip.on("member_join", ({ id }: PeerState) => this.emit("member_join", id));

@@ -13,10 +13,10 @@
 
 import { randomInt } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { EventEmitter } from "node:events";
 import { isIP } from "node:net";
 import { InvalidArgumentError, InvalidOptionError, LibeamError } from "../errors.js";
 import type { LoopState, PeerState } from "../kernel/collaborators.js";
+import { Emitter } from "../kernel/emitter.js";
 import type { EventLoop } from "../kernel/event_loop.js";
 import { createLogger } from "../kernel/logger.js";
 import {
@@ -120,7 +120,7 @@ const LEAVE_MS_MAX = 2_000;
 const SEED_MAX = 2 ** 47;
 
 /** See the module's header. */
-export class GossipProtocol extends EventEmitter {
+export class GossipProtocol extends Emitter {
   private readonly peers = new Map<string, PeerState>();
   private readonly suspects = new Set<string>();
   /** Of this node; undefined if nobody watches it. */
@@ -151,7 +151,7 @@ export class GossipProtocol extends EventEmitter {
     private readonly auth?: GossipKeys,
     roles: string[] = [],
   ) {
-    super();
+    super("GossipProtocol");
     assertName("node id", nodeId);
     if (!(udp?._udp instanceof GossipUDP)) throw new InvalidArgumentError("udp", "a GossipUDP", udp);
     this.udp = udp._udp;

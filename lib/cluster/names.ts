@@ -11,9 +11,9 @@
  * A node that was given up and has not noticed registers its names anew when it hears of that: they were free meanwhile.
  */
 
-import { EventEmitter } from "node:events";
 import { TransportError } from "../errors.js";
 import type { ActorLocation, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
+import { Emitter } from "../kernel/emitter.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
 import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
@@ -39,7 +39,7 @@ export interface NameConflict {
 }
 
 /** Keeps the names of all nodes. Emits `conflict` with a {@link NameConflict}. See the module's header. */
-export class RegistrySync extends EventEmitter {
+export class RegistrySync extends Emitter {
   private readonly log: OwnerLog<Entry>;
   /** @internal Who may take a name next. */
   readonly _homes: NameHomes;
@@ -49,7 +49,7 @@ export class RegistrySync extends EventEmitter {
     transport: Transport,
     cluster: Members,
   ) {
-    super();
+    super("RegistrySync");
     this.log = new OwnerLog<Entry>({
       topic: TOPIC,
       nodeId,

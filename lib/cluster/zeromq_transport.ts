@@ -413,8 +413,12 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     try {
       this.take(from, kind, number, this.codec.decode(bytes, start, end));
     } catch (error) {
-      this.log.error("A message of another node could not be handled", error, { peer: from });
+      this.notHandled(from, error);
     }
+  }
+
+  private notHandled(from: string, error: unknown): void {
+    this.log.error("A message of another node could not be handled", error, { peer: from });
   }
 
   private take(from: string, kind: number, number: number, payload: any): void {
@@ -433,7 +437,18 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
         this.messageHandler?.(payload);
         return;
       case PUBLICATION:
-        for (const handler of this.subscribers.get(payload[0]) ?? []) handler(payload[1]);
+        for (const handler of this.subscribers.get(payload[0]) ?? []) this.bring(from, handler, payload[1]);
+    }
+  }
+
+  /** One subscriber that fails costs the others nothing. */
+  private bring(from: string, handler: MessageHandler, message: any): void {
+    const failed = (error: unknown): void => this.notHandled(from, error);
+    try {
+      const result: unknown = handler(message);
+      if (isThenable(result)) result.then(undefined, failed);
+    } catch (error) {
+      failed(error);
     }
   }
 

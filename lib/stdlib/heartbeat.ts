@@ -12,9 +12,9 @@
  * Events: `node_failed` with the id of the node, once. Timers do not keep the process up.
  */
 
-import { EventEmitter } from "node:events";
 import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { Cluster, ClusterPeer, Transport } from "../kernel/collaborators.js";
+import { Emitter } from "../kernel/emitter.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 
 /** How nodes are asked. */
@@ -80,7 +80,7 @@ export function pongOf(ping: HeartbeatPing, nodeId: string): HeartbeatPong {
 type Member = string | ClusterPeer;
 
 /** See the module's header. */
-export class HeartbeatManager extends EventEmitter {
+export class HeartbeatManager extends Emitter {
   private readonly config: HeartbeatConfig;
   /** Nodes that are asked. */
   private readonly peers = new Map<string, HeartbeatPeerState>();
@@ -98,7 +98,7 @@ export class HeartbeatManager extends EventEmitter {
     private readonly cluster: Cluster,
     config: Partial<HeartbeatConfig> = {},
   ) {
-    super();
+    super("HeartbeatManager");
     assertName("node id", nodeId);
     for (const [what, part] of Object.entries({ transport, cluster })) {
       if (part === null || typeof part !== "object") throw new InvalidArgumentError(what, "an object", part);
