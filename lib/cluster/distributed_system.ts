@@ -17,6 +17,7 @@ import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import { ActorSystem } from "../stdlib/actor_system.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { SystemLimits } from "../stdlib/system_limits.js";
+import { ipOf, portOf, withPort } from "./addresses.js";
 import { ClusterKeyring, type Keyring } from "./cluster_keyring.js";
 import type { WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie, warnIfWeak } from "./cookie.js";
@@ -36,9 +37,9 @@ export interface DistributedConfig {
   port?: number;
   /** Instead of `port`. */
   ports?: { rpc: number; pub?: number; gossip: number };
-  /** Where to listen; default "0.0.0.0". */
+  /** IP address to listen at; default "0.0.0.0". */
   bindAddress?: string;
-  /** Where the others reach this node; default LIBEAM_ADVERTISE_ADDRESS, or "127.0.0.1". */
+  /** IP address at which the others reach this node; default LIBEAM_ADVERTISE_ADDRESS, or "127.0.0.1". */
   advertiseAddress?: string;
   /** Gossip addresses of other nodes, `host:port` or `dns:name:port`. */
   seedNodes: string[];
@@ -94,7 +95,7 @@ export async function startNode(config: DistributedConfig, seams: Seams = {}): P
   if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
   const { rpc, gossip: gossipPort } = portsOf(config);
   const bindAddress = config.bindAddress ?? "0.0.0.0";
-  const advertise = config.advertiseAddress ?? process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1";
+  const advertise = advertisedIp(config);
   const { auth, authenticator } = keysOf(config);
   const curveKeyPair = authenticator?.curveKeyPair;
   const transport = new ZeroMQTransport({
@@ -105,11 +106,11 @@ export async function startNode(config: DistributedConfig, seams: Seams = {}): P
   });
   await transport.connect();
   const udp = new GossipUDP({ address: bindAddress, port: gossipPort });
-  const rpcAddress = `tcp://${advertise}:${transport.address?.split(":").at(-1)}`;
+  const rpcAddress = `tcp://${withPort(advertise, portOf(transport.address as string))}`;
   const gossip = new GossipProtocol(
     nodeId,
     rpcAddress,
-    `${advertise}:${gossipPort}`,
+    withPort(advertise, gossipPort),
     seams.gossip?.(udp) ?? udp,
     gossipOptions(config),
     auth,
@@ -140,7 +141,7 @@ function wire(
   const { nodeId, transport, cluster } = parts;
   cluster.on("member_join", (peer: string) => {
     const address = cluster.getPeerState(peer)?.address;
-    if (address) transport.updatePeers([[peer, address]]);
+    if (address !== undefined) transport.updatePeers([[peer, address]]);
   });
   cluster.on("member_leave", (peer: string) => {
     transport.receive(); // What it has said before counts: gossip may be faster.
@@ -171,6 +172,12 @@ export async function stopNode(
   await cluster.leave();
   await cluster.stop();
   await transport.disconnect();
+}
+
+/** Without a check, a node that is set up wrong would be found out by all others. */
+function advertisedIp({ advertiseAddress }: DistributedConfig): string {
+  if (advertiseAddress !== undefined) return ipOf("advertiseAddress", advertiseAddress);
+  return ipOf("LIBEAM_ADVERTISE_ADDRESS", process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1");
 }
 
 function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: number; gossip: number } {

@@ -28,6 +28,7 @@ import {
 } from "../kernel/native.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import { ipOf, withPort } from "./addresses.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
 const log = createLogger("GossipProtocol");
@@ -69,8 +70,7 @@ export class GossipUDP {
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       throw new InvalidOptionError("port", port, "a whole number from 0 to 65535");
     }
-    if (isIP(address) === 0) throw new InvalidOptionError("address", address, "an IP address");
-    this.address = address;
+    this.address = ipOf("address", address);
     this.port = port;
   }
 
@@ -183,7 +183,7 @@ export class GossipProtocol extends Emitter {
           id: this.nodeId,
           epoch: this.epoch,
           meta: encodeFacts(this.facts),
-          bind: isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`,
+          bind: withPort(address, port),
           ...(advertise === undefined ? {} : { advertise }),
           seeds: seedNodes,
           keys,

@@ -11,7 +11,6 @@
  * to all peers over the same connections, since ZeroMQ's own may lose some.
  */
 
-import { isIP } from "node:net";
 import { InvalidOptionError, PeerNotFoundError, TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport, Waiter } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
@@ -22,6 +21,7 @@ import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/valid
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
 import { Tickets } from "../stdlib/remote/tickets.js";
+import { ipOf, withPort } from "./addresses.js";
 import { Codec, type MakeRef } from "./codec.js";
 import { Inbox } from "./inbox.js";
 import type { CurveKeyPair } from "./key_material.js";
@@ -105,6 +105,8 @@ const SENT = Promise.resolve();
 /** See the module's header. */
 export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly log: Logger;
+  /** Where to listen, `ip:port`. */
+  private readonly bind: string;
   private readonly codec = new Codec();
   private readonly peers = new Map<string, string>();
   /** Nodes that can be sent to now. */
@@ -132,7 +134,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     if (!Number.isInteger(rpcPort) || rpcPort < 0 || rpcPort > PORT_MAX) {
       throw new InvalidOptionError("rpcPort", rpcPort, `a whole number from 0 to ${PORT_MAX}`);
     }
-    if (isIP(bindAddress) === 0) throw new InvalidOptionError("bindAddress", bindAddress, "an IP address");
+    this.bind = withPort(ipOf("bindAddress", bindAddress), rpcPort);
     this.keys = (options as ZeroMQTransportOptions).curveKeyPair;
     this.log = createLogger("ZeroMQTransport", nodeId);
   }
@@ -174,15 +176,14 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   /** Binds the socket. @throws TransportError if the address cannot be bound */
   async connect(): Promise<void> {
     if (this.link !== undefined) return;
-    const { nodeId, rpcPort, bindAddress = "0.0.0.0", cluster = "libeam" } = this.options;
-    const host = isIP(bindAddress) === 6 ? `[${bindAddress}]` : bindAddress;
+    const { nodeId, cluster = "libeam" } = this.options;
     const keys = this.keys === undefined ? undefined : { ...this.keys, accepted: this.accepted };
     try {
       const link = {
         nodeId,
         epoch: Date.now(),
         cluster,
-        bind: `${host}:${rpcPort}`,
+        bind: this.bind,
         ...(keys === undefined ? {} : { keys }),
       };
       this.link = startLink(link, () => this.inbox.read());
@@ -191,7 +192,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     }
     this.outboxes = new Outboxes(this.link);
     this.inbox.open(this.link);
-    for (const [peer, address] of this.peers) this.link.connect(peer, address);
+    for (const [peer, address] of this.peers) this.reach(peer, address);
   }
 
   /**
@@ -219,18 +220,31 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     }
   }
 
-  /** Tells where other nodes are (`tcp://host:port`); those that are known already stay. */
+  /**
+   * Tells where other nodes are (`tcp://ip:port`); those that are known already stay. A node whose address is none cannot be
+   * reached.
+   */
   updatePeers(peers: Array<[nodeId: string, address: string]>): void {
     for (const [node, address] of peers) {
       const target = address.replace(/^tcp:\/\//, "");
       if (node === this.options.nodeId || this.peers.get(node) === target) continue;
       if (this.peers.has(node)) this.link?.disconnect(node);
       this.peers.set(node, target);
-      this.link?.connect(node, target);
+      this.reach(node, target);
       for (const { kind, number, payload } of this.early.get(node) ?? []) {
         this.add(node, kind, number, payload);
       }
       this.early.delete(node);
+    }
+  }
+
+  /** Connects to a node. What it says of its address is a stranger's word and costs nobody else a connection. */
+  private reach(node: string, address: string): void {
+    try {
+      this.link?.connect(node, address);
+    } catch {
+      this.log.warn("A node cannot be reached: its address is none", { peer: node, address });
+      this.refuse(node, () => new PeerNotFoundError(node));
     }
   }
 
@@ -401,10 +415,14 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   private lost(node: string): void {
+    this.refuse(node, () => new TransportError(`The connection to node ${node} was lost before it answered`, node));
+  }
+
+  private refuse(node: string, why: () => Error): void {
     for (const [number, waiting] of this.waiting.entries()) {
       if (waiting.node !== node) continue;
       this.waiting.take(number);
-      waiting.refused(new TransportError(`The connection to node ${node} was lost before it answered`, node));
+      waiting.refused(why());
     }
   }
 
