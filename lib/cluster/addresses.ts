@@ -1,9 +1,12 @@
 /**
- * Addresses of nodes as text. A program gives IP addresses; one of IPv6 may be in brackets, as it is before a port.
+ * Addresses of nodes: ports, and IP addresses as text. A program gives IP addresses; one of IPv6 may be in brackets, as it is before a port.
  */
 
 import { isIP } from "node:net";
 import { InvalidOptionError } from "../errors.js";
+
+/** The highest port. */
+export const PORT_MAX = 65_535;
 
 const IPV6 = 6;
 
@@ -20,6 +23,12 @@ export function ipOf(option: string, value: unknown): string {
   const isUsable = inBrackets === undefined ? isIP(ip) !== 0 : isIP(ip) === IPV6;
   if (!isUsable || ip.includes("%")) throw new InvalidOptionError(option, value, "an IP address");
   return ip;
+}
+
+/** A port; 0 is any free one. @throws InvalidOptionError */
+export function checkedPort(option: string, port: unknown, max: number = PORT_MAX): number {
+  if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= max) return port as number;
+  throw new InvalidOptionError(option, port, `a whole number from 0 to ${max}`);
 }
 
 /** An IP address and a port as `ip:port`, or `[ip]:port` for IPv6. */

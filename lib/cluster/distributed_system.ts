@@ -17,7 +17,7 @@ import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import { ActorSystem } from "../stdlib/actor_system.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { SystemLimits } from "../stdlib/system_limits.js";
-import { ipOf, portOf, withPort } from "./addresses.js";
+import { checkedPort, ipOf, PORT_MAX, portOf, withPort } from "./addresses.js";
 import { ClusterKeyring, type Keyring } from "./cluster_keyring.js";
 import type { WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie, warnIfWeak } from "./cookie.js";
@@ -104,32 +104,33 @@ export async function startNode(config: DistributedConfig, seams: Seams = {}): P
     bindAddress,
     ...(curveKeyPair ? { curveKeyPair } : {}),
   });
-  await transport.connect();
   const udp = new GossipUDP({ address: bindAddress, port: gossipPort });
-  const rpcAddress = `tcp://${withPort(advertise, portOf(transport.address as string))}`;
-  const gossip = new GossipProtocol(
-    nodeId,
-    rpcAddress,
-    withPort(advertise, gossipPort),
-    seams.gossip?.(udp) ?? udp,
-    gossipOptions(config),
-    auth,
-    roles,
-  );
-  const cluster = new DistributedCluster(gossip);
-  const keyring = authenticator === undefined ? undefined : new ClusterKeyring(authenticator, gossip, transport);
-  const node = wire(config, { nodeId, transport, cluster, keyring }, seams.transport?.(transport) ?? transport);
+  await transport.connect();
+  let node: Node | undefined;
   try {
+    const rpcAddress = `tcp://${withPort(advertise, portOf(transport.address as string))}`;
+    const gossip = new GossipProtocol(
+      nodeId,
+      rpcAddress,
+      withPort(advertise, gossipPort),
+      seams.gossip?.(udp) ?? udp,
+      gossipOptions(config),
+      auth,
+      roles,
+    );
+    const cluster = new DistributedCluster(gossip);
+    const keyring = authenticator === undefined ? undefined : new ClusterKeyring(authenticator, gossip, transport);
+    node = wire(config, { nodeId, transport, cluster, keyring }, seams.transport?.(transport) ?? transport);
     await Promise.all([node.registry.connect(), node.groups.connect()]); // Before anybody can join and tell.
     if (config.actors !== undefined) await node.system.registerActorModules(config.actors);
     await cluster.start();
     await node.system.start();
     if (ready !== undefined) await cluster.waitForMembers(ready);
+    return node;
   } catch (error) {
-    await stopNode(node, { timeout: 0 });
+    await (node === undefined ? transport.disconnect() : stopNode(node, { timeout: 0 }));
     throw error;
   }
-  return node;
 }
 
 /** @param carrier what messages go through: the transport, or what a test has put before it. */
@@ -181,8 +182,13 @@ function advertisedIp({ advertiseAddress }: DistributedConfig): string {
 }
 
 function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: number; gossip: number } {
-  if (ports !== undefined) return { rpc: ports.rpc, gossip: ports.gossip };
-  return { rpc: port, gossip: port === 0 ? 0 : port + GOSSIP_PORT_OFFSET };
+  if (ports !== undefined) {
+    assertPlainOptions("ports", ports);
+    const { rpc, gossip } = ports as { rpc: unknown; gossip: unknown };
+    return { rpc: checkedPort("ports.rpc", rpc), gossip: checkedPort("ports.gossip", gossip) };
+  }
+  const rpc = checkedPort("port", port, PORT_MAX - GOSSIP_PORT_OFFSET);
+  return { rpc, gossip: rpc === 0 ? 0 : rpc + GOSSIP_PORT_OFFSET };
 }
 
 function gossipOptions({ gossip, seedNodes }: DistributedConfig): GossipOptions {

@@ -28,7 +28,7 @@ import {
 } from "../kernel/native.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
-import { ipOf, withPort } from "./addresses.js";
+import { checkedPort, ipOf, withPort } from "./addresses.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
 const log = createLogger("GossipProtocol");
@@ -67,11 +67,8 @@ export class GossipUDP {
     const given = typeof config === "number" ? { port: config } : config;
     assertPlainOptions("GossipUDP options", given);
     const { address = "0.0.0.0", port } = given as { address?: string; port: number };
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new InvalidOptionError("port", port, "a whole number from 0 to 65535");
-    }
+    this.port = checkedPort("port", port);
     this.address = ipOf("address", address);
-    this.port = port;
   }
 
   /** @internal What opens the sockets. */

@@ -11,7 +11,7 @@
  * to all peers over the same connections, since ZeroMQ's own may lose some.
  */
 
-import { InvalidOptionError, PeerNotFoundError, TransportError } from "../errors.js";
+import { PeerNotFoundError, TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport, Waiter } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
@@ -21,7 +21,7 @@ import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/valid
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
 import { Tickets } from "../stdlib/remote/tickets.js";
-import { ipOf, withPort } from "./addresses.js";
+import { checkedPort, ipOf, withPort } from "./addresses.js";
 import { Codec, type MakeRef } from "./codec.js";
 import { Inbox } from "./inbox.js";
 import type { CurveKeyPair } from "./key_material.js";
@@ -50,7 +50,6 @@ const PUBLICATION = 4;
 /** Asks for an answer and nothing else. */
 const RECEIPT = 5;
 
-const PORT_MAX = 65_535;
 /** Messages that wait for the address of one node at most. */
 const EARLY_MESSAGES_MAX = 1_024;
 /** Nodes whose address is waited for at most. */
@@ -131,10 +130,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     assertPlainOptions("ZeroMQTransport options", options);
     const { nodeId, rpcPort, bindAddress = "0.0.0.0" } = options as ZeroMQTransportOptions;
     assertName("node id", nodeId);
-    if (!Number.isInteger(rpcPort) || rpcPort < 0 || rpcPort > PORT_MAX) {
-      throw new InvalidOptionError("rpcPort", rpcPort, `a whole number from 0 to ${PORT_MAX}`);
-    }
-    this.bind = withPort(ipOf("bindAddress", bindAddress), rpcPort);
+    const port = checkedPort("rpcPort", rpcPort);
+    this.bind = withPort(ipOf("bindAddress", bindAddress), port);
     this.keys = (options as ZeroMQTransportOptions).curveKeyPair;
     this.log = createLogger("ZeroMQTransport", nodeId);
   }
