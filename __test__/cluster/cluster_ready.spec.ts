@@ -9,11 +9,14 @@ import {
   InvalidOptionError,
   isClusterReady,
   LocalCluster,
+  SystemShuttingDownError,
   TimeoutError,
   waitForCluster,
 } from "libeam";
 import { describe, expect, it } from "vitest";
 import { HandmadeCluster } from "../support/handmade_nodes.js";
+import { gossipOf, nodeConfig, startNode } from "../support/loopback_nodes.js";
+import { runScript } from "../support/run_script.js";
 import { makeSystem } from "../support/system.js";
 import { rejection, stateOf, turns } from "../support/time.js";
 
@@ -95,6 +98,51 @@ describe("waiting", () => {
     for (const options of [{ timeout: -1 }, { nodes: "b" }, { minMembers: "2" }, 7, null] as never[]) {
       expect(await rejection(waitForCluster(make(), options)), String(options)).toBeInstanceOf(InvalidOptionError);
     }
+  });
+});
+
+describe("a node that ends", () => {
+  const nobody = { nodes: ["nobody"], timeout: Number.POSITIVE_INFINITY };
+
+  it("refuses at once who waits for its cluster, and who wants to", async () => {
+    const node = await startNode("a");
+    const listeners = node.cluster.listenerCount("member_join");
+    const waits = [
+      node.waitForCluster(nobody),
+      node.cluster.waitForMembers(nobody),
+      waitForCluster(node.cluster, nobody),
+    ];
+    const ends = waits.map((wait) => rejection(wait));
+    expect(node.cluster.listenerCount("member_join")).toBe(listeners + 3);
+    const shutdown = node.shutdown();
+    for (const end of ends) expect(await Promise.race([end, shutdown])).toBeInstanceOf(SystemShuttingDownError);
+    expect(await rejection(node.waitForCluster({ minMembers: 1 }))).toBeInstanceOf(SystemShuttingDownError);
+    await shutdown;
+    expect(await rejection(node.waitForCluster(nobody))).toBeInstanceOf(SystemShuttingDownError);
+  });
+
+  it.each(["leave", "stop"] as const)("by hand does so with its %s", async (end) => {
+    const { cluster } = await startNode("a");
+    const wait = rejection(waitForCluster(cluster, nobody));
+    await cluster[end]();
+    const error = await wait;
+    expect(error).toBeInstanceOf(SystemShuttingDownError);
+    expect(error.message).toBe("Cannot wait for the cluster: system is shutting down");
+    expect([cluster.listenerCount("closing"), cluster.isClosing()]).toEqual([0, true]);
+  });
+
+  it("because another one has its id is not waited for in its own start", async () => {
+    const seed = await startNode("seed");
+    const first = rejection(startNode("twin", [gossipOf(seed)], { ready: nobody }));
+    await seed.waitForCluster({ nodes: ["twin"] });
+    await startNode("twin", [gossipOf(seed)]);
+    expect(await first).toBeInstanceOf(SystemShuttingDownError);
+  });
+
+  it("lets its process end", async () => {
+    const { code, lines, errors } = await runScript("waiting_exit", [JSON.stringify(nodeConfig("a", []))]);
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    expect(lines).toEqual(Array(3).fill("SystemShuttingDownError"));
   });
 });
 

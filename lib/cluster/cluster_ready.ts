@@ -3,9 +3,10 @@
  *
  * A wait looks at the members at once and then whenever one joins, with one listener that goes with the wait. A cluster
  * that tells nothing (no `on`) is looked at every POLL_MS; a cluster of one never changes, so waiting for more fails at once.
+ * So does a wait for the cluster of a node that ends, whenever it began.
  */
 
-import { InvalidArgumentError, InvalidOptionError, TimeoutError } from "../errors.js";
+import { InvalidArgumentError, InvalidOptionError, SystemShuttingDownError, TimeoutError } from "../errors.js";
 import type { Cluster } from "../kernel/collaborators.js";
 import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import { LocalCluster } from "./local_cluster.js";
@@ -37,11 +38,14 @@ export function isClusterReady(members: string[], options: { minMembers?: number
 /**
  * Waits until enough nodes, and all named ones, are members. Without options: this node and another one.
  *
- * @throws TimeoutError (TIMEOUT), whose context has `timeoutMs`; InvalidOptionError, InvalidArgumentError
+ * @throws TimeoutError (TIMEOUT), whose context has `timeoutMs`; SystemShuttingDownError, InvalidOptionError,
+ * InvalidArgumentError
  */
 export async function waitForCluster(cluster: Cluster, options: WaitForClusterOptions = {}): Promise<void> {
   if (typeof cluster?.getMembers !== "function") throw new InvalidArgumentError("cluster", "a Cluster", cluster);
   const { nodes, timeout, minMembers } = checked(options, cluster);
+  const ended = () => new SystemShuttingDownError("wait for the cluster");
+  if (cluster.isClosing?.()) throw ended();
   const ready = () => isClusterReady(cluster.getMembers(), { minMembers, nodes });
   if (ready()) return;
   if (cluster instanceof LocalCluster) throw new TimeoutError("waitForCluster", timeout);
@@ -51,14 +55,17 @@ export async function waitForCluster(cluster: Cluster, options: WaitForClusterOp
       const look = (): void => {
         if (ready()) resolve();
       };
+      const close = () => reject(ended());
       const late = () => reject(new TimeoutError("waitForCluster", timeout));
       const timer = Number.isFinite(timeout) ? setTimeout(late, timeout) : undefined;
       const poll = cluster.on === undefined ? setInterval(look, POLL_MS) : undefined;
       cluster.on?.("member_join", look);
+      cluster.on?.("closing", close);
       end = () => {
         clearTimeout(timer);
         clearInterval(poll);
         cluster.removeListener?.("member_join", look);
+        cluster.removeListener?.("closing", close);
       };
     });
   } finally {

@@ -78,7 +78,7 @@ export interface System extends Spawner, AsyncDisposable {
   getGroup(group: string): ActorRef[];
   /** Casts a message to every member of a group. */
   broadcast(group: string, message: any): void;
-  /** Waits until the cluster has formed; a local system is a cluster of one. @throws TimeoutError */
+  /** Waits until the cluster has formed; a local system is a cluster of one. @throws TimeoutError, SystemShuttingDownError */
   waitForCluster(options?: WaitForClusterOptions): Promise<void>;
   /** Stops all actors and lets go of everything. */
   shutdown(options?: ShutdownOptions): Promise<void>;

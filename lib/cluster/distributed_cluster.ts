@@ -3,7 +3,7 @@
  *
  * It re-emits `member_join` and `member_leave` with the id of the node, and `member_update` with its state. `node_failed`
  * with the id comes before the `member_leave` of a node that has not said goodbye. A node whose event loop is blocked is a
- * member; its state says so.
+ * member; its state says so. `closing` comes once, when this node begins to shut down, leaves, stops or is superseded.
  */
 
 import { InvalidArgumentError } from "../errors.js";
@@ -19,6 +19,8 @@ export class DistributedCluster extends Emitter implements Cluster, HealthChecka
   readonly nodeId: string;
   /** `node_failed` tells of nodes that are lost. */
   readonly detectsFailures = true;
+  /** Whether `closing` was told. */
+  private closing = false;
 
   /** @throws InvalidArgumentError */
   constructor(private readonly gossip: GossipProtocol) {
@@ -31,7 +33,10 @@ export class DistributedCluster extends Emitter implements Cluster, HealthChecka
       this.emit("member_leave", id);
     });
     gossip.on("member_update", (peer: PeerState) => this.emit("member_update", peer));
-    gossip.on("superseded", () => this.emit("superseded"));
+    gossip.on("superseded", () => {
+      this._close();
+      this.emit("superseded");
+    });
   }
 
   /** @internal The others are told how this node's event loop does. */
@@ -41,17 +46,32 @@ export class DistributedCluster extends Emitter implements Cluster, HealthChecka
 
   /** Opens the sockets and looks for the others. */
   start(): Promise<void> {
+    this.closing = false;
     return this.gossip.start();
   }
 
   /** Ends at once; call `leave` before to say goodbye. */
   stop(): Promise<void> {
+    this._close();
     return this.gossip.stop();
   }
 
   /** Says goodbye: the others drop this node at once instead of waiting for it. */
   leave(): Promise<void> {
+    this._close();
     return this.gossip.leave();
+  }
+
+  /** @internal The node begins to end. */
+  _close(): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.emit("closing");
+  }
+
+  /** Whether this node shuts down, has left or was stopped. */
+  isClosing(): boolean {
+    return this.closing;
   }
 
   /** Whether this node has said goodbye. */
@@ -126,7 +146,7 @@ export class DistributedCluster extends Emitter implements Cluster, HealthChecka
   /**
    * Waits until enough nodes, and all named ones, are members.
    *
-   * @throws TimeoutError (TIMEOUT); its context has `timeoutMs`.
+   * @throws TimeoutError (TIMEOUT), whose context has `timeoutMs`; SystemShuttingDownError when this node ends.
    */
   waitForMembers(options: WaitForClusterOptions = {}): Promise<void> {
     return waitForCluster(this, options);

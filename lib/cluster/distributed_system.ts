@@ -167,7 +167,9 @@ export async function stopNode(
   { system, cluster, transport, registry, groups }: Node,
   options?: ShutdownOptions,
 ): Promise<void> {
-  await system.shutdown(options);
+  const stopped = system.shutdown(options);
+  cluster._close();
+  await stopped;
   await Promise.all([registry.disconnect(), groups.disconnect()]);
   await transport.flush(FLUSH_MS); // Answers come before the goodbye.
   await cluster.leave();

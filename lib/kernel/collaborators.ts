@@ -61,6 +61,8 @@ export interface Cluster {
   getSuspects?(): string[];
   /** Whether it finds out about failed nodes by itself and emits `node_failed` with their ids. */
   readonly detectsFailures?: boolean;
+  /** Whether this node shuts down or has left, which `closing` tells: nobody is to wait for members then. */
+  isClosing?(): boolean;
   /** Listens to `member_join` and `member_leave`. */
   on?(event: string, listener: (...args: any[]) => void): this;
   removeListener?(event: string, listener: (...args: any[]) => void): this;
