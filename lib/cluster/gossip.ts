@@ -127,7 +127,8 @@ export class GossipProtocol extends Emitter {
   private readonly facts: { address: string; roles: readonly string[]; metadata: Record<string, string> };
   private readonly epoch = Date.now();
   private native: NativeGossip | undefined;
-  private leaving = false;
+  /** The goodbye; undefined if none was said. */
+  private farewell: Promise<void> | undefined;
   /** Keys that the native side has. */
   private keyIds: number[] = [];
   private onGone: (() => void) | undefined;
@@ -169,6 +170,7 @@ export class GossipProtocol extends Emitter {
   /** Opens the sockets and looks for the seeds. @throws LibeamError (GOSSIP_START) if the address cannot be bound */
   async start(): Promise<void> {
     if (this.native !== undefined) return;
+    this.farewell = undefined;
     const { preset = "lan", gossipIntervalMs, failureTimeoutMs, gossipFanout, seedNodes = [] } = this.options;
     const { address, port } = this.udp;
     const advertise = await advertisedIp(this.gossipAddress);
@@ -208,18 +210,25 @@ export class GossipProtocol extends Emitter {
     this.native = undefined;
     this.peers.clear();
     this.suspects.clear();
+    this.onGone?.();
   }
 
-  /** Says goodbye and waits until it is spread; `stop` is still to be called. */
+  /** Says goodbye, waits until it is spread, and stops. */
   async leave(): Promise<void> {
-    if (this.native === undefined || this.leaving) return;
-    this.leaving = true;
+    if (this.native !== undefined) this.farewell ??= this.sayGoodbye(this.native);
+    await this.farewell;
+  }
+
+  private async sayGoodbye(native: NativeGossip): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const gone = new Promise<void>((resolve) => {
       this.onGone = resolve;
-      setTimeout(resolve, LEAVE_MS_MAX).unref();
+      timer = setTimeout(resolve, LEAVE_MS_MAX);
     });
-    this.native.leave();
+    native.leave();
     await gone;
+    clearTimeout(timer);
+    if (this.native === native) await this.stop();
   }
 
   /** @internal The others are told how this loop does. */
@@ -246,7 +255,7 @@ export class GossipProtocol extends Emitter {
 
   /** Whether this node has said goodbye. */
   isLeaving(): boolean {
-    return this.leaving;
+    return this.farewell !== undefined;
   }
 
   /** `ip:port` at which this node's gossip is reached; undefined before the start. */
@@ -299,7 +308,7 @@ export class GossipProtocol extends Emitter {
 
   private self(): PeerState {
     const gossipAddress = this.native?.address ?? this.gossipAddress;
-    const status = this.leaving ? "leaving" : "alive";
+    const status = this.isLeaving() ? "leaving" : "alive";
     const life = { id: this.nodeId, epoch: this.epoch, incarnation: 0, gossipAddress };
     return peerState(life, this.facts, status, this.loop?.state ?? "ok");
   }
@@ -308,7 +317,10 @@ export class GossipProtocol extends Emitter {
     const { native } = this;
     if (native === undefined) return;
     const { events, lost, gone } = native.takeNews();
-    for (const { kind, member } of events) this.told(kind, member);
+    for (const { kind, member } of events) {
+      this.told(kind, member);
+      if (this.native !== native) return; // Stopped, by whoever was told or by a later process.
+    }
     if (lost) this.reread(native);
     this.tellRejected();
     if (gone) this.onGone?.();

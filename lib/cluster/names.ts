@@ -14,6 +14,7 @@
 import { TransportError } from "../errors.js";
 import type { ActorLocation, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
+import { createLogger } from "../kernel/logger.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
 import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
@@ -43,6 +44,8 @@ export class RegistrySync extends Emitter {
   private readonly log: OwnerLog<Entry>;
   /** @internal Who may take a name next. */
   readonly _homes: NameHomes;
+  /** Resolves when it listens; undefined while it does not. */
+  private connected: Promise<void> | undefined;
 
   constructor(
     private readonly nodeId: string,
@@ -65,14 +68,26 @@ export class RegistrySync extends Emitter {
     this._homes = new NameHomes({ nodeId, transport, cluster, find: (name) => this.find(name) });
   }
 
-  /** Begins to listen, and tells the others what is here. */
-  async connect(): Promise<void> {
-    await this.log.connect();
-    await this._homes.connect();
+  /** Begins to listen, and tells the others what is here. Does nothing if it has begun. */
+  connect(): Promise<void> {
+    this.connected ??= this.listen();
+    return this.connected;
+  }
+
+  private async listen(): Promise<void> {
+    try {
+      await this.log.connect();
+      await this._homes.connect();
+    } catch (error) {
+      this.connected = undefined;
+      throw error;
+    }
   }
 
   /** Stops listening and forgets what others have. */
   async disconnect(): Promise<void> {
+    await this.connected?.catch(() => {}); // Whoever connected has been told.
+    this.connected = undefined;
     await this._homes.disconnect();
     await this.log.disconnect();
   }
@@ -146,7 +161,7 @@ interface Held extends Grant {
   expiresAtMs: number;
 }
 
-/** The registry of one node of a cluster. */
+/** The registry of one node of a cluster. It connects by itself; `connect` waits for that, or connects again. */
 export class DistributedRegistry implements Registry {
   /** Reservations of this node that are neither confirmed nor released. */
   private readonly held = new Map<string, Held>();
@@ -154,7 +169,12 @@ export class DistributedRegistry implements Registry {
   constructor(
     private readonly nodeId: string,
     private readonly sync: RegistrySync,
-  ) {}
+  ) {
+    // Before anybody joins and tells: names that are only looked up here come unasked.
+    this.connect().catch((error) =>
+      createLogger("DistributedRegistry", nodeId).error("Names are not exchanged", error),
+    );
+  }
 
   /** @throws TransportError (as a rejection) for an actor of another node: names are registered where the actor is. */
   async register(name: string, nodeId: string, actorId: string): Promise<void> {
