@@ -6,12 +6,12 @@
  * share a frame (outbox.ts). The link delivers what one node sends to another in order and at most once; a message that
  * does not fit into the bounded queue of its peer is refused here, at once, and nothing of it is sent.
  *
- * Requests wait by number. They reject with TransportError if the peer is unknown, its queue is full, the answer does not
- * come in time, or the connection is lost meanwhile; an error of the peer's handler comes as it was thrown. Publications go
- * to all peers over the same connections, since ZeroMQ's own may lose some.
+ * Requests wait by number. They reject with PeerNotFoundError if the peer is unknown, TransportError if its queue is full or
+ * the connection is lost meanwhile, TimeoutError if the answer does not come in time; an error of the peer's handler comes as
+ * it was thrown. Publications go to all peers over the same connections, since ZeroMQ's own may lose some.
  */
 
-import { PeerNotFoundError, TransportError } from "../errors.js";
+import { PeerNotFoundError, TimeoutError, TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport, Waiter } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
@@ -88,7 +88,7 @@ class Request implements Waiter, Expiring {
 
   expired(): void {
     this.transport.forget(this.number);
-    this.reject(new TransportError(`Node ${this.node} did not answer within ${this.timeoutMs}ms`, this.node));
+    this.reject(new TimeoutError(`request to ${this.node}`, this.timeoutMs));
   }
 }
 
@@ -265,7 +265,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.messageHandler = handler;
   }
 
-  /** Asks a node. @throws TransportError, PeerNotFoundError, or what its handler threw */
+  /** Asks a node. @throws TransportError, PeerNotFoundError, TimeoutError, or what its handler threw */
   request(nodeId: string, message: any, timeout: number): Promise<any> {
     return this.askWithin(timeout, nodeId, REQUEST, message);
   }

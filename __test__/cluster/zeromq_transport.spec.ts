@@ -1,0 +1,43 @@
+/**
+ * What is of a ZeroMQTransport alone: requests that nobody answers.
+ */
+
+import { deriveKeys, loggerConfig, TimeoutError, TransportError, ZeroMQTransport } from "libeam";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { rejection } from "../support/time.js";
+
+const transports: ZeroMQTransport[] = [];
+beforeEach(() => loggerConfig.configure({ level: "none" }));
+afterEach(async () => {
+  await Promise.all(transports.splice(0).map((transport) => transport.disconnect()));
+});
+
+async function listen(nodeId: string, cookie: string): Promise<ZeroMQTransport> {
+  const { curveKeyPair } = deriveKeys(cookie);
+  const transport = new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1", curveKeyPair });
+  transports.push(transport);
+  await transport.connect();
+  transport.onRequest(() => new Promise(() => {}));
+  return transport;
+}
+
+it.each([
+  ["its cookie is another one", "another cookie for transports"],
+  ["its handler does not answer", "one cookie for all transports"],
+])("a request to a node rejects with TimeoutError if %s", async (_why, cookie) => {
+  const near = await listen("near", "one cookie for all transports");
+  const far = await listen("far", cookie);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  const error = await rejection(near.request("far", 1, 100));
+  expect(error).toBeInstanceOf(TimeoutError);
+  expect(error.message).toBe("Operation timed out after 100ms: request to far");
+  expect(error.context).toEqual({ operation: "request to far", timeoutMs: 100 });
+});
+
+it("a request that its transport does not wait for any longer rejects with TransportError", async () => {
+  const near = await listen("near", "one cookie for all transports");
+  near.updatePeers([["far", "tcp://127.0.0.1:9"]]);
+  const answer = rejection(near.request("far", 1, 60_000));
+  await near.disconnect();
+  expect(await answer).toBeInstanceOf(TransportError);
+});
