@@ -36,6 +36,15 @@ export function withPort(ip: string, port: number): string {
   return isIP(ip) === IPV6 ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
+/** Whether something is `host:port`, where the host is a name or an IP address and the port is one to connect to. */
+export function isHostAndPort(text: string): boolean {
+  const [, host = "", port] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (!(Number(port) >= 1 && Number(port) <= PORT_MAX)) return false;
+  const inBrackets = /^\[(.+)\]$/.exec(host)?.[1];
+  if (inBrackets !== undefined) return isIP(inBrackets) === IPV6;
+  return isIP(host) !== 0 || /^[^\s:/[\]]+$/.test(host);
+}
+
 /** The port of an `ip:port`. */
 export function portOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));

@@ -20,7 +20,7 @@ import type { SystemLimits } from "../stdlib/system_limits.js";
 import { checkedPort, ipOf, PORT_MAX, portOf, withPort } from "./addresses.js";
 import { ClusterKeyring, type Keyring } from "./cluster_keyring.js";
 import type { WaitForClusterOptions } from "./cluster_ready.js";
-import { resolveCookie, warnIfWeak } from "./cookie.js";
+import { resolveCookie } from "./cookie.js";
 import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
 import { type GossipKeys, type GossipOptions, GossipProtocol, type GossipSockets, GossipUDP } from "./gossip.js";
@@ -91,10 +91,10 @@ export interface Seams {
 export async function startNode(config: DistributedConfig, seams: Seams = {}): Promise<Node> {
   assertPlainOptions("createSystem options", config);
   const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
+  const { bindAddress = "0.0.0.0" } = config;
   assertName("nodeId", nodeId);
   if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
   const { rpc, gossip: gossipPort } = portsOf(config);
-  const bindAddress = config.bindAddress ?? "0.0.0.0";
   const advertise = advertisedIp(config);
   const { auth, authenticator } = keysOf(config);
   const curveKeyPair = authenticator?.curveKeyPair;
@@ -208,7 +208,6 @@ function keysOf(config: DistributedConfig) {
     log.warn("This node runs WITHOUT authentication; set `cookie` or LIBEAM_COOKIE");
     return { auth: undefined, authenticator: undefined };
   }
-  warnIfWeak(cookie);
   const authenticator = new KeyringAuthenticator(cookie, config.salt === undefined ? {} : { salt: config.salt });
   return { auth: config.auth ?? authenticator, authenticator };
 }

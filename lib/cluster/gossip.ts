@@ -28,7 +28,7 @@ import {
 } from "../kernel/native.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
-import { checkedPort, ipOf, withPort } from "./addresses.js";
+import { checkedPort, ipOf, isHostAndPort, withPort } from "./addresses.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
 const log = createLogger("GossipProtocol");
@@ -157,6 +157,9 @@ export class GossipProtocol extends Emitter {
       throw new InvalidArgumentError("auth", "an authenticator made from a cookie", auth);
     }
     assertOptions(options);
+    if (!Array.isArray(roles) || !roles.every((role) => typeof role === "string")) {
+      throw new InvalidOptionError("roles", roles, "an array of strings");
+    }
     this.facts = { address: rpcAddress, roles: [...roles], metadata: {} };
     encodeFacts(this.facts);
     if (auth === undefined) log.warn("Gossip runs without authentication: whoever reaches the port can take part");
@@ -438,7 +441,7 @@ function assertOptions(options: GossipOptions): void {
   }
   if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
   for (const seed of seedNodes) {
-    if (typeof seed === "string" && /^(dns:)?.+:\d{1,5}$/.test(seed)) continue;
+    if (typeof seed === "string" && isHostAndPort(seed.replace(/^dns:/, ""))) continue;
     throw new InvalidOptionError("seedNodes", seed, '"host:port" or "dns:name:port"');
   }
 }

@@ -12,6 +12,7 @@ export const failingStarts: Record<string, object> = {
   port: { port: 65_534 },
   ports: { port: undefined, ports: { rpc: 0 } },
   auth: { auth: {} },
+  roles: { roles: 5 },
   facts: { roles: ["x".repeat(600)] },
   supervision: { supervision: { maxRestarts: -1 } },
   mailbox: { mailbox: { maxSize: -5 } },

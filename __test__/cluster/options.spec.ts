@@ -1,0 +1,85 @@
+/**
+ * Settings of a node: what cannot be used is refused by name, before anything is heard of the node.
+ */
+
+import {
+  type DistributedConfig,
+  GossipProtocol,
+  GossipUDP,
+  InvalidCookieError,
+  InvalidOptionError,
+  type LogEntry,
+  loggerConfig,
+} from "libeam";
+import { beforeEach, expect, it } from "vitest";
+import { startNode } from "../support/loopback_nodes.js";
+import { rejection } from "../support/time.js";
+
+beforeEach(() => loggerConfig.configure({ level: "none" }));
+
+it.each([
+  ["roles", { roles: "worker" }],
+  ["roles", { roles: [1] }],
+  ["roles", { roles: 5 }],
+  ["roles", { roles: null }],
+  ["ports", { ports: null }],
+  ["ports", { ports: 5000 }],
+  ["ports.rpc", { ports: { rpc: "0", gossip: 0 } }],
+  ["ports.gossip", { ports: { rpc: 0 } }],
+  ["port", { port: "0" }],
+  ["port", { port: -1 }],
+  ["port", { port: 70_000 }],
+  ["bindAddress", { bindAddress: "localhost" }],
+  ["bindAddress", { bindAddress: null }],
+  ["salt", { salt: 5 }],
+  ["seedNodes", { seedNodes: "127.0.0.1:5002" }],
+  ["seedNodes", { seedNodes: undefined }],
+])("%s cannot be as in %j", async (option, more) => {
+  const error = await rejection(startNode("a", [], more as unknown as Partial<DistributedConfig>));
+  expect(error).toBeInstanceOf(InvalidOptionError);
+  expect(error.context.option).toBe(option);
+});
+
+it.each([12_345_678_901_234_567_890, null, {}, "short", ""])("the cookie cannot be %j", async (cookie) => {
+  expect(await rejection(startNode("a", [], { cookie: cookie as never }))).toBeInstanceOf(InvalidCookieError);
+});
+
+it.each([
+  "",
+  "garbage",
+  "tcp://127.0.0.1:5002",
+  "127.0.0.1",
+  "127.0.0.1:",
+  "127.0.0.1:0",
+  "127.0.0.1:70000",
+  "127.0.0.1:5002/",
+  "node one:5002",
+  ":5002",
+  "dns::5002",
+  "[::1]",
+  "[node]:5002",
+  5002,
+])("a seed cannot be %j", async (seed) => {
+  const error = await rejection(startNode("a", [seed as never]));
+  expect(error).toBeInstanceOf(InvalidOptionError);
+  expect(error.context.option).toBe("seedNodes");
+});
+
+it("a weak cookie is warned about once", async () => {
+  const entries: LogEntry[] = [];
+  loggerConfig.configure({ level: "warn", handler: (entry) => entries.push(entry) });
+  await startNode("a", [], { cookie: "a weak one, no doubt" });
+  expect(entries.map(({ context }) => context.component)).toEqual(["cookie"]);
+});
+
+it("seeds may be names and addresses of both kinds", () => {
+  const seedNodes = [
+    "127.0.0.1:5002",
+    "[::1]:5002",
+    "::1:5002",
+    "localhost:1",
+    "dns:node_1.example.com:65535",
+    "ä.example:5002",
+  ];
+  expect(() => new GossipProtocol("a", "", "127.0.0.1:0", new GossipUDP(0), { seedNodes })).not.toThrow();
+});
