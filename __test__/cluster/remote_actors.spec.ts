@@ -104,6 +104,7 @@ function listener(system: ActorSystem, trap = false) {
       .onCast("crash", (error: Error) => {
         throw error;
       })
+      .onCast("exit", (reason: unknown, to?: ActorRef) => (to === undefined ? ctx.exit(reason) : ctx.exit(to, reason)))
       .onInfo("down", (message) => void heard.push(message))
       .onInfo("exit", (message) => void heard.push(message));
   });
@@ -351,6 +352,49 @@ describe("a link across nodes", () => {
     const message: ExitMessage = await a.heard.next();
     expect(message).toMatchObject({ type: "exit", reason: { type: "error", error: { message: "over there" } } });
     expect(message.actorRef.id.id).toBe(b.ref.id.id);
+  });
+
+  describe.each([
+    ["leaves by itself", (_nodes: unknown, b: any) => b.cast("exit", "custom")],
+    [
+      "is sent an exit signal by the actor that it is linked to",
+      ({ one }: { one: ActorSystem }, b: any, a: any) => a.cast("exit", "custom", one.getRef(b.id)),
+    ],
+    [
+      "is sent an exit signal by a third one",
+      ({ one }: { one: ActorSystem }, b: ActorRef) => listener(one).ref.cast("exit", "custom", one.getRef(b.id)),
+    ],
+  ])("with a reason of its own, when the other side %s,", (_how, end) => {
+    it("tells an actor that traps exits", async () => {
+      const { a, b, ...nodes } = await linked(true);
+      end(nodes, b.ref, a.ref);
+      const message: ExitMessage = await a.heard.next();
+      expect(message.reason).toEqual({ type: "exit", reason: "custom" });
+      expect(message.actorRef.id.id).toBe(b.ref.id.id);
+      expect((await nodes.downOfB.next()).reason).toEqual({ type: "exit", reason: "custom" });
+      await turns();
+      expect(a.heard.events).toHaveLength(1);
+    });
+
+    it("takes an actor down that does not trap exits, as it does on one node", async () => {
+      const { a, b, ...nodes } = await linked();
+      end(nodes, b.ref, a.ref);
+      const { reason } = await nodes.downOfA.next();
+      expect(reason).toMatchObject({
+        type: "error",
+        error: { message: `Linked actor ${b.ref.id.id} terminated: exit` },
+      });
+    });
+  });
+
+  it("takes the other side down when the local one leaves with a reason of its own", async () => {
+    const { a, downOfB } = await linked();
+    a.ref.cast("exit", "custom");
+    const { reason } = await downOfB.next();
+    expect(reason).toMatchObject({
+      type: "error",
+      error: { message: expect.stringMatching(/^Linked actor .* exit$/) },
+    });
   });
 
   it("takes nobody down at a normal end", async () => {

@@ -214,10 +214,33 @@ export function signalled(kernel: Kernel, cell: ActorCell, at: number): void {
     const message = `Linked actor ${record.actorRef.id.id} terminated: ${reason.type}`;
     crash(cell, new ExitSignalError(message, undefined, cause));
   } else if (key === -1 && value instanceof ExitValue) {
-    crash(cell, new ExitSignalError(`Exit signal: ${String(value.reason)}`, value, undefined));
+    takeDown(cell, value);
   } else {
     kernel.args[0] = cell.index; // Unlinked meanwhile.
     kernel.control(OP_PARDON);
+  }
+}
+
+/** Ends an actor as an exit signal ends one that does not trap exits. */
+function takeDown(cell: ActorCell, exit: ExitValue): void {
+  crash(cell, new ExitSignalError(`Exit signal: ${String(exit.reason)}`, exit, undefined));
+}
+
+/** Ends an actor of the runtime's own in the way in which another one has ended, whether it traps exits or not. */
+export function endAs(cell: ActorCell, reason: TerminationReason): void {
+  if (cell.dead) return;
+  switch (reason.type) {
+    case "normal":
+      void stop(cell, null);
+      return;
+    case "killed":
+      exit(null, cell, "kill");
+      return;
+    case "error":
+      crash(cell, reason.error);
+      return;
+    default:
+      takeDown(cell, new ExitValue(reason.reason, undefined));
   }
 }
 

@@ -12,10 +12,9 @@ import { ActorNotFoundError, NodeDownError } from "../../errors.js";
 import type { ActorId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell } from "../../kernel/cell.js";
-import { crash } from "../../kernel/crash.js";
 import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
 import { stop } from "../../kernel/lifecycle.js";
-import { exit, link } from "../../kernel/signals.js";
+import { endAs, link } from "../../kernel/signals.js";
 import type { Peers } from "./peers.js";
 import { type Address, addressOf, keyOf } from "./protocol.js";
 import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
@@ -61,7 +60,7 @@ export class Relations {
     const known = this.shadows.get(key);
     if (known === undefined || (meant !== undefined && known.cell !== meant)) return;
     this.shadows.delete(key);
-    endFor(known.cell, reason);
+    endAs(known.cell, reason);
     this.tidy();
   }
 
@@ -110,7 +109,7 @@ export class Relations {
     const end = this.ends.get(name);
     if (end === undefined) return;
     this.ends.delete(name);
-    endFor(end.cell, reason);
+    endAs(end.cell, reason);
     this.tidy();
   }
 
@@ -163,7 +162,7 @@ export class Relations {
   unlink(name: string): void {
     const end = this.ends.get(name);
     this.ends.delete(name);
-    if (end !== undefined) endFor(end.cell, { type: "normal" });
+    if (end !== undefined) endAs(end.cell, { type: "normal" });
     this.tidy();
   }
 
@@ -200,22 +199,4 @@ export class Relations {
 /** The same on both sides. */
 function linkName(local: ActorId, remote: ActorId): string {
   return [`${local.systemId}/${local.id}`, `${remote.systemId}/${remote.id}`].sort().join(" ");
-}
-
-/** Ends an actor of the runtime's own in the way in which another one has ended. */
-function endFor(cell: ActorCell, reason: TerminationReason): void {
-  if (cell.dead) return;
-  switch (reason.type) {
-    case "normal":
-      void stop(cell, null);
-      return;
-    case "killed":
-      exit(null, cell, "kill");
-      return;
-    case "error":
-      crash(cell, reason.error);
-      return;
-    default:
-      exit(null, cell, reason.reason);
-  }
 }
