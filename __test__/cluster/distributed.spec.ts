@@ -296,6 +296,30 @@ it("D18: a node that ends has said everything before its goodbye: casts, the ans
   await vi.waitFor(() => expect(a.cluster.getMembers()).toEqual(["a"]), 5_000);
 });
 
+it("D18: a node that ends tells of each of many idle actors that it has ended normally, watched or linked", async () => {
+  const [a, b] = (await cluster(["a", "b"])) as [System, System];
+  const ACTORS = 200;
+  const Idle = createActor((_ctx, self) => self.onCall("ping", () => "pong"));
+  const heard = makeProbe<string>();
+  const Witness = createActor((ctx, self) => {
+    ctx.setTrapExit(true);
+    const tie = (ref: ActorRef): void => {
+      ctx.watch(ref);
+      ctx.link(ref);
+    };
+    return self
+      .onCall("tie", (refs: ActorRef[]) => refs.forEach(tie))
+      .onInfo("down", ({ reason }) => heard.push(`down ${reason.type}`))
+      .onInfo("exit", ({ reason }) => heard.push(`exit ${reason.type}`));
+  });
+  const idle = Array.from({ length: ACTORS }, () => a.system.getRef(b.spawn(Idle).id) as any);
+  await a.spawn(Witness).call("tie", idle);
+  await Promise.all(idle.map((ref) => ref.call("ping"))); // Behind the watches and links.
+  await b.shutdown();
+  const reasons = await heard.atLeast(2 * ACTORS);
+  expect(reasons.sort()).toEqual([...Array(ACTORS).fill("down normal"), ...Array(ACTORS).fill("exit normal")]);
+});
+
 describe("a node in a process of its own", () => {
   it("is killed: calls to it reject, watches tell, its names are free; it comes back with a new one", async () => {
     const home = await startNode("home");

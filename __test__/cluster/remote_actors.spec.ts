@@ -422,6 +422,27 @@ describe("a link across nodes", () => {
   });
 });
 
+describe("a node that shuts down", () => {
+  it("tells those who watch its actors or are linked to them that each has ended as it has: normally", async () => {
+    const { one, two, fromOne } = await pair();
+    const ACTORS = 200;
+    const [witness, linked] = [listener(one, true), listener(one)];
+    for (let n = 0; n < ACTORS; n++) {
+      const target = fromOne(two.spawn(Counter, { args: [n] }));
+      await witness.ref.call("watch", target);
+      await witness.ref.call("link", target);
+      await linked.ref.call("link", target);
+    }
+    await turns();
+    await two.shutdown();
+    await turns();
+    one.handleNodeFailure("two");
+    const reasons = (await witness.heard.atLeast(2 * ACTORS)).map(({ type, reason }) => `${type} ${reason.type}`);
+    expect(reasons.sort()).toEqual([...Array(ACTORS).fill("down normal"), ...Array(ACTORS).fill("exit normal")]);
+    expect(await linked.ref.call("ping")).toBe("alive");
+  });
+});
+
 describe("from afar", () => {
   it("an actor can be stopped", async () => {
     const { one, two, fromOne } = await pair();

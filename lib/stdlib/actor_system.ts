@@ -272,6 +272,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (this.countActors() > 0) await withTimeout(this.whenEmpty(), SHUTDOWN_GRACE_MS);
     // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
     for (const cell of this.liveCells()) gone(cell, 0);
+    // The runtime's own actors have been told of these ends, and tell other nodes.
+    await this.drained(performance.now() + Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS));
     this.mailboxes.close(this.kernel.closedError("make calls"));
     this.running = false;
     this.remote.close();
