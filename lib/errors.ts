@@ -127,10 +127,16 @@ export class SystemShuttingDownError extends LibeamError {
   }
 }
 
-/** A transport could not carry a message. */
+/**
+ * Why a transport has not taken a message: it cannot be sent at all, as it cannot be encoded or is too long ("unsendable"),
+ * or too much waits already and it may be taken later ("queue_full").
+ */
+export type TransportRefusal = "unsendable" | "queue_full";
+
+/** A transport could not carry a message. `context.reason`, if there is one, is a {@link TransportRefusal}. */
 export class TransportError extends LibeamError {
-  constructor(message: string, nodeId?: string, cause?: unknown) {
-    super(message, "TRANSPORT_ERROR", known({ nodeId }), cause === undefined ? undefined : { cause });
+  constructor(message: string, nodeId?: string, cause?: unknown, reason?: TransportRefusal) {
+    super(message, "TRANSPORT_ERROR", known({ nodeId, reason }), cause === undefined ? undefined : { cause });
   }
 }
 

@@ -30,6 +30,7 @@ export { LocalRegistry } from "./cluster/local_registry.js";
 export { DistributedRegistry, type NameConflict, RegistrySync } from "./cluster/names.js";
 export { VectorClock } from "./cluster/vector_clock.js";
 export { ZeroMQTransport, type ZeroMQTransportOptions } from "./cluster/zeromq_transport.js";
+export type { TransportRefusal } from "./errors.js";
 export {
   ActorClassNotRegisteredError,
   ActorHasChildrenError,
@@ -69,6 +70,7 @@ export { ActorId } from "./kernel/actor_id.js";
 export { ActorRef, TypedActorRef } from "./kernel/actor_ref.js";
 export type {
   ActorLocation,
+  AnswerInstead,
   Cluster,
   ClusterPeer,
   LoopState,

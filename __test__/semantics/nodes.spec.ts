@@ -1,6 +1,7 @@
 /**
- * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 and D14 to D18 need sockets:
- * __test__/cluster/blocked.spec.ts (D6, D16), strangers.spec.ts (D14, D15), partitions.spec.ts (D17), distributed.spec.ts (D18).
+ * Between nodes: sentences D1 to D13 of docs/SEMANTICS.md, over in-memory transports. D6 and D14 to D19 need sockets:
+ * __test__/cluster/blocked.spec.ts (D6, D16), strangers.spec.ts (D14, D15), partitions.spec.ts (D17), distributed.spec.ts (D18),
+ * unsendable.spec.ts (D19).
  */
 
 import {

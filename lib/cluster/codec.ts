@@ -116,6 +116,7 @@ export class Codec {
         `A message cannot be sent to another node: ${(error as Error).message}`,
         undefined,
         error,
+        "unsendable",
       );
     }
   }

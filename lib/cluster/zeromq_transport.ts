@@ -12,7 +12,14 @@
  */
 
 import { PeerNotFoundError, TimeoutError, TransportError } from "../errors.js";
-import type { MessageHandler, RequestHandler, Subscription, Transport, Waiter } from "../kernel/collaborators.js";
+import type {
+  AnswerInstead,
+  MessageHandler,
+  RequestHandler,
+  Subscription,
+  Transport,
+  Waiter,
+} from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
 import { isThenable } from "../kernel/outcome.js";
@@ -123,6 +130,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private keys: CurveKeyPair | undefined;
   private accepted: string[] = [];
   private requestHandler: RequestHandler | undefined;
+  private answerInstead: AnswerInstead | undefined;
   private messageHandler: MessageHandler | undefined;
 
   /** @throws InvalidOptionError, InvalidArgumentError */
@@ -255,9 +263,10 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.lost(node);
   }
 
-  /** Sets the handler of requests, in place of the one before. */
-  onRequest(handler: RequestHandler): void {
+  /** Sets the handler of requests, in place of the one before. `instead` is asked for answers that cannot be sent. */
+  onRequest(handler: RequestHandler, instead?: AnswerInstead): void {
     this.requestHandler = handler;
+    this.answerInstead = instead;
   }
 
   /** Sets the handler of messages, in place of the one before. */
@@ -496,7 +505,17 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     try {
       this.push(node, kind, number, payload);
     } catch (error) {
-      // The answer itself cannot be sent; that it cannot is worth telling.
+      this.answerOtherwise(node, number, payload, error);
+    }
+  }
+
+  /** The answer itself cannot be sent; if nothing can be said in its place, that it cannot is worth telling. */
+  private answerOtherwise(node: string, number: number, payload: unknown, error: unknown): void {
+    try {
+      const instead = this.answerInstead?.(payload, error);
+      if (instead === undefined) throw error;
+      this.push(node, ANSWER, number, instead);
+    } catch {
       this.tryToRefuse(node, number, error);
     }
   }
@@ -512,6 +531,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
 function notSent(node: string, outcome: number): Error {
   if (outcome === NO_PEER) return new PeerNotFoundError(node);
-  const why = outcome === FULL ? "too much waits for it already" : "the message is longer than a frame may be (16 MiB)";
-  return new TransportError(`A message to node ${node} was not sent: ${why}`, node);
+  const [why, reason] =
+    outcome === FULL
+      ? (["too much waits for it already", "queue_full"] as const)
+      : (["the message is longer than a frame may be (16 MiB)", "unsendable"] as const);
+  return new TransportError(`A message to node ${node} was not sent: ${why}`, node, undefined, reason);
 }

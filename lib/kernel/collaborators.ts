@@ -72,6 +72,8 @@ export interface Cluster {
 export type MessageHandler = (message: any) => void;
 /** Takes a request; its result, or the result of its promise, is the answer. */
 export type RequestHandler = (message: any) => any;
+/** What is to be answered in place of an answer that cannot be sent, and why it cannot; undefined if there is nothing. */
+export type AnswerInstead = (answer: any, why: unknown) => any;
 
 /** A subscription to a topic. */
 export interface Subscription {
@@ -114,8 +116,8 @@ export interface Transport {
   publishTo?(nodeId: string, topic: string, message: any): Promise<void>;
   /** Receives what other nodes publish to a topic. */
   subscribe(topic: string, handler: MessageHandler): Promise<Subscription>;
-  /** Sets the one handler of requests; the last one counts. */
-  onRequest(handler: RequestHandler): void;
+  /** Sets the one handler of requests; the last one counts. A transport that can send any answer need not ask `instead`. */
+  onRequest(handler: RequestHandler, instead?: AnswerInstead): void;
   /** Sets the one handler of messages; the last one counts. */
   onMessage(handler: MessageHandler): void;
   /** Tells where the other nodes are. */

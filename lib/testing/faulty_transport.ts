@@ -12,7 +12,13 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: messages belong to the two ends
 
 import { InvalidArgumentError, TransportError } from "../errors.js";
-import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
+import type {
+  AnswerInstead,
+  MessageHandler,
+  RequestHandler,
+  Subscription,
+  Transport,
+} from "../kernel/collaborators.js";
 import { assertName } from "../kernel/validate.js";
 
 /** See the module's header. */
@@ -93,8 +99,8 @@ export class FaultyTransport implements Transport {
     return this.#inner.subscribe(topic, handler);
   }
 
-  onRequest(handler: RequestHandler): void {
-    this.#inner.onRequest(handler);
+  onRequest(handler: RequestHandler, instead?: AnswerInstead): void {
+    this.#inner.onRequest(handler, instead);
   }
 
   onMessage(handler: MessageHandler): void {

@@ -26,7 +26,7 @@ import { exit } from "../../kernel/signals.js";
 import { Actor } from "../actor.js";
 import type { SpawnOptions } from "../spawn_options.js";
 import type { Peers } from "./peers.js";
-import type { Adopted, RemoteRequest, Verdict } from "./protocol.js";
+import { Adopted, type RemoteRequest, type Verdict } from "./protocol.js";
 
 /** What guests need of their node. */
 export interface GuestHost {
@@ -190,9 +190,7 @@ class Guest implements Definition {
   }
 
   private report(failure: { error: unknown } | undefined): Adopted {
-    const { id } = this.cell.ref.id;
-    const load = this.host.countActors();
-    return { id, load, life: this.life, ...(failure === undefined ? {} : { failure }) };
+    return new Adopted(this.cell.ref.id.id, this.life, this.host.countActors(), failure);
   }
 
   revive(): Promise<Adopted> {
@@ -246,9 +244,7 @@ class Guest implements Definition {
     if (this.failedInit !== undefined && this.failedInit.error === error) return; // The parent's node has its answer.
     const child = this.as;
     const life = this.resuming ? this.life + 1 : this.life;
-    const told = this.tell({ kind: "crashed", child, life, error }, () => {
-      return { kind: "crashed", child, life, error: plainError(error) }; // It could not be sent as it is, perhaps.
-    }) as Promise<Verdict | undefined>;
+    const told = this.tell({ kind: "crashed", child, life, error }) as Promise<Verdict | undefined>;
     const verdict = told.then(
       (verdict) => {
         if (typeof verdict?.restart !== "boolean" || verdict.unknown) this.orphaned();
@@ -292,8 +288,8 @@ class Guest implements Definition {
     this.tell({ kind: "ended", child: this.as, reason: told }).catch(ignore);
   }
 
-  private tell(body: RemoteRequest, again?: () => RemoteRequest): Promise<unknown> {
-    return this.host.peers.insist(this.node, body, again);
+  private tell(body: RemoteRequest): Promise<unknown> {
+    return this.host.peers.insist(this.node, body);
   }
 }
 
@@ -426,14 +422,6 @@ export function isGuest(cell: ActorCell): boolean {
 
 function guestOf(cell: ActorCell): Guest | undefined {
   return cell.definition instanceof Guest ? cell.definition : undefined;
-}
-
-function plainError(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
-  const plain = new Error(error.message);
-  plain.stack = error.stack;
-  plain.name = error.name;
-  return plain;
 }
 
 function patience(): Promise<boolean> {

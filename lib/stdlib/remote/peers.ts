@@ -4,15 +4,17 @@
  * A request that waits when its node is lost is refused with NodeDownError. One that must not be lost is repeated
  * (`insist`) until it is answered, its node is lost or does not answer for REPEATS_MAX times, or the system ends; whoever
  * answers it must not mind it twice.
+ * What tells of an end (`tell`, `insist`) and cannot be sent as it is goes with a substitute for the error (plain_errors.ts).
  * A node that speaks to itself is answered without the transport.
  *
  * Owner: the requests that wait. Failure is a rejection or a callback; nothing here throws.
  */
 
-import { NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
+import { LibeamError, NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
 import type { Transport } from "../../kernel/collaborators.js";
 import { DELAY_MS_MAX } from "../../kernel/validate.js";
 import type { LossTag } from "./losses.js";
+import { plainBody } from "./plain_errors.js";
 import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
 
 /** How long another node may take to answer what it answers at once, in milliseconds. */
@@ -77,7 +79,7 @@ export class Peers {
   }
 
   /** Asks until there is an answer. @throws what it is, NodeDownError, SystemShuttingDownError */
-  async insist(node: string, body: RemoteRequest, onRetry: () => RemoteRequest = () => body): Promise<any> {
+  async insist(node: string, body: RemoteRequest): Promise<any> {
     let next = body;
     for (let left = REPEATS_MAX; ; left--) {
       try {
@@ -86,20 +88,36 @@ export class Peers {
         if (error instanceof Refusal) throw error.error;
         if (error instanceof NodeDownError || error instanceof SystemShuttingDownError) throw error;
         if (left === 0) throw new NodeDownError(node, error);
+        const plain = next === body && isUnsendable(error) ? plainBody(body, error) : undefined;
+        if (plain !== undefined) {
+          next = plain;
+          continue;
+        }
       }
       await this.guarded(node, pause(REPEAT_MS));
-      next = onRetry();
     }
   }
 
   /** Sends to a node; `onFailure` is told if it could not be sent. */
   send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
+    this.hand(node, body, () => onFailure());
+  }
+
+  private hand(node: string, body: RemoteMessage, onFailure: (error: unknown) => void): void {
     const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.id, tag: this.tagFor(node), body };
     try {
       Promise.resolve(this.transport.send(node, envelope)).catch(onFailure);
-    } catch {
-      onFailure(); // A transport of the user's may throw where it must not.
+    } catch (error) {
+      onFailure(error); // A transport of the user's may throw where it must not.
     }
+  }
+
+  /** Sends what a node has to know. */
+  tell(node: string, body: RemoteMessage): void {
+    this.hand(node, body, (error) => {
+      const plain = isUnsendable(error) ? plainBody(body, error) : undefined;
+      if (plain !== undefined) this.hand(node, plain, ignore);
+    });
   }
 
   /** Nothing comes from a node any more. */
@@ -158,6 +176,12 @@ export class Peers {
 }
 
 function ignore(): void {}
+
+/** Whether a transport will never take a message; one of the user's may say so with an error of its own kind. */
+function isUnsendable(error: unknown): boolean {
+  if (error instanceof TransportError) return error.context?.reason === "unsendable";
+  return !(error instanceof LibeamError);
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());

@@ -68,13 +68,16 @@ export interface Spawned {
 }
 
 /** What came of the start of a child. */
-export interface Adopted extends Spawned {
-  /** Id of the incarnation. */
-  id: string;
-  /** How often the child has been started. */
-  life: number;
-  /** Set if `init` has failed: the child is down and waits. */
-  failure?: { error: unknown };
+export class Adopted implements Spawned {
+  constructor(
+    /** Id of the incarnation. */
+    readonly id: string,
+    /** How often the child has been started. */
+    readonly life: number,
+    readonly load: number,
+    /** Set if `init` has failed: the child is down and waits. */
+    readonly failure?: { error: unknown },
+  ) {}
 }
 
 /** What the parent's node says to a crash. */

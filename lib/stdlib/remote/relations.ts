@@ -82,7 +82,7 @@ export class Relations {
   private makeEnd(name: string, node: string): ActorCell {
     const onEnd = (reason: TerminationReason): void => {
       if (!this.ends.has(name)) return;
-      this.host.peers.send(node, { kind: "severed", link: name, reason });
+      this.host.peers.tell(node, { kind: "severed", link: name, reason });
       this.sever(name, reason);
     };
     const { _cell: cell } = this.shadowKeeper().keep(LinkEnd, [onEnd]);
@@ -134,7 +134,7 @@ export class Relations {
     for (const [key, entry] of this.observed) {
       if (entry.watchRef !== watchRef) continue;
       this.observed.delete(key);
-      this.host.peers.send(entry.node, { kind: "down", of: entry.id, reason });
+      this.host.peers.tell(entry.node, { kind: "down", of: entry.id, reason });
     }
     this.tidy();
   }

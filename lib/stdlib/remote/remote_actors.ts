@@ -33,6 +33,7 @@ import { type GuestKeeper, Guests } from "./guests.js";
 import { Loads } from "./loads.js";
 import { Losses, microsSinceEpoch } from "./losses.js";
 import { OPERATION_MS, Peers } from "./peers.js";
+import { plainReply } from "./plain_errors.js";
 import {
   type Address,
   addressOf,
@@ -159,7 +160,7 @@ export class RemoteActors {
   /** Serves what the transport brings. */
   attach(): void {
     const { transport } = this.host;
-    transport.onRequest?.((message) => this.answer(message));
+    transport.onRequest?.((message) => this.answer(message), plainReply);
     transport.onMessage?.((message) => this.receive(message));
     for (const node of this.host.members()) if (node !== this.host.id) this.send(node, { kind: "hello", reply: true });
   }
