@@ -476,7 +476,7 @@ describe("nodes of a real cluster", () => {
     }
     await sees(a, "all", ["a", "a", "a", "b", "b", "b", "c", "c", "c"]);
     await sees(b, "all", ["b", "b", "b", "a", "a", "a", "c", "c", "c"]);
-    const send = vi.spyOn(b.transport, "send");
+    const send = vi.spyOn(b.transport, "post");
     b.broadcast("all", { method: "note", args: ["hello"] });
     expect((await heard.atLeast(9)).sort()).toEqual(["a", "b", "c"].flatMap((id) => Array(3).fill(`${id}:hello`)));
     expect(send.mock.calls.map(([node]) => node).sort()).toEqual(["a", "c"]);

@@ -38,13 +38,36 @@ afterEach(async () => {
   await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 100, drainMailboxes: false })));
 });
 
+/** A transport whose queue is full when a test says so. */
+class NarrowTransport extends InMemoryTransport {
+  isFull = false;
+  /** What it had no room for. */
+  readonly refused = makeProbe<unknown>();
+
+  post(node: string, message: unknown): void {
+    this.#admit(node, message);
+    super.send(node, message).catch(() => {});
+  }
+
+  override async send(node: string, message: unknown): Promise<void> {
+    this.#admit(node, message);
+    await super.send(node, message);
+  }
+
+  #admit(node: string, message: unknown): void {
+    if (!this.isFull) return;
+    this.refused.push(message);
+    throw new TransportError("too much waits for it already", node, undefined, "queue_full");
+  }
+}
+
 interface PairOptions {
   supervision?: Partial<SupervisionOptions>;
 }
 
 async function pair({ supervision }: PairOptions = {}) {
   const registry = new LocalRegistry();
-  const transports = NODES.map((node) => new InMemoryTransport(node)) as [InMemoryTransport, InMemoryTransport];
+  const transports = NODES.map((node) => new NarrowTransport(node)) as [NarrowTransport, NarrowTransport];
   transports[0].setPeer("two", transports[1]);
   transports[1].setPeer("one", transports[0]);
   const made = NODES.map(
@@ -419,6 +442,64 @@ describe("a link across nodes", () => {
     await downOfB.next();
     await turns();
     expect(downOfA.events).toEqual([]);
+  });
+});
+
+describe("while too much waits for a node already", () => {
+  it("the ends that it has to know of wait, and come in order when there is room", async () => {
+    const { one, two, fromOne, transports } = await pair({ supervision: { strategy: "Stop" } });
+    const { ref, heard } = listener(one, true);
+    const targets = [0, 1, 2].map((n) => two.spawn(Counter, { args: [n] }));
+    for (const target of targets) {
+      await ref.call("watch", fromOne(target));
+      await ref.call("link", fromOne(target));
+    }
+    await turns();
+    const [, crowded] = transports;
+    crowded.isFull = true;
+    for (const target of targets) {
+      await two.stop(target);
+      await turns();
+    }
+    await crowded.refused.atLeast(3); // It is tried again.
+    expect(heard.events).toEqual([]);
+    crowded.isFull = false;
+    const told = (await heard.take(6)).map(({ type, actorRef }) => `${type} ${actorRef.id.id}`);
+    expect(told).toEqual(targets.flatMap(({ id }) => [`exit ${id.id}`, `down ${id.id}`]));
+  });
+
+  it("a link that is made behind one that is undone breaks, and does not come before", async () => {
+    const { one, two, transports } = await pair({ supervision: { strategy: "Stop" } });
+    const [a, b] = [listener(one, true), listener(two)];
+    await a.ref.call("link", one.getRef(b.ref.id));
+    await turns();
+    const [crowded] = transports;
+    crowded.isFull = true;
+    await a.ref.call("unlink");
+    crowded.isFull = false;
+    await a.ref.call("link", one.getRef(b.ref.id));
+    expect((await a.heard.next()).reason).toMatchObject({ type: "error", error: { code: "NODE_DOWN" } });
+    await vi.waitFor(() => expect(two._counters().links).toBe(0));
+    await a.ref.call("link", one.getRef(b.ref.id));
+    await turns();
+    expect(two._counters().links).toBe(1);
+  });
+
+  it("what waits for it goes when it is given up", async () => {
+    const { one, two, fromOne, transports } = await pair();
+    const { ref, heard } = listener(one);
+    const target = two.spawn(Counter, { args: [1] });
+    await ref.call("watch", fromOne(target));
+    await turns();
+    transports[1].isFull = true;
+    await two.stop(target);
+    await transports[1].refused.next();
+    const { backlogs } = (two as any).remote.peers;
+    expect(backlogs.size).toBe(1);
+    two.handleNodeFailure("one");
+    expect(backlogs.size).toBe(0);
+    one.handleNodeFailure("two");
+    expect((await heard.next()).reason).toEqual({ type: "killed" });
   });
 });
 

@@ -386,7 +386,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     if (early === undefined) throw new PeerNotFoundError(node);
     if (early.length >= EARLY_MESSAGES_MAX) {
       this.dropped(node, message.payload.length, FULL);
-      throw new TransportError(`A message to node ${node} was not sent: its address is not known yet`, node);
+      const why = `A message to node ${node} was not sent: its address is not known yet`;
+      throw new TransportError(why, node, undefined, "queue_full");
     }
     early.push(message);
   }

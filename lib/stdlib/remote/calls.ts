@@ -23,6 +23,7 @@ import { timedOut } from "../../kernel/refusals.js";
 import { callOnTerms, cast, castMethod } from "../../kernel/send.js";
 import { type CallSignal, type CallTerms, NO_DEADLINE, rejected, timeoutWord } from "../../kernel/slots.js";
 import { type Deadline, Deadlines, type Expiring } from "./deadlines.js";
+import { handOver } from "./peers.js";
 import { CALL, CANCEL, CAST, type CallMessage, type CastMessage, isReply, MARK } from "./protocol.js";
 import { placeOf, Tickets } from "./tickets.js";
 
@@ -209,13 +210,7 @@ export class RemoteCalls {
   }
 
   private post(node: string, message: unknown, onFailure: () => void): void {
-    const { transport } = this.host;
-    try {
-      if (transport.post !== undefined) transport.post(node, message);
-      else Promise.resolve(transport.send(node, message)).catch(onFailure);
-    } catch {
-      onFailure();
-    }
+    handOver(this.host.transport, node, message, onFailure);
   }
 
   /** Runs a call of another node; resolves with the reply. */

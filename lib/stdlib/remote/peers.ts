@@ -5,9 +5,12 @@
  * (`insist`) until it is answered, its node is lost or does not answer for REPEATS_MAX times, or the system ends; whoever
  * answers it must not mind it twice.
  * What tells of an end (`tell`, `insist`) and cannot be sent as it is goes with a substitute for the error (plain_errors.ts).
+ * What a node has to know and its transport has no room for (`tell`) waits here, and what is told after it waits behind it. The
+ * first is tried again after a pause that doubles, the rest follow it, and all go when the node is lost. Nothing but the end of
+ * a watch or a link is told in this way, and each has one, so what waits is bounded by them.
  * A node that speaks to itself is answered without the transport.
  *
- * Owner: the requests that wait. Failure is a rejection or a callback; nothing here throws.
+ * Owner: the requests that wait, and the backlogs. Failure is a rejection or a callback; nothing here throws.
  */
 
 import { LibeamError, NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
@@ -24,10 +27,21 @@ const REPEAT_MS = 500;
 /** How often a request is repeated before its node counts as down for it. */
 const REPEATS_MAX = 60;
 
+/** Pause before what a transport had no room for is tried again for the first time, and at most, in milliseconds. */
+const ROOM_MS = 10;
+const ROOM_MS_MAX = 640;
+
 /** A request under way. */
 interface Pending {
   node: string;
   refuse: (error: Error) => void;
+}
+
+/** What a node has to know. */
+interface Told {
+  body: RemoteMessage;
+  /** How long it waits when it is refused next. */
+  pauseMs: number;
 }
 
 /** The answer was an error, other than one of the transport's. */
@@ -38,6 +52,8 @@ class Refusal {
 /** See the module's header. */
 export class Peers {
   private readonly pending = new Set<Pending>();
+  /** What waits for room, by node and in order. */
+  private readonly backlogs = new Map<string, Told[]>();
   private closed = false;
 
   constructor(
@@ -100,34 +116,66 @@ export class Peers {
 
   /** Sends to a node; `onFailure` is told if it could not be sent. */
   send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
-    this.hand(node, body, () => onFailure());
+    this.hand(node, body, () => queueMicrotask(onFailure));
   }
 
   private hand(node: string, body: RemoteMessage, onFailure: (error: unknown) => void): void {
     const envelope: Envelope<RemoteMessage> = { libeam: 1, from: this.id, tag: this.tagFor(node), body };
-    try {
-      Promise.resolve(this.transport.send(node, envelope)).catch(onFailure);
-    } catch (error) {
-      onFailure(error); // A transport of the user's may throw where it must not.
-    }
+    handOver(this.transport, node, envelope, onFailure);
   }
 
-  /** Sends what a node has to know. */
+  /** The same for what must not come before what waits to be told: it is refused then. */
+  sendInTurn(node: string, body: RemoteMessage, onFailure: () => void): void {
+    if (this.backlogs.has(node)) queueMicrotask(onFailure);
+    else this.send(node, body, onFailure);
+  }
+
+  /** Sends what a node has to know, in order, when there is room. */
   tell(node: string, body: RemoteMessage): void {
-    this.hand(node, body, (error) => {
-      const plain = isUnsendable(error) ? plainBody(body, error) : undefined;
-      if (plain !== undefined) this.hand(node, plain, ignore);
+    this.offer(node, { body, pauseMs: ROOM_MS });
+  }
+
+  private offer(node: string, told: Told): void {
+    const backlog = this.backlogs.get(node);
+    if (backlog === undefined) this.hand(node, told.body, (error) => this.refused(node, told, error));
+    else backlog.push(told);
+  }
+
+  private refused(node: string, told: Told, error: unknown): void {
+    if (isForNow(error)) this.wait(node, told);
+    const plain = isUnsendable(error) ? plainBody(told.body, error) : undefined;
+    if (plain === undefined) return;
+    this.hand(node, plain, (again) => {
+      if (isForNow(again)) this.wait(node, { ...told, body: plain });
     });
+  }
+
+  private wait(node: string, told: Told): void {
+    const known = this.backlogs.get(node);
+    known?.push(told); // Transports that refuse later may have refused another one meanwhile.
+    if (known !== undefined || this.closed) return;
+    const backlog = [told];
+    this.backlogs.set(node, backlog);
+    setTimeout(() => this.offerAgain(node, backlog), told.pauseMs).unref();
+    told.pauseMs = Math.min(told.pauseMs * 2, ROOM_MS_MAX);
+  }
+
+  private offerAgain(node: string, backlog: Told[]): void {
+    if (this.backlogs.get(node) !== backlog) return; // The node was lost, or the system has ended.
+    this.backlogs.delete(node);
+    for (const told of backlog) this.offer(node, told);
   }
 
   /** Nothing comes from a node any more. */
   lost(node: string): void {
+    this.backlogs.delete(node);
     for (const each of [...this.pending]) if (each.node === node) each.refuse(new NodeDownError(node));
   }
 
   /** The system has ended: nothing is waited for. */
   close(): void {
     this.closed = true;
+    this.backlogs.clear();
     for (const { refuse } of [...this.pending]) refuse(new SystemShuttingDownError("ask other nodes"));
   }
 
@@ -176,6 +224,26 @@ export class Peers {
 }
 
 function ignore(): void {}
+
+/** Hands a message to a transport; `onFailure` is told at once by one that posts, else later. */
+export function handOver(
+  transport: Transport,
+  node: string,
+  message: unknown,
+  onFailure: (error: unknown) => void,
+): void {
+  try {
+    if (transport.post !== undefined) transport.post(node, message);
+    else Promise.resolve(transport.send(node, message)).catch(onFailure);
+  } catch (error) {
+    onFailure(error); // A transport of the user's may throw where it must not.
+  }
+}
+
+/** Whether a transport may take a message later. */
+function isForNow(error: unknown): boolean {
+  return error instanceof TransportError && error.context?.reason === "queue_full";
+}
 
 /** Whether a transport will never take a message; one of the user's may say so with an error of its own kind. */
 function isUnsendable(error: unknown): boolean {

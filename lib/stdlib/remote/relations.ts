@@ -73,7 +73,7 @@ export class Relations {
       return known.cell;
     }
     const cell = this.makeEnd(name, id.systemId);
-    this.host.peers.send(id.systemId, { kind: "link", link: name, to: addressOf(id) }, () =>
+    this.host.peers.sendInTurn(id.systemId, { kind: "link", link: name, to: addressOf(id) }, () =>
       this.sever(name, { type: "error", error: new NodeDownError(id.systemId) }),
     );
     return cell;
@@ -97,7 +97,7 @@ export class Relations {
     if (end === undefined) return undefined;
     if (--end.links === 0) {
       this.ends.delete(name);
-      this.host.peers.send(end.node, { kind: "unlink", link: name });
+      this.host.peers.tell(end.node, { kind: "unlink", link: name });
       setImmediate(() => void stop(end.cell)); // The link itself is undone first.
       this.tidy();
     }
@@ -143,7 +143,7 @@ export class Relations {
   link(node: string, name: string, to: Address): void {
     const cell = this.host.find(to);
     if (cell === undefined) {
-      this.host.peers.send(node, {
+      this.host.peers.tell(node, {
         kind: "severed",
         link: name,
         reason: { type: "error", error: new ActorNotFoundError(to.id, this.host.id) },
