@@ -83,3 +83,11 @@ it("seeds may be names and addresses of both kinds", () => {
   ];
   expect(() => new GossipProtocol("a", "", "127.0.0.1:0", new GossipUDP(0), { seedNodes })).not.toThrow();
 });
+
+it("a shutdown whose options are refused has not begun", async () => {
+  const node = await startNode("a");
+  expect(await rejection(node.shutdown({ timeout: -1 }))).toBeInstanceOf(InvalidOptionError);
+  expect(node.system.isRunning()).toBe(true);
+  await node.shutdown();
+  expect(node.system.isRunning()).toBe(false);
+});

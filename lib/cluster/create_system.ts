@@ -189,7 +189,10 @@ export async function joinCluster(config: DistributedConfig, seams?: Seams): Pro
   return new RunningSystem(nodeId, system, transport, cluster, registry, keyring, {
     waitForCluster: (options) => cluster.waitForMembers(options),
     end: (options) => {
-      ended ??= stopNode(node, options);
+      ended ??= stopNode(node, options).catch((error) => {
+        ended = undefined; // Options that were refused: it has not begun.
+        throw error;
+      });
       return ended;
     },
   }) as System as DistributedSystem;
