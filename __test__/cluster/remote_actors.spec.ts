@@ -485,6 +485,21 @@ describe("while too much waits for a node already", () => {
     expect(two._counters().links).toBe(1);
   });
 
+  it("a node that shuts down waits for room, and says how its actors have ended", async () => {
+    const { one, two, fromOne, transports } = await pair();
+    const { ref, heard } = listener(one);
+    await ref.call("watch", fromOne(two.spawn(Counter, { args: [1] })));
+    await turns();
+    transports[1].isFull = true;
+    const down = two.shutdown();
+    await transports[1].refused.next();
+    transports[1].isFull = false;
+    await down;
+    await turns();
+    one.handleNodeFailure("two");
+    expect((await heard.next()).reason).toEqual({ type: "normal" });
+  });
+
   it("what waits for it goes when it is given up", async () => {
     const { one, two, fromOne, transports } = await pair();
     const { ref, heard } = listener(one);

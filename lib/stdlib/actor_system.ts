@@ -96,6 +96,9 @@ const SHUTDOWN_POLL_MS = 5;
 /** Milliseconds that `terminate` handlers get even if draining used the whole timeout. */
 const SHUTDOWN_GRACE_MS = 50;
 
+/** Milliseconds for which a shutdown waits for nodes that have no room for how its actors have ended. */
+const SHUTDOWN_ROOM_MS = 1_000;
+
 /** One node's actors. See the module's header. */
 export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHooks {
   /** Id of the node. */
@@ -273,7 +276,9 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
     for (const cell of this.liveCells()) gone(cell, 0);
     // The runtime's own actors have been told of these ends, and tell other nodes.
-    await this.drained(performance.now() + Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS));
+    const end = performance.now() + Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS);
+    await this.drained(end);
+    await this.told(Math.min(end, performance.now() + SHUTDOWN_ROOM_MS));
     this.mailboxes.close(this.kernel.closedError("make calls"));
     this.running = false;
     this.remote.close();
@@ -285,6 +290,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** Resolves when no mailbox that is served has a message left, or at the deadline. */
   private async drained(deadline: number): Promise<void> {
     while (this.mailboxes.isBusy() && performance.now() < deadline) await pause(SHUTDOWN_POLL_MS);
+  }
+
+  /** Resolves when other nodes have room for what they have to know, or at the deadline. */
+  private async told(deadline: number): Promise<void> {
+    while (this.remote.waitsForRoom() && performance.now() < deadline) await pause(SHUTDOWN_POLL_MS);
   }
 
   private async whenEmpty(): Promise<void> {

@@ -166,6 +166,11 @@ export class Peers {
     for (const told of backlog) this.offer(node, told);
   }
 
+  /** Whether something is still to be told. */
+  waitsForRoom(): boolean {
+    return this.backlogs.size > 0;
+  }
+
   /** Nothing comes from a node any more. */
   lost(node: string): void {
     this.backlogs.delete(node);

@@ -285,6 +285,11 @@ export class RemoteActors {
     if (this.losses.countOf(from) > 0) this.tellOfLoss(from); // That was refused with the rest.
   }
 
+  /** Whether there is something that other nodes have to know and have no room for. */
+  waitsForRoom(): boolean {
+    return this.peers.waitsForRoom();
+  }
+
   /** The system has ended. */
   close(): void {
     this.peers.close();
