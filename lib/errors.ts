@@ -51,6 +51,25 @@ function describe(value: unknown): string {
   return typeof value === "bigint" ? `${value}n` : String(value);
 }
 
+/** A value of the user's as text. Asking it may run code that throws. */
+export function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return describe(value);
+  }
+}
+
+/** The message of an error, or what was thrown instead of one, as text. */
+export function messageOf(error: unknown): string {
+  try {
+    if (error instanceof Error) return String(error.message);
+  } catch {
+    return describe(error);
+  }
+  return textOf(error);
+}
+
 /** The part of a context that is known: absent values leave no key behind. */
 function known(context: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(context).filter(([, value]) => value !== undefined));

@@ -9,6 +9,8 @@ import {
   InvalidArgumentError,
   InvalidOptionError,
   LibeamError,
+  TelemetryEvents,
+  telemetry,
   UnknownCallMethodError,
 } from "../../lib/index.js";
 import { Echo } from "../support/actors.js";
@@ -313,4 +315,42 @@ describe("a handler that never returns to the event loop for a while", () => {
     door.open();
     expect((await Promise.all(calls)).slice(1)).toEqual(Array(10).fill(1));
   });
+});
+
+describe("reasons and errors that cannot be told as text", () => {
+  const mute = {
+    toString(): never {
+      throw new Error("says nothing");
+    },
+  };
+  const silent = Object.defineProperty(new Error(), "message", { get: mute.toString });
+  const Fragile = createActor((_ctx, self) =>
+    self
+      .onCast("fail", (error: unknown) => {
+        throw error;
+      })
+      .onCall("ping", () => "pong"),
+  );
+
+  it.each([mute, silent, Object.create(null), Symbol("reason")])(
+    "take an actor down all the same (%#)",
+    async (reason) => {
+      const system = makeSystem();
+      const crashes = makeProbe<unknown>();
+      telemetry.attach("mute", [TelemetryEvents.supervisor.crash], (_name, _numbers, { error }) => crashes.push(error));
+      try {
+        const [ref, other] = [system.spawn(Fragile), system.spawn(Fragile)];
+        system.system.sendExit(other, ref, reason);
+        expect(await crashes.next()).toBeTypeOf("string");
+        expect(await ref.call("ping")).toBe("pong");
+        ref.cast("fail", reason);
+        expect(await crashes.next()).toBeTypeOf("string");
+        expect(await ref.call("ping")).toBe("pong");
+        expect(loggedErrors()).toHaveLength(2);
+      } finally {
+        telemetry.detach("mute");
+      }
+      await leakFree(system);
+    },
+  );
 });

@@ -6,7 +6,7 @@
  * when the news arrives. An entry disappears with its message, with its removal, or with its actor.
  */
 
-import { ActorNotFoundError } from "../errors.js";
+import { ActorNotFoundError, textOf } from "../errors.js";
 import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
 import { crash } from "./crash.js";
@@ -223,7 +223,7 @@ export function signalled(kernel: Kernel, cell: ActorCell, at: number): void {
 
 /** Ends an actor as an exit signal ends one that does not trap exits. */
 function takeDown(cell: ActorCell, exit: ExitValue): void {
-  crash(cell, new ExitSignalError(`Exit signal: ${String(exit.reason)}`, exit, undefined));
+  crash(cell, new ExitSignalError(`Exit signal: ${textOf(exit.reason)}`, exit, undefined));
 }
 
 /** Ends an actor of the runtime's own in the way in which another one has ended, whether it traps exits or not. */

@@ -9,7 +9,7 @@
  * running async check has one, which ends with the check.
  */
 
-import { InvalidArgumentError } from "../errors.js";
+import { InvalidArgumentError, messageOf } from "../errors.js";
 
 /** "degraded" works with restrictions, "unhealthy" does not work. */
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
@@ -78,7 +78,7 @@ async function run(name: string, component: HealthCheckable): Promise<ComponentH
     const health: unknown = isAsync ? await withinDeadline(name, answer as PromiseLike<ComponentHealth>) : answer;
     return isHealth(health) ? health : failed(name, "the answer has no status");
   } catch (error) {
-    return failed(name, error instanceof Error ? error.message : String(error));
+    return failed(name, messageOf(error));
   }
 }
 

@@ -5,6 +5,7 @@
  * child has done. The runtime's other own actors are not reported.
  */
 
+import { messageOf } from "../errors.js";
 import type { ActorCell } from "../kernel/cell.js";
 import type { Logger } from "../kernel/logger.js";
 import {
@@ -35,7 +36,7 @@ export class SupervisorReports {
     this.log.error("Actor crashed", error, { actorId: actor_id, className: cell.definition.className });
     // Of a child it is the node of the parent that decides, and tells.
     if (!telemetry.active || decision === DECISION_IGNORED || isGuest(cell)) return;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     telemetry.execute(TelemetryEvents.supervisor.crash, {}, { actor_id, error: message, strategy });
     if (decision === DECISION_GIVE_UP) {
       const { maxRestarts = standard.maxRestarts, periodMs = standard.periodMs } = this.optionsOf(cell);

@@ -7,7 +7,7 @@
  * why it is none other. What is no error is told as text.
  */
 
-import { TransportError } from "../../errors.js";
+import { messageOf, TransportError, textOf } from "../../errors.js";
 import type { TerminationReason } from "../../kernel/info.js";
 import { Adopted, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
 
@@ -20,7 +20,7 @@ export function plainError(error: unknown, why: unknown): Error {
     const value = read(() => (error instanceof Error ? (error as { code?: unknown } & Error)[name] : undefined));
     return typeof value === "string" ? cut(value) : undefined;
   };
-  const plain = new Error(field("message") ?? textOf(error), { cause: causeOf(why) });
+  const plain = new Error(field("message") ?? cut(textOf(error)), { cause: causeOf(why) });
   const [name, stack, code] = [field("name"), field("stack"), field("code")];
   if (name !== undefined) plain.name = name;
   if (stack !== undefined) plain.stack = stack;
@@ -28,7 +28,7 @@ export function plainError(error: unknown, why: unknown): Error {
 }
 
 function causeOf(why: unknown): TransportError {
-  const reason = textOf(why instanceof Error ? why.message : why);
+  const reason = cut(messageOf(why));
   return new TransportError(`The error could not be sent as it was thrown: ${reason}`);
 }
 
@@ -39,10 +39,6 @@ function read(value: () => unknown): unknown {
   } catch {
     return undefined;
   }
-}
-
-function textOf(value: unknown): string {
-  return cut(String(read(() => String(value))));
 }
 
 function cut(text: string): string {
