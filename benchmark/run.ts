@@ -8,7 +8,8 @@
  *   --write       writes results.md for a partial or quick run too; a full run always writes it
  *   --profile     explains where the time of one call goes, instead (profile.ts)
  *
- * It measures the built package: `npm run build` first. scripts/bench.mjs compiles it and runs it. Every suite runs in its own process, one after the other.
+ * It measures the built package: `npm run build` first. scripts/bench.mjs compiles it and runs it. Every suite runs in its own
+ * process, one after the other.
  * Exit code 0 also when targets are missed; 1 when a suite failed or lost work; 2 when it was asked for nonsense.
  */
 import { fork } from "node:child_process";

@@ -6,21 +6,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./native-file.mjs";
+import { tsc } from "./typescript.mjs";
 
-/** Runs Node in the root folder and gives its exit code. */
-function node(...args) {
-  return spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status ?? 1;
-}
-
-const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-for (const [file, remedy] of [
-  [tsc, "npm install"],
-  [join(root, "dist", "index.js"), "npm run build"],
-]) {
-  if (existsSync(file)) continue;
-  console.error(`libeam: the benchmark measures the built package, and ${file} is missing. Run: ${remedy}`);
+const entry = join(root, "dist", "index.js");
+if (!existsSync(entry)) {
+  console.error(`libeam: the benchmark measures the built package, and ${entry} is missing. Run: npm run build`);
   process.exit(2);
 }
 rmSync(join(root, "target", "benchmark"), { recursive: true, force: true });
-const compiled = node(tsc, "-p", "benchmark");
-process.exitCode = compiled || node("--expose-gc", "target/benchmark/run.js", ...process.argv.slice(2));
+if (tsc("-p", "benchmark")) {
+  const args = ["--expose-gc", "target/benchmark/run.js", ...process.argv.slice(2)];
+  process.exitCode = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status ?? 1;
+} else process.exitCode = 1;

@@ -12,11 +12,11 @@ import {
   type LogEntry,
   loggerConfig,
   PeerNotFoundError,
-  ZeroMQTransport,
 } from "libeam";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Worker } from "../support/actors.js";
 import { COOKIE, found, gossipOf, startNode } from "../support/loopback_nodes.js";
+import { makeTransport } from "../support/loopback_transports.js";
 import { makeProbe } from "../support/probe.js";
 import { rejection } from "../support/time.js";
 
@@ -94,46 +94,34 @@ describe("a node that announces nonsense", () => {
   });
 
   it("among others is passed over by a transport, before it listens and after", async () => {
-    const [near, far] = ["near", "far"].map(
-      (nodeId) => new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1" }),
-    ) as [ZeroMQTransport, ZeroMQTransport];
-    try {
-      far.onRequest((message) => message);
-      await far.connect();
-      near.updatePeers([
-        ["early", "tcp://localhost:1"],
-        ["far", `tcp://${far.address}`],
-      ]);
-      await near.connect();
-      far.updatePeers([
-        ["late", "nowhere"],
-        ["near", `tcp://${near.address}`],
-      ]);
-      expect(await near.request("far", "hello", 10_000)).toBe("hello");
-      expect(await rejection(near.request("early", 1, 10_000))).toBeInstanceOf(PeerNotFoundError);
-      expect(await rejection(far.send("late", 1))).toBeInstanceOf(PeerNotFoundError);
-      expect(entries.map(({ context }) => context.peer)).toEqual(["early", "late"]);
-    } finally {
-      await Promise.all([near.disconnect(), far.disconnect()]);
-    }
+    const [near, far] = [makeTransport("near"), makeTransport("far")];
+    far.onRequest((message) => message);
+    await far.connect();
+    near.updatePeers([
+      ["early", "tcp://localhost:1"],
+      ["far", `tcp://${far.address}`],
+    ]);
+    await near.connect();
+    far.updatePeers([
+      ["late", "nowhere"],
+      ["near", `tcp://${near.address}`],
+    ]);
+    expect(await near.request("far", "hello", 10_000)).toBe("hello");
+    expect(await rejection(near.request("early", 1, 10_000))).toBeInstanceOf(PeerNotFoundError);
+    expect(await rejection(far.send("late", 1))).toBeInstanceOf(PeerNotFoundError);
+    expect(entries.map(({ context }) => context.peer)).toEqual(["early", "late"]);
   });
 
   it("is refused what waited for its address", async () => {
-    const [near, far] = ["near", "far"].map(
-      (nodeId) => new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1" }),
-    ) as [ZeroMQTransport, ZeroMQTransport];
-    try {
-      await Promise.all([near.connect(), far.connect()]);
-      const heard = makeProbe<unknown>();
-      near.onMessage(heard.push);
-      far.updatePeers([["near", `tcp://${near.address}`]]);
-      await far.send("near", "hello");
-      await heard.next();
-      const waiting = rejection(near.request("far", 1, Number.POSITIVE_INFINITY));
-      near.updatePeers([["far", "tcp://far:1"]]);
-      expect(await waiting).toBeInstanceOf(PeerNotFoundError);
-    } finally {
-      await Promise.all([near.disconnect(), far.disconnect()]);
-    }
+    const [near, far] = [makeTransport("near"), makeTransport("far")];
+    await Promise.all([near.connect(), far.connect()]);
+    const heard = makeProbe<unknown>();
+    near.onMessage(heard.push);
+    far.updatePeers([["near", `tcp://${near.address}`]]);
+    await far.send("near", "hello");
+    await heard.next();
+    const waiting = rejection(near.request("far", 1, Number.POSITIVE_INFINITY));
+    near.updatePeers([["far", "tcp://far:1"]]);
+    expect(await waiting).toBeInstanceOf(PeerNotFoundError);
   });
 });

@@ -5,11 +5,11 @@
 import { createActor } from "libeam";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { DistributedRegistry, type NameConflict, RegistrySync } from "../../lib/cluster/names.js";
-import { ZeroMQTransport } from "../../lib/cluster/zeromq_transport.js";
 import { InMemoryTransport, type LogEntry, loggerConfig } from "../../lib/index.js";
 import { HeartbeatManager } from "../../lib/stdlib/heartbeat.js";
 import { HandmadeCluster } from "../support/handmade_nodes.js";
 import { found, gossipOf, startNode } from "../support/loopback_nodes.js";
+import { makeTransport } from "../support/loopback_transports.js";
 import { makeProbe } from "../support/probe.js";
 import { turns } from "../support/time.js";
 
@@ -53,24 +53,18 @@ it("a listener that throws costs a node no member, no name and no other listener
 });
 
 it("a subscriber that throws costs the other subscribers of its topic nothing", async () => {
-  const [near, far] = ["near", "far"].map(
-    (nodeId) => new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1" }),
-  ) as [ZeroMQTransport, ZeroMQTransport];
-  try {
-    await Promise.all([near.connect(), far.connect()]);
-    near.updatePeers([["far", `tcp://${far.address}`]]);
-    const told = makeProbe<string>();
-    await far.subscribe("news", fail);
-    await far.subscribe("news", async () => fail());
-    await far.subscribe("news", told.push);
-    await near.publish("news", "first");
-    await near.publish("news", "second");
-    expect(await told.take(2)).toEqual(["first", "second"]);
-    await turns();
-    expect(failures()).toEqual(Array(4).fill("A message of another node could not be handled: a user's listener"));
-  } finally {
-    await Promise.all([near.disconnect(), far.disconnect()]);
-  }
+  const [near, far] = [makeTransport("near"), makeTransport("far")];
+  await Promise.all([near.connect(), far.connect()]);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  const told = makeProbe<string>();
+  await far.subscribe("news", fail);
+  await far.subscribe("news", async () => fail());
+  await far.subscribe("news", told.push);
+  await near.publish("news", "first");
+  await near.publish("news", "second");
+  expect(await told.take(2)).toEqual(["first", "second"]);
+  await turns();
+  expect(failures()).toEqual(Array(4).fill("A message of another node could not be handled: a user's listener"));
 });
 
 it("a listener of conflicts that throws costs the others nothing, and the name has its owner", async () => {

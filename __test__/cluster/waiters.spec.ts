@@ -2,26 +2,22 @@
  * Requests of a ZeroMQTransport on behalf of somebody who looks at the time himself.
  */
 
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { ZeroMQTransport } from "../../lib/cluster/zeromq_transport.js";
+import { beforeEach, expect, it } from "vitest";
+import type { ZeroMQTransport } from "../../lib/cluster/zeromq_transport.js";
 import { PeerNotFoundError, TransportError } from "../../lib/errors.js";
+import { makeTransport } from "../support/loopback_transports.js";
 import { gate } from "../support/time.js";
 
 let near: ZeroMQTransport;
 let far: ZeroMQTransport;
 
 beforeEach(async () => {
-  [near, far] = ["near", "far"].map(
-    (nodeId) => new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1" }),
-  ) as [ZeroMQTransport, ZeroMQTransport];
+  [near, far] = [makeTransport("near"), makeTransport("far")];
   await Promise.all([near.connect(), far.connect()]);
   near.updatePeers([["far", `tcp://${far.address}`]]);
   far.updatePeers([["near", `tcp://${near.address}`]]);
   far.onRequest((message: any) => (message === "fail" ? Promise.reject(new RangeError("far too far")) : message));
   await near.request("far", "hello", 10_000);
-});
-afterEach(async () => {
-  await Promise.all([near.disconnect(), far.disconnect()]);
 });
 
 /** A waiter, and what it is told. */

@@ -8,6 +8,10 @@ import { runScript } from "../support/run_script.js";
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
 
+function makeGossip(): GossipProtocol {
+  return new GossipProtocol("a", "tcp://a:1", "127.0.0.1:0", new GossipUDP({ address: "127.0.0.1", port: 0 }));
+}
+
 describe("nodes that are wired by hand", () => {
   it("know each other's names without being told to, and end with three steps", async () => {
     const { code, lines, errors } = await runScript("wired_by_hand");
@@ -16,12 +20,7 @@ describe("nodes that are wired by hand", () => {
   });
 
   it("have left when each of several goodbyes is over", async () => {
-    const gossip = new GossipProtocol(
-      "a",
-      "tcp://a:1",
-      "127.0.0.1:0",
-      new GossipUDP({ address: "127.0.0.1", port: 0 }),
-    );
+    const gossip = makeGossip();
     const cluster = new DistributedCluster(gossip);
     await cluster.start();
     const first = cluster.leave();
@@ -34,12 +33,7 @@ describe("nodes that are wired by hand", () => {
   });
 
   it("need not wait for a goodbye that is cut short", async () => {
-    const gossip = new GossipProtocol(
-      "a",
-      "tcp://a:1",
-      "127.0.0.1:0",
-      new GossipUDP({ address: "127.0.0.1", port: 0 }),
-    );
+    const gossip = makeGossip();
     await gossip.start();
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     try {

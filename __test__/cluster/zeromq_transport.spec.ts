@@ -2,20 +2,16 @@
  * What is of a ZeroMQTransport alone: requests that nobody answers.
  */
 
-import { deriveKeys, loggerConfig, TimeoutError, TransportError, ZeroMQTransport } from "libeam";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { deriveKeys, loggerConfig, TimeoutError, TransportError, type ZeroMQTransport } from "libeam";
+import { beforeEach, expect, it } from "vitest";
+import { makeTransport } from "../support/loopback_transports.js";
 import { rejection } from "../support/time.js";
 
-const transports: ZeroMQTransport[] = [];
 beforeEach(() => loggerConfig.configure({ level: "none" }));
-afterEach(async () => {
-  await Promise.all(transports.splice(0).map((transport) => transport.disconnect()));
-});
 
 async function listen(nodeId: string, cookie: string): Promise<ZeroMQTransport> {
   const { curveKeyPair } = deriveKeys(cookie);
-  const transport = new ZeroMQTransport({ nodeId, rpcPort: 0, bindAddress: "127.0.0.1", curveKeyPair });
-  transports.push(transport);
+  const transport = makeTransport(nodeId, { curveKeyPair });
   await transport.connect();
   transport.onRequest(() => new Promise(() => {}));
   return transport;

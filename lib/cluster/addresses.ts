@@ -1,5 +1,6 @@
 /**
- * Addresses of nodes: ports, and IP addresses as text. A program gives IP addresses; one of IPv6 may be in brackets, as it is before a port.
+ * Addresses of nodes: ports, and IP addresses as text. A program gives IP addresses; one of IPv6 may be in brackets, as it is
+ * before a port.
  */
 
 import { isIP } from "node:net";

@@ -1,6 +1,7 @@
 /** Cancellation: a call whose caller gives up by an AbortSignal, once it has a slot. */
 
 import { CallAbortedError } from "../errors.js";
+import type { Kernel } from "./kernel.js";
 import { OP_CANCEL_CALL, STATUS_OK } from "./protocol.js";
 import type { CallSignal, PendingCall } from "./slots.js";
 
@@ -12,9 +13,13 @@ export function listenForAbort(pending: PendingCall, slot: number): void {
 
 /** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
 function abort(pending: PendingCall, slot: number, signal: CallSignal): void {
-  const { kernel } = pending.target;
   if (pending.settled) return;
   pending.reject(new CallAbortedError(signal.reason));
+  withdraw(pending.target.kernel, slot);
+}
+
+/** Takes a call back wherever it waits. */
+export function withdraw(kernel: Kernel, slot: number): void {
   kernel.args[0] = slot;
   kernel.control(OP_CANCEL_CALL);
   // Race: a call that the core does not know has been refused, and the event that says so frees the slot.

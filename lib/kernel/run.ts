@@ -14,11 +14,12 @@ import { listenForAbort } from "./cancel.js";
 import type { ActorCell, Handler } from "./cell.js";
 import * as cells from "./cell.js";
 import { crash } from "./crash.js";
+import type { CallOptions } from "./options.js";
 import * as outcomes from "./outcome.js";
 import { isThenable, type Outcome } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { notFound } from "./refusals.js";
-import { type CallTerms, PendingCall, STANDING_SLOTS, timeoutWord } from "./slots.js";
+import { PendingCall, STANDING_SLOTS, timeoutWord } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
@@ -47,9 +48,8 @@ export function invokeCall(cell: ActorCell, method: string | undefined, value: a
 }
 
 /** The arguments of a call, with what was taken for its options if the handler has a parameter for that. */
-export function argumentsOf(cell: ActorCell, method: string | undefined, value: any, { last }: CallTerms): any {
-  if (last === undefined || method === undefined) return value;
-  const handler = cell.calls?.[method];
+export function argumentsOf(cell: ActorCell, method: string | undefined, value: any, last: CallOptions): any {
+  const handler = method === undefined ? undefined : cell.calls?.[method];
   return handler !== undefined && handler.length > value.length ? [...value, last] : value;
 }
 
@@ -280,7 +280,7 @@ export function runMessage(cell: ActorCell, kind: number, slot: number): Outcome
       result = undefined; // Withdrawn while it was in this batch.
     } else if (kind === ENTRY_CALL) {
       const { method, value: given, terms } = value as PendingCall;
-      const message = terms.last === undefined ? given : argumentsOf(cell, method, given, terms);
+      const message = terms.last === undefined ? given : argumentsOf(cell, method, given, terms.last);
       result = telemetry.active ? observedCall(cell, method, message) : invokeCall(cell, method, message);
     } else if (telemetry.active) {
       result = observe(cell, TelemetryEvents.actor.handleCast, () => invokeCast(cell, slot));

@@ -195,7 +195,7 @@ export function callOnTerms(cell: ActorCell, method: string | undefined, value: 
   const atOnce = mayRun(cell);
   let args = value;
   if (atOnce && terms.last !== undefined) {
-    args = argumentsOf(cell, method, value, terms);
+    args = argumentsOf(cell, method, value, terms.last);
     terms.last = undefined;
   }
   if (atOnce && !telemetry.active) return callInline(cell, method, args, terms);

@@ -267,38 +267,25 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const start = performance.now();
     const actorCount = this.countActors();
     const deadline = start + timeoutMs;
-    if (drainMailboxes) await this.drained(deadline);
+    const drained = (): boolean => !this.mailboxes.isBusy();
+    if (drainMailboxes) await until(drained, deadline);
     const left = Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS);
     const roots = this.liveCells().filter(isRoot);
     await withTimeout(Promise.all(roots.map((cell) => stop(cell))), left);
     for (const cell of this.liveCells()) if (isRoot(cell)) exit(null, cell, "kill");
-    if (this.countActors() > 0) await withTimeout(this.whenEmpty(), SHUTDOWN_GRACE_MS);
+    await until(() => this.countActors() === 0, performance.now() + SHUTDOWN_GRACE_MS);
     // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
     for (const cell of this.liveCells()) gone(cell, 0);
     // The runtime's own actors have been told of these ends, and tell other nodes.
-    const end = performance.now() + Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS);
-    await this.drained(end);
-    await this.told(Math.min(end, performance.now() + SHUTDOWN_ROOM_MS));
+    const end = Math.max(deadline, performance.now() + SHUTDOWN_GRACE_MS);
+    await until(drained, end);
+    await until(() => !this.remote.waitsForRoom(), Math.min(end, performance.now() + SHUTDOWN_ROOM_MS));
     this.mailboxes.close(this.kernel.closedError("make calls"));
     this.running = false;
     this.remote.close();
     this.kernel.dispose();
     const measurements = { duration_ms: performance.now() - start, actor_count: actorCount };
     telemetry.execute([...TelemetryEvents.system.shutdown, "stop"], measurements, { node_id: this.id });
-  }
-
-  /** Resolves when no mailbox that is served has a message left, or at the deadline. */
-  private async drained(deadline: number): Promise<void> {
-    while (this.mailboxes.isBusy() && performance.now() < deadline) await pause(SHUTDOWN_POLL_MS);
-  }
-
-  /** Resolves when other nodes have room for what they have to know, or at the deadline. */
-  private async told(deadline: number): Promise<void> {
-    while (this.remote.waitsForRoom() && performance.now() < deadline) await pause(SHUTDOWN_POLL_MS);
-  }
-
-  private async whenEmpty(): Promise<void> {
-    while (this.countActors() > 0) await pause(SHUTDOWN_POLL_MS);
   }
 
   /** Shuts the system down; for `await using`. */
@@ -812,8 +799,10 @@ function isRoot(cell: ActorCell): boolean {
   return cell.parent === null || isHidden(cell.parent);
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Looks every SHUTDOWN_POLL_MS whether something is done, until the deadline. */
+async function until(isDone: () => boolean, deadline: number): Promise<void> {
+  while (!isDone() && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, SHUTDOWN_POLL_MS));
 }
 
 /** Waits for a promise, but not longer than `ms`. */

@@ -2,6 +2,7 @@
  * Mailboxes from outside: pause, look, take out, put back. For migration and for operators.
  */
 
+import { withdraw } from "../kernel/cancel.js";
 import type { ActorCell } from "../kernel/cell.js";
 import type { Kernel } from "../kernel/kernel.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
@@ -10,14 +11,12 @@ import {
   ENTRY_CAST,
   FLAG_PAUSED,
   FLAG_RUNNING,
-  OP_CANCEL_CALL,
   OP_INJECT,
   OP_MAILBOX_LENGTH,
   OP_PAUSE,
   OP_PENDING,
   OP_RESUME,
   SLOT_BITS,
-  STATUS_OK,
 } from "../kernel/protocol.js";
 import { pump } from "../kernel/pump.js";
 import { runMessage } from "../kernel/run.js";
@@ -46,11 +45,10 @@ interface HeldCall {
 
 /** See the module's header. */
 export class MailboxControl {
-  /** Calls that were taken out and not put back yet, by the resolver that goes with their message. */
-  private readonly held = new Map<(value: any) => void, HeldCall>();
-
-  /** The calls of all resolvers that were given out with messages taken out. */
-  private readonly calls = new WeakMap<(value: any) => void, PendingCall>();
+  /** Calls that were taken out, by the resolver that goes with their message. */
+  private readonly taken = new WeakMap<(value: any) => void, HeldCall>();
+  /** Those of them that wait and were not put back yet. */
+  private readonly held = new Set<HeldCall>();
   private readonly log: Logger;
 
   constructor(private readonly kernel: Kernel) {
@@ -104,25 +102,24 @@ export class MailboxControl {
   private hold(entry: number): StashedMessage {
     const slot = entry & SLOT_MASK;
     const call = this.kernel.slots.value(slot) as PendingCall;
-    const message = this.message(entry);
-    const ended = (): void => {
-      // Put back, it ends as others do. A call whose time is up, or whose caller gave up, has no slot any more.
-      if (!this.held.delete(resolve) || this.kernel.slots.value(slot) !== call) return;
-      this.kernel.args[0] = slot;
-      this.kernel.control(OP_CANCEL_CALL);
-      // Race: its time may be up, and the event that says so frees the slot.
-      if (this.kernel.results[0] === STATUS_OK) this.kernel.slots.free(slot);
-    };
+    const held = { call, slot };
     const resolve = (value: any): void => call.resolve(value);
-    this.held.set(resolve, { call, slot });
-    this.calls.set(resolve, call);
+    this.taken.set(resolve, held);
+    this.held.add(held);
+    const ended = (): void => this.ended(held);
     call.promise.then(ended, ended);
-    return { ...message, resolve };
+    return { ...this.message(entry), resolve };
+  }
+
+  /** Its caller does not wait any more. Put back, it ends as others do; with its time or its signal, its slot is gone. */
+  private ended(held: HeldCall): void {
+    const { call, slot } = held;
+    if (this.held.delete(held) && this.kernel.slots.value(slot) === call) withdraw(this.kernel, slot);
   }
 
   /** Refuses the calls that were taken out and not put back. */
   close(error: Error): void {
-    for (const { call } of this.held.values()) call.reject(error);
+    for (const { call } of this.held) call.reject(error);
   }
 
   inject(cell: ActorCell | undefined, messages: StashedMessage[]): boolean {
@@ -130,9 +127,9 @@ export class MailboxControl {
     const { kernel } = this;
     kernel.recall(cell);
     for (const message of [...messages].reverse()) {
-      const { resolve } = message;
-      if (resolve !== undefined && this.calls.get(resolve)?.settled) continue; // Its caller does not wait any more.
-      const held = resolve === undefined ? undefined : this.held.get(resolve);
+      const taken = message.resolve === undefined ? undefined : this.taken.get(message.resolve);
+      if (taken?.call.settled) continue; // Its caller does not wait any more.
+      const held = taken !== undefined && this.held.has(taken) ? taken : undefined;
       const slot =
         held?.slot ?? kernel.slots.alloc(message.type === "call" ? this.newCall(cell, message) : message.message);
       kernel.args[1] = ((message.type === "call" ? ENTRY_CALL : ENTRY_CAST) << SLOT_BITS) | slot;
@@ -144,8 +141,9 @@ export class MailboxControl {
         if (held === undefined) kernel.slots.free(slot);
         return false;
       }
-      held?.call.redirect(cell, message.message);
-      if (resolve !== undefined) this.held.delete(resolve);
+      if (held === undefined) continue;
+      held.call.redirect(cell, message.message);
+      this.held.delete(held);
     }
     return true;
   }

@@ -91,19 +91,17 @@ impl Calls {
         }
     }
 
-    /// The call was taken out of its mailbox and may be put back.
-    fn held(&mut self, slot: u32) {
-        if let Some(call) = self.calls.get_mut(slot as usize) {
-            call.place = Place::Held;
-            call.cell = NIL;
-        }
-    }
-
     /// The isolate has the call.
     #[inline]
     pub fn issued(&mut self, slot: u32) {
+        self.away(slot, Place::Issued);
+    }
+
+    /// The call has no cell any more.
+    #[inline]
+    fn away(&mut self, slot: u32, place: Place) {
         if let Some(call) = self.calls.get_mut(slot as usize) {
-            call.place = Place::Issued;
+            call.place = place;
             call.cell = NIL;
         }
     }
@@ -130,16 +128,16 @@ impl Calls {
 }
 
 impl Kernel {
-    /// A call was taken out of its mailbox. Tells whether its caller still waits; its deadline goes on then.
+    /// Takes a call out of its mailbox. Tells whether its caller still waits; its deadline goes on then.
     pub(super) fn hold_call(&mut self, slot: u32) -> bool {
-        if !self.calls.get(slot).timed_out {
-            self.calls.held(slot);
-            return true;
+        let Call { cell, actor, timed_out, .. } = self.calls.get(slot);
+        if timed_out {
+            let _ = self.cancel_call(slot);
+            return false;
         }
-        self.call_settled(slot);
-        // Race: as in `cancel_call`.
-        self.outbox.push(super::Event::new(EVENT_REJECT, NIL, &[slot, CAUSE_TIMEOUT, 1]));
-        false
+        self.take_out(actor, cell);
+        self.calls.away(slot, Place::Held);
+        true
     }
 
     /// Whether a call was taken out of its mailbox.

@@ -411,11 +411,11 @@ impl Kernel {
         let messages: Vec<(u32, u32)> =
             mailbox.iter(&self.pool).filter(|&(_, word)| matches!(kind_of(word), ENTRY_CAST | ENTRY_CALL)).collect();
         for (cell, word) in messages {
-            if take == Take::Out {
-                self.take_out(actor, cell);
-                if kind_of(word) == ENTRY_CALL && !self.hold_call(slot_of(word)) {
-                    continue;
-                }
+            match (take, kind_of(word)) {
+                (Take::Leave, _) => {}
+                (Take::Out, ENTRY_CALL) if !self.hold_call(slot_of(word)) => continue,
+                (Take::Out, ENTRY_CALL) => {}
+                (Take::Out, _) => self.take_out(actor, cell),
             }
             self.listing.push(word);
         }
