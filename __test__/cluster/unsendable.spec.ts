@@ -115,6 +115,11 @@ describe("a watch and a link end when the actor", () => {
   });
 });
 
+it("an exit signal with a reason that cannot be sent takes the actor down, with a substitute for the reason", async () => {
+  a.system.sendExit(a.spawn(Witness), await tied(), () => 1);
+  for (const [, { type, reason }] of await heard.take(2)) expect([type, reason.message]).toEqual(["exit", "() => 1"]);
+});
+
 it("D19: calls to an actor that could not be spawned reject with a substitute of what its init has thrown", async () => {
   const ref = a.spawn(Failing, { strategy: { node: "b" }, args: ["a function in its cause"] });
   expect(substituteOf(await rejection(ref.call("ping")))).toEqual(SUBSTITUTE);

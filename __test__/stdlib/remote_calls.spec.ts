@@ -24,6 +24,7 @@ function callsBy(transport: Partial<Transport>): RemoteCalls {
     host,
     () => undefined,
     (_to, error) => error,
+    () => true,
   );
 }
 

@@ -4,7 +4,8 @@
  *
  * A message has a kind, a number and a payload, encoded once here and decoded once at the other end; messages of one turn
  * share a frame (outbox.ts). The link delivers what one node sends to another in order and at most once; a message that
- * does not fit into the bounded queue of its peer is refused here, at once, and nothing of it is sent.
+ * does not fit into the bounded queue of its peer is refused here, at once, and nothing of it is sent; but answers wait for
+ * room (late_answers.ts).
  *
  * Requests wait by number. They reject with PeerNotFoundError if the peer is unknown, TransportError if its queue is full or
  * the connection is lost meanwhile, TimeoutError if the answer does not come in time; an error of the peer's handler comes as
@@ -27,11 +28,14 @@ import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
+import { noRoom } from "../stdlib/remote/peers.js";
 import { Tickets } from "../stdlib/remote/tickets.js";
+import { until } from "../stdlib/waiting.js";
 import { checkedPort, ipOf, withPort } from "./addresses.js";
 import { Codec, type MakeRef } from "./codec.js";
 import { Inbox } from "./inbox.js";
 import type { CurveKeyPair } from "./key_material.js";
+import { type LateAnswer, LateAnswers } from "./late_answers.js";
 import { FULL, NO_PEER, Outboxes } from "./outbox.js";
 
 /** How a node's transport listens. */
@@ -120,6 +124,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   private readonly waiting = new Tickets<Waiter>();
   private readonly deadlines = new Deadlines();
   private readonly early = new Map<string, Early[]>();
+  private readonly late = new LateAnswers((node, { kind, number, payload }) => {
+    return this.outboxes?.add(node, kind, number, payload) !== FULL;
+  });
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
   private outboxes: Outboxes | undefined;
@@ -219,6 +226,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.link = undefined;
     this.outboxes = undefined;
     this.early.clear();
+    this.late.clear();
     for (const [number, waiting] of this.waiting.entries()) {
       this.waiting.take(number);
       waiting.refused(new TransportError("Transport disconnected", waiting.node));
@@ -280,11 +288,17 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   /**
-   * Resolves when all nodes that are connected have taken what was sent to them. A node that does not answer for
-   * `timeout` ms, or whose queue is full, is not waited for.
+   * Resolves when all nodes that are connected have taken what was sent to them, late answers included. A node that has not
+   * after `timeout` ms, or whose queue is full of messages, is not waited for.
    */
   async flush(timeout: number): Promise<void> {
-    await Promise.allSettled([...this.connected].map((node) => this.askWithin(timeout, node, RECEIPT, undefined)));
+    const end = performance.now() + timeout;
+    await Promise.allSettled([...this.connected].map((node) => this.flushTo(node, end)));
+  }
+
+  private async flushTo(node: string, end: number): Promise<void> {
+    await until(() => this.late.isEmptyFor(node), end);
+    await this.askWithin(Math.max(0, Math.ceil(end - performance.now())), node, RECEIPT, undefined);
   }
 
   /** Takes what has arrived from other nodes and waits for this one's next look. */
@@ -367,15 +381,24 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   private push(node: string, kind: number, number: number, value: unknown): void {
+    const outcome = this.tryToPush(node, kind, number, value);
+    if (outcome < 0) this.refuseToPush(node, outcome);
+  }
+
+  /** Negative if the message was refused. @throws what stands in the way of its being a message */
+  private tryToPush(node: string, kind: number, number: number, value: unknown): number {
     if (this.outboxes === undefined) throw new TransportError("Transport disconnected", node);
     if (!this.peers.has(node)) {
       this.keepEarly(node, { kind, number, payload: this.codec.encode(value) });
-      return;
+      return 0;
     }
     const { codec } = this;
     const bytes = codec.encodeShared(value);
-    const outcome = this.outboxes.add(node, kind, number, bytes, codec.start, codec.end);
-    if (outcome >= 0) return;
+    return this.outboxes.add(node, kind, number, bytes, codec.start, codec.end);
+  }
+
+  private refuseToPush(node: string, outcome: number): never {
+    const { codec } = this; // It still has the message.
     this.dropped(node, codec.end - codec.start, outcome);
     throw notSent(node, outcome);
   }
@@ -422,6 +445,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   private lost(node: string): void {
+    this.late.forget(node);
     this.refuse(node, () => new TransportError(`The connection to node ${node} was lost before it answered`, node));
   }
 
@@ -504,10 +528,23 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   private answer(node: string, kind: number, number: number, payload: unknown): void {
     try {
-      this.push(node, kind, number, payload);
+      this.pushAnswer(node, kind, number, payload);
     } catch (error) {
       this.answerOtherwise(node, number, payload, error);
     }
+  }
+
+  /** An answer waits for room. */
+  private pushAnswer(node: string, kind: number, number: number, payload: unknown): void {
+    const outcome = this.tryToPush(node, kind, number, payload);
+    if (outcome === FULL) this.answerLater(node, { kind, number, payload: this.codec.encode(payload) });
+    else if (outcome < 0) this.refuseToPush(node, outcome);
+  }
+
+  private answerLater(node: string, answer: LateAnswer): void {
+    const { number } = answer;
+    const refuse = (error: Error): LateAnswer => ({ kind: REFUSAL, number, payload: this.codec.encode(error) });
+    if (!this.late.keep(node, answer, refuse)) this.notAnswered(node);
   }
 
   /** The answer itself cannot be sent; if nothing can be said in its place, that it cannot is worth telling. */
@@ -515,7 +552,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     try {
       const instead = this.answerInstead?.(payload, error);
       if (instead === undefined) throw error;
-      this.push(node, ANSWER, number, instead);
+      this.pushAnswer(node, ANSWER, number, instead);
     } catch {
       this.tryToRefuse(node, number, error);
     }
@@ -523,18 +560,20 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   private tryToRefuse(node: string, number: number, error: unknown): void {
     try {
-      this.push(node, REFUSAL, number, error);
+      this.pushAnswer(node, REFUSAL, number, error);
     } catch {
-      this.log.warn("An answer could not be sent", { peer: node });
+      this.notAnswered(node);
     }
+  }
+
+  private notAnswered(node: string): void {
+    this.log.warn("An answer could not be sent", { peer: node });
   }
 }
 
 function notSent(node: string, outcome: number): Error {
   if (outcome === NO_PEER) return new PeerNotFoundError(node);
-  const [why, reason] =
-    outcome === FULL
-      ? (["too much waits for it already", "queue_full"] as const)
-      : (["the message is longer than a frame may be (16 MiB)", "unsendable"] as const);
-  return new TransportError(`A message to node ${node} was not sent: ${why}`, node, undefined, reason);
+  if (outcome === FULL) return noRoom(node);
+  const why = `A message to node ${node} was not sent: the message is longer than a frame may be (16 MiB)`;
+  return new TransportError(why, node, undefined, "unsendable");
 }

@@ -75,6 +75,9 @@ export interface KernelHooks {
   gone(cell: ActorCell, kind: number, token: number): void;
 }
 
+/** What a dead letter was: a message, or what was to reach an actor of another node in another way. */
+export type DeadLetterType = "call" | "cast" | "exit" | "join" | "leave";
+
 /** See the module's header. */
 export class Kernel {
   /** Values of messages under way. */
@@ -368,7 +371,7 @@ export class Kernel {
   }
 
   /** Says that a message will not be handled. */
-  deadLetter(cell: ActorCell | undefined, messageType: "call" | "cast", reason: string): void {
+  deadLetter(cell: ActorCell | undefined, messageType: DeadLetterType, reason: string): void {
     if (!telemetry.active) return;
     const actor_id = cell === undefined ? undefined : cell.ref.id.id;
     telemetry.execute(TelemetryEvents.actor.deadLetter, {}, { actor_id, message_type: messageType, reason });

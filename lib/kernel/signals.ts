@@ -106,6 +106,16 @@ export function link(cell: ActorCell, other: ActorRef): LinkRef {
     throw new ActorNotFoundError(missing.id, missing.systemId);
   }
   if (cell === target) return new LinkRef("link-self", cell.id, cell.id, -1, other);
+  return tie(cell, target, other);
+}
+
+/**
+ * Links two actors of this kernel, of which the first knows the second as `other`: one of another node, perhaps.
+ *
+ * @throws ActorNotFoundError when one of them has ended
+ */
+export function tie(cell: ActorCell, target: ActorCell, other: ActorRef): LinkRef {
+  const { kernel } = cell;
   kernel.args[0] = cell.index;
   kernel.args[1] = target.index;
   kernel.control(OP_LINK);

@@ -56,6 +56,7 @@ import { mailboxPolicy, NO_ARGS, readSpawnOptions, type Spawner, type SpawnOptio
 import { SupervisorReports } from "./supervisor_reports.js";
 import { SystemGroups } from "./system_groups.js";
 import { kernelLimits, type SystemLimits } from "./system_limits.js";
+import { until, withTimeout } from "./waiting.js";
 
 /** How a system is drained. */
 export interface DrainOptions {
@@ -91,8 +92,6 @@ export interface RemoteChildEntry {
 
 /** Queued messages above which a system counts as degraded. */
 const BACKLOG_DEGRADED = 1_000;
-/** Milliseconds between two looks at what a shutdown waits for. */
-const SHUTDOWN_POLL_MS = 5;
 /** Milliseconds that `terminate` handlers get even if draining used the whole timeout. */
 const SHUTDOWN_GRACE_MS = 50;
 
@@ -797,20 +796,4 @@ function timerOwner(ref: ActorRef): ActorCell {
 /** Whether no actor that users see is above an actor of this node. */
 function isRoot(cell: ActorCell): boolean {
   return cell.parent === null || isHidden(cell.parent);
-}
-
-/** Looks every SHUTDOWN_POLL_MS whether something is done, until the deadline. */
-async function until(isDone: () => boolean, deadline: number): Promise<void> {
-  while (!isDone() && performance.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, SHUTDOWN_POLL_MS));
-}
-
-/** Waits for a promise, but not longer than `ms`. */
-async function withTimeout(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

@@ -23,7 +23,7 @@ import { timedOut } from "../../kernel/refusals.js";
 import { callOnTerms, cast, castMethod } from "../../kernel/send.js";
 import { type CallSignal, type CallTerms, NO_DEADLINE, rejected, timeoutWord } from "../../kernel/slots.js";
 import { type Deadline, Deadlines, type Expiring } from "./deadlines.js";
-import { handOver } from "./peers.js";
+import { handOver, noRoom } from "./peers.js";
 import { CALL, CANCEL, CAST, type CallMessage, type CastMessage, isReply, MARK } from "./protocol.js";
 import { placeOf, Tickets } from "./tickets.js";
 
@@ -127,6 +127,8 @@ export class RemoteCalls {
     private readonly find: Find,
     /** What the caller should know in place of what the transport or the other node says. */
     private readonly whyNot: (to: ActorId, error: unknown) => unknown,
+    /** Whether a message to a node would not come before others that wait for room. */
+    private readonly hasRoom: (node: string) => boolean,
   ) {}
 
   /** Calls an actor of another node. */
@@ -145,6 +147,7 @@ export class RemoteCalls {
     waiting.deadline = this.deadlines.add(patienceMs, waiting);
     if (terms.signal !== undefined) this.listen(call, waiting, terms.signal);
     try {
+      if (!this.hasRoom(node)) throw noRoom(node);
       if (transport.ask !== undefined) waiting.asked = transport.ask(waiting, message);
       else request(transport, waiting, message, patienceMs + GRACE_MS);
     } catch (error) {
@@ -210,7 +213,8 @@ export class RemoteCalls {
   }
 
   private post(node: string, message: unknown, onFailure: () => void): void {
-    handOver(this.host.transport, node, message, onFailure);
+    if (this.hasRoom(node)) handOver(this.host.transport, node, message, onFailure);
+    else onFailure();
   }
 
   /** Runs a call of another node; resolves with the reply. */

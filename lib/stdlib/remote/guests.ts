@@ -391,7 +391,7 @@ export class Guests {
     if (!this.parents.has(node)) return;
     const here = [...this.guests.values()].filter((guest) => guest.node === node && guest.ending === undefined);
     const children = here.map(({ as }) => as);
-    this.host.peers.send(node, { kind: "guests", children });
+    this.host.peers.tell(node, { kind: "guests", children });
   }
 
   private keep(): ActorCell {

@@ -5,9 +5,10 @@
  * (`insist`) until it is answered, its node is lost or does not answer for REPEATS_MAX times, or the system ends; whoever
  * answers it must not mind it twice.
  * What tells of an end (`tell`, `insist`) and cannot be sent as it is goes with a substitute for the error (plain_errors.ts).
- * What a node has to know and its transport has no room for (`tell`) waits here, and what is told after it waits behind it. The
- * first is tried again after a pause that doubles, the rest follow it, and all go when the node is lost. Nothing but the end of
- * a watch or a link is told in this way, and each has one, so what waits is bounded by them.
+ * What a node has to know and its transport has no room for (`tell`) waits here (backlog.ts), what is told after it waits behind
+ * it, and calls and casts are refused meanwhile (`hasRoom`), so that none comes before it. All of that goes when the node is lost.
+ * Ends of watches and links wait in any number, since each has one; what programs may send as often as they like is refused
+ * when WAITING_MAX wait.
  * A node that speaks to itself is answered without the transport.
  *
  * Owner: the requests that wait, and the backlogs. Failure is a rejection or a callback; nothing here throws.
@@ -16,6 +17,7 @@
 import { LibeamError, NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
 import type { Transport } from "../../kernel/collaborators.js";
 import { DELAY_MS_MAX } from "../../kernel/validate.js";
+import { Backlog, PAUSE_MS, PAUSE_MS_MAX } from "./backlog.js";
 import type { LossTag } from "./losses.js";
 import { plainBody } from "./plain_errors.js";
 import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
@@ -27,9 +29,8 @@ const REPEAT_MS = 500;
 /** How often a request is repeated before its node counts as down for it. */
 const REPEATS_MAX = 60;
 
-/** Pause before what a transport had no room for is tried again for the first time, and at most, in milliseconds. */
-const ROOM_MS = 10;
-const ROOM_MS_MAX = 640;
+/** How much may wait for the room of a node when more is told that may be refused. */
+const WAITING_MAX = 10_000;
 
 /** A request under way. */
 interface Pending {
@@ -40,8 +41,9 @@ interface Pending {
 /** What a node has to know. */
 interface Told {
   body: RemoteMessage;
-  /** How long it waits when it is refused next. */
-  pauseMs: number;
+  onFailure: ((error: unknown) => void) | undefined;
+  /** The error in it is a substitute. */
+  isPlain: boolean;
 }
 
 /** The answer was an error, other than one of the transport's. */
@@ -52,8 +54,8 @@ class Refusal {
 /** See the module's header. */
 export class Peers {
   private readonly pending = new Set<Pending>();
-  /** What waits for room, by node and in order. */
-  private readonly backlogs = new Map<string, Told[]>();
+  /** What waits for room, by node. */
+  private readonly backlogs = new Map<string, Backlog<Told>>();
   private closed = false;
 
   constructor(
@@ -94,6 +96,18 @@ export class Peers {
     }
   }
 
+  /** Orders what may be late: where there is no room it is ordered again. @throws like `order` */
+  async orderInTime(node: string, body: RemoteRequest): Promise<any> {
+    for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
+      try {
+        return await this.order(node, body);
+      } catch (error) {
+        if (!isForNow(error)) throw error;
+      }
+      await this.guarded(node, pause(pauseMs));
+    }
+  }
+
   /** Asks until there is an answer. @throws what it is, NodeDownError, SystemShuttingDownError */
   async insist(node: string, body: RemoteRequest): Promise<any> {
     let next = body;
@@ -124,55 +138,67 @@ export class Peers {
     handOver(this.transport, node, envelope, onFailure);
   }
 
-  /** The same for what must not come before what waits to be told: it is refused then. */
-  sendInTurn(node: string, body: RemoteMessage, onFailure: () => void): void {
-    if (this.backlogs.has(node)) queueMicrotask(onFailure);
-    else this.send(node, body, onFailure);
+  /**
+   * Sends what a node has to know, in order, when there is room. With `onFailure`, which is told if it cannot be sent, not
+   * more than WAITING_MAX wait.
+   */
+  tell(node: string, body: RemoteMessage, onFailure?: (error: unknown) => void): void {
+    const told: Told = { body, onFailure, isPlain: false };
+    const waiting = this.backlogs.get(node)?.size ?? 0;
+    if (waiting >= WAITING_MAX && onFailure !== undefined) queueMicrotask(() => onFailure(noRoom(node)));
+    else if (waiting > 0 || !this.offer(node, told)) this.wait(node, told);
   }
 
-  /** Sends what a node has to know, in order, when there is room. */
-  tell(node: string, body: RemoteMessage): void {
-    this.offer(node, { body, pauseMs: ROOM_MS });
-  }
-
-  private offer(node: string, told: Told): void {
+  /** Whether nothing waits to be told to a node, now that it was tried again. */
+  hasRoom(node: string): boolean {
+    if (this.backlogs.size === 0) return true;
     const backlog = this.backlogs.get(node);
-    if (backlog === undefined) this.hand(node, told.body, (error) => this.refused(node, told, error));
-    else backlog.push(told);
+    return backlog === undefined || backlog.size === 0 || backlog.offerAgain();
   }
 
-  private refused(node: string, told: Told, error: unknown): void {
-    if (isForNow(error)) this.wait(node, told);
-    const plain = isUnsendable(error) ? plainBody(told.body, error) : undefined;
-    if (plain === undefined) return;
-    this.hand(node, plain, (again) => {
-      if (isForNow(again)) this.wait(node, { ...told, body: plain });
+  /** Hands over what a node has to know; false if there is no room for it now. */
+  private offer(node: string, told: Told): boolean {
+    let isOver = true;
+    let atOnce = true;
+    this.hand(node, told.body, (error) => {
+      isOver = this.refused(node, told, error);
+      if (!isOver && !atOnce) this.wait(node, told);
     });
+    atOnce = false;
+    return isOver;
+  }
+
+  /** What was refused is worth another try or is over, then true. */
+  private refused(node: string, told: Told, error: unknown): boolean {
+    if (isForNow(error)) return false;
+    const plain = told.isPlain || !isUnsendable(error) ? undefined : plainBody(told.body, error);
+    if (plain === undefined) {
+      queueMicrotask(() => told.onFailure?.(error));
+      return true;
+    }
+    told.body = plain;
+    told.isPlain = true;
+    return this.offer(node, told);
   }
 
   private wait(node: string, told: Told): void {
-    const known = this.backlogs.get(node);
-    known?.push(told); // Transports that refuse later may have refused another one meanwhile.
-    if (known !== undefined || this.closed) return;
-    const backlog = [told];
-    this.backlogs.set(node, backlog);
-    setTimeout(() => this.offerAgain(node, backlog), told.pauseMs).unref();
-    told.pauseMs = Math.min(told.pauseMs * 2, ROOM_MS_MAX);
-  }
-
-  private offerAgain(node: string, backlog: Told[]): void {
-    if (this.backlogs.get(node) !== backlog) return; // The node was lost, or the system has ended.
-    this.backlogs.delete(node);
-    for (const told of backlog) this.offer(node, told);
+    if (this.closed) return;
+    let backlog = this.backlogs.get(node);
+    if (backlog === undefined) {
+      backlog = new Backlog((each) => this.offer(node, each));
+      this.backlogs.set(node, backlog);
+    }
+    backlog.push(told);
   }
 
   /** Whether something is still to be told. */
   waitsForRoom(): boolean {
-    return this.backlogs.size > 0;
+    return [...this.backlogs.values()].some(({ size }) => size > 0);
   }
 
   /** Nothing comes from a node any more. */
   lost(node: string): void {
+    this.backlogs.get(node)?.clear();
     this.backlogs.delete(node);
     for (const each of [...this.pending]) if (each.node === node) each.refuse(new NodeDownError(node));
   }
@@ -180,6 +206,7 @@ export class Peers {
   /** The system has ended: nothing is waited for. */
   close(): void {
     this.closed = true;
+    for (const backlog of this.backlogs.values()) backlog.clear();
     this.backlogs.clear();
     for (const { refuse } of [...this.pending]) refuse(new SystemShuttingDownError("ask other nodes"));
   }
@@ -243,6 +270,12 @@ export function handOver(
   } catch (error) {
     onFailure(error); // A transport of the user's may throw where it must not.
   }
+}
+
+/** What a transport says that may take a message later. */
+export function noRoom(node: string): TransportError {
+  const why = `A message to node ${node} was not sent: too much waits for it already`;
+  return new TransportError(why, node, undefined, "queue_full");
 }
 
 /** Whether a transport may take a message later. */

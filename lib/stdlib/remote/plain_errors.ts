@@ -55,6 +55,8 @@ export function plainBody<B extends RemoteMessage | RemoteRequest>(body: B, why:
   switch (body.kind) {
     case "crashed":
       return { ...body, error: plainError(body.error, why) };
+    case "exit":
+      return { ...body, reason: plainError(body.reason, why) };
     case "down":
     case "severed":
     case "ended":

@@ -112,7 +112,7 @@ export type RemoteMessage =
   | { kind: "follow" }
   | { kind: "load"; actors: number }
   | { kind: "down"; of: string; reason: TerminationReason }
-  | { kind: "link"; link: string; to: Address }
+  | { kind: "link"; link: string; to: Address; from: Address }
   | { kind: "unlink"; link: string }
   | { kind: "severed"; link: string; reason: TerminationReason };
 

@@ -9,12 +9,12 @@
  */
 
 import { ActorNotFoundError, NodeDownError } from "../../errors.js";
-import type { ActorId } from "../../kernel/actor_id.js";
+import { ActorId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell } from "../../kernel/cell.js";
 import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
 import { stop } from "../../kernel/lifecycle.js";
-import { endAs, link } from "../../kernel/signals.js";
+import { endAs, tie } from "../../kernel/signals.js";
 import type { Peers } from "./peers.js";
 import { type Address, addressOf, keyOf } from "./protocol.js";
 import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
@@ -25,6 +25,7 @@ export interface RelationsHost {
   readonly peers: Peers;
   spawnHidden(actor: typeof Observer | typeof ShadowKeeper, args: unknown[]): ActorCell;
   find(address: Address): ActorCell | undefined;
+  refTo(id: ActorId): ActorRef;
 }
 
 /** See the module's header. */
@@ -48,7 +49,7 @@ export class Relations {
     const cell = this.shadowKeeper().keep(Shadow)._cell;
     this.shadows.set(key, { node: id.systemId, cell });
     // As long as it takes: a blocked event loop is no end of anything.
-    this.host.peers.order(id.systemId, { kind: "watch", to: addressOf(id) }).then(
+    this.host.peers.orderInTime(id.systemId, { kind: "watch", to: addressOf(id) }).then(
       (alive) => alive || this.endShadow(key, { type: "normal" }, cell),
       () => this.endShadow(key, { type: "killed" }, cell),
     );
@@ -73,8 +74,9 @@ export class Relations {
       return known.cell;
     }
     const cell = this.makeEnd(name, id.systemId);
-    this.host.peers.sendInTurn(id.systemId, { kind: "link", link: name, to: addressOf(id) }, () =>
-      this.sever(name, { type: "error", error: new NodeDownError(id.systemId) }),
+    const request = { kind: "link", link: name, to: addressOf(id), from: addressOf(local.id) } as const;
+    this.host.peers.tell(id.systemId, request, (error) =>
+      this.sever(name, { type: "error", error: new NodeDownError(id.systemId, error) }),
     );
     return cell;
   }
@@ -139,18 +141,17 @@ export class Relations {
     this.tidy();
   }
 
-  /** Makes this side of a link that another node has made. */
-  link(node: string, name: string, to: Address): void {
+  /** Makes this side of a link that an actor of another node has made. */
+  link(node: string, name: string, to: Address, from: Address): void {
     const cell = this.host.find(to);
-    if (cell === undefined) {
-      this.host.peers.tell(node, {
-        kind: "severed",
-        link: name,
-        reason: { type: "error", error: new ActorNotFoundError(to.id, this.host.id) },
-      });
-      return;
+    const end = this.makeEnd(name, node);
+    try {
+      if (cell === undefined) throw new ActorNotFoundError(to.id, this.host.id);
+      tie(cell, end, this.host.refTo(new ActorId(node, from.id, from.name)));
+    } catch (error) {
+      this.unlink(name);
+      this.host.peers.tell(node, { kind: "severed", link: name, reason: { type: "error", error } });
     }
-    link(cell, this.makeEnd(name, node).ref);
   }
 
   private shadowKeeper(): ShadowKeeper {

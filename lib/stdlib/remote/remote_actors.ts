@@ -17,7 +17,7 @@ import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../../kernel/cell.js";
 import type { Transport } from "../../kernel/collaborators.js";
 import type { TerminationReason } from "../../kernel/info.js";
-import type { Kernel } from "../../kernel/kernel.js";
+import type { DeadLetterType, Kernel } from "../../kernel/kernel.js";
 import { stop } from "../../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../../kernel/logger.js";
 import { DECISION_IGNORED } from "../../kernel/protocol.js";
@@ -32,7 +32,7 @@ import { RemoteCalls } from "./calls.js";
 import { type GuestKeeper, Guests } from "./guests.js";
 import { Loads } from "./loads.js";
 import { Losses, microsSinceEpoch } from "./losses.js";
-import { OPERATION_MS, Peers } from "./peers.js";
+import { Peers } from "./peers.js";
 import { plainReply } from "./plain_errors.js";
 import {
   type Address,
@@ -107,6 +107,7 @@ export class RemoteActors {
       host,
       (id, name) => this.find(id, name),
       (id, error) => this.whyNot(id, error),
+      (node) => this.peers.hasRoom(node),
     );
     const { id, kernel } = host;
     const { losses } = this;
@@ -121,6 +122,7 @@ export class RemoteActors {
       peers,
       spawnHidden: (actor, args) => host.spawnHidden(actor, args),
       find: ({ id: of, name }) => this.find(of, name),
+      refTo: (of) => host.refTo(of),
     });
     this.standIns = new StandIns({
       id,
@@ -187,7 +189,7 @@ export class RemoteActors {
   /** Has the node of an actor change a group. */
   changeGroup(change: "join" | "leave", group: string, id: ActorId): void {
     assertName("group", group);
-    this.send(id.systemId, { kind: change, group, to: addressOf(id) });
+    this.tell(id.systemId, { kind: change, group, to: addressOf(id) }, change);
   }
 
   /** Casts to the members that a group has on another node. */
@@ -199,13 +201,13 @@ export class RemoteActors {
 
   /** @internal */
   async stop(id: ActorId): Promise<void> {
-    await this.request(id.systemId, { kind: "stop", to: addressOf(id) }, OPERATION_MS).catch(ignore);
+    await this.peers.orderInTime(id.systemId, { kind: "stop", to: addressOf(id) }).catch(ignore);
   }
 
   /** @internal */
   exit(id: ActorId, sender: ActorRef | undefined, reason: unknown): void {
     const from = sender === undefined ? {} : { from: addressOf(sender.id) };
-    this.send(id.systemId, { kind: "exit", to: addressOf(id), reason, ...from });
+    this.tell(id.systemId, { kind: "exit", to: addressOf(id), reason, ...from }, "exit");
   }
 
   /** Spawns on another node; the ref works at once. */
@@ -296,12 +298,13 @@ export class RemoteActors {
     this.loads.close();
   }
 
-  private request(node: string, body: RemoteRequest, timeoutMs: number): Promise<any> {
-    return this.peers.request(node, body, timeoutMs);
-  }
-
   private send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
     this.peers.send(node, body, onFailure);
+  }
+
+  /** What must not be lost as long as not too much of it waits. */
+  private tell(node: string, body: RemoteMessage, messageType: DeadLetterType): void {
+    this.peers.tell(node, body, () => this.host.kernel.deadLetter(undefined, messageType, "not_sent"));
   }
 
   // What other nodes do to the actors of this one.
@@ -419,7 +422,7 @@ export class RemoteActors {
         this.relations.down(from, body.of, body.reason);
         return;
       case "link":
-        this.relations.link(from, body.link, body.to);
+        this.relations.link(from, body.link, body.to, body.from);
         return;
       case "unlink":
         this.relations.unlink(body.link);

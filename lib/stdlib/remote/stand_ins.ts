@@ -535,7 +535,7 @@ export class StandIns {
   joined(node: string): void {
     if (!this.nodes.has(node)) return;
     const there = [...this.standIns.values()].filter(({ place, state }) => place.node === node && state !== "none");
-    this.host.peers.send(node, { kind: "family", children: there.map(({ place }) => place.as) });
+    this.host.peers.tell(node, { kind: "family", children: there.map(({ place }) => place.as) });
   }
 }
 
