@@ -83,6 +83,16 @@ describe("children in other processes", () => {
     expect([reason.error.message, reason.error.stack.includes("crew.ts")]).toEqual(["x fell", true]);
   });
 
+  it.each(["Stop", "Escalate"] as const)("end with a reason of their own when the strategy is %s", async (strategy) => {
+    await workers("w1");
+    const boss = home.spawn(Boss, { args: [{ strategy }] });
+    const x = (await boss.call("hire", "x", WORKER)) as any;
+    const downs = watchFor(home, x);
+    await x.call("add", 1);
+    x.cast("leave", { code: 7 });
+    expect((await downs.next()).reason).toEqual({ type: "exit", reason: { code: 7 } });
+  });
+
   it("end here when the process of their parent is killed", async () => {
     const [first] = await workers("w1");
     const boss = home.spawn(Boss, { strategy: { node: "w1" } });

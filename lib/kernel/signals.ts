@@ -29,6 +29,7 @@ import { cellOf } from "./validate.js";
 
 const NIL = 0xffff_ffff;
 const KIND_NORMAL = 0;
+const KIND_ERROR = 1;
 const KIND_KILLED = 2;
 const KIND_EXIT = 3;
 
@@ -63,6 +64,11 @@ function reasonOf(kind: number, value: unknown): TerminationReason {
 /** Why an actor has ended, from what the core says. */
 export function terminationReason(kernel: Kernel, kind: number, token: number): TerminationReason {
   return reasonOf(kind, token === NIL ? undefined : kernel.slots.value(token));
+}
+
+/** As what an actor ends that crashes with an error and is not started again. */
+export function crashReason(error: unknown): TerminationReason {
+  return reasonOf(KIND_ERROR, error);
 }
 
 /** The cell behind a ref; that of this kernel for a ref that another system of this process has handed over. */

@@ -10,6 +10,7 @@ export const Hand = createActor((ctx, self, name: string) => {
       return count;
     })
     .onCall("about", () => ({ name, node: ctx.system.id, parent: ctx.parent?.id.systemId }))
+    .onCast("leave", (reason: unknown) => ctx.exit(reason))
     .onCast("crash", () => {
       throw new RangeError(`${name} fell`);
     });

@@ -22,7 +22,7 @@ import type { TerminationReason } from "../../kernel/info.js";
 import { resumeInit, stop } from "../../kernel/lifecycle.js";
 import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../../kernel/options.js";
 import { isThenable } from "../../kernel/outcome.js";
-import { exit } from "../../kernel/signals.js";
+import { crashReason, endAs } from "../../kernel/signals.js";
 import { Actor } from "../actor.js";
 import type { SpawnOptions } from "../spawn_options.js";
 import type { Peers } from "./peers.js";
@@ -67,10 +67,10 @@ export class GuestKeeper extends Actor {
     return this.leaving ? LEAVE_DEAD : RESTART_AT_ONCE;
   }
 
-  /** Crashes a guest that is not to be started again. */
-  letGo(cell: ActorCell, error: unknown): void {
+  /** Ends a guest for that reason; it is not started again. */
+  letGo(cell: ActorCell, reason: TerminationReason): void {
     this.leaving = true;
-    crash(cell, error);
+    endAs(cell, reason);
     this.leaving = false;
   }
 }
@@ -124,7 +124,7 @@ class Guest implements Definition {
     return new Promise<void>((resolve, reject) => {
       this.wait = { resolve, reject };
       for (const wake of this.downWaiters.splice(0)) wake();
-      if (this.ending?.type === "error") queueMicrotask(() => this.leave());
+      if (isFailure(this.ending)) queueMicrotask(() => this.leave());
     }).then(() => {
       if (cell.epoch !== epoch) throw new Dismissed();
       return resumeInit(cell, () => this.begin(cell, args));
@@ -217,16 +217,14 @@ class Guest implements Definition {
     if (this.cell.dead) return Promise.resolve();
     const gone = new Promise<void>((resolve) => this.goneWaiters.push(resolve));
     this.ending = reason;
-    if (reason.type !== "error" || !this.goingDown) this.leave();
+    if (!isFailure(reason) || !this.goingDown) this.leave();
     return gone;
   }
 
   /** Ends the guest for the reason that was given. */
   private leave(): void {
     const { cell, ending, wait } = this;
-    if (ending?.type === "error") this.keeper.letGo(cell, ending.error);
-    else if (ending?.type === "killed") exit(null, cell, "kill");
-    else void stop(cell, null);
+    this.keeper.letGo(cell, ending ?? { type: "normal" });
     this.wait = undefined;
     wait?.reject(new Dismissed());
   }
@@ -244,7 +242,9 @@ class Guest implements Definition {
     if (this.failedInit !== undefined && this.failedInit.error === error) return; // The parent's node has its answer.
     const child = this.as;
     const life = this.resuming ? this.life + 1 : this.life;
-    const told = this.tell({ kind: "crashed", child, life, error }) as Promise<Verdict | undefined>;
+    const told = this.tell({ kind: "crashed", child, life, reason: crashReason(error) }) as Promise<
+      Verdict | undefined
+    >;
     const verdict = told.then(
       (verdict) => {
         if (typeof verdict?.restart !== "boolean" || verdict.unknown) this.orphaned();
@@ -422,6 +422,11 @@ export function isGuest(cell: ActorCell): boolean {
 
 function guestOf(cell: ActorCell): Guest | undefined {
   return cell.definition instanceof Guest ? cell.definition : undefined;
+}
+
+/** Whether an actor that ends in this way has crashed. */
+function isFailure(reason: TerminationReason | undefined): boolean {
+  return reason?.type === "error" || reason?.type === "exit";
 }
 
 function patience(): Promise<boolean> {

@@ -53,10 +53,9 @@ function plainReason(reason: TerminationReason, why: unknown): TerminationReason
 /** What tells of a failure, with a substitute for it; undefined if it tells of none. */
 export function plainBody<B extends RemoteMessage | RemoteRequest>(body: B, why: unknown): B | undefined {
   switch (body.kind) {
-    case "crashed":
-      return { ...body, error: plainError(body.error, why) };
     case "exit":
       return { ...body, reason: plainError(body.reason, why) };
+    case "crashed":
     case "down":
     case "severed":
     case "ended":

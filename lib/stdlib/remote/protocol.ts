@@ -98,7 +98,7 @@ export type RemoteRequest =
   | { kind: "halt"; child: string }
   | { kind: "dismiss"; child: string; reason: TerminationReason }
   | { kind: "lost" }
-  | { kind: "crashed"; child: string; life: number; error: unknown }
+  | { kind: "crashed"; child: string; life: number; reason: TerminationReason }
   | { kind: "ended"; child: string; reason: TerminationReason };
 
 /** See the module's header. */

@@ -346,7 +346,7 @@ export class RemoteActors {
       case "dismiss":
         return this.guests.dismiss(from, request.child, request.reason);
       case "crashed":
-        return this.standIns.crashed(from, request.child, request.life, request.error);
+        return this.standIns.crashed(from, request.child, request.life, request.reason);
       case "ended":
         return this.standIns.ended(from, request.child, request.reason);
       case "lost":

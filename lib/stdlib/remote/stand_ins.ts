@@ -30,7 +30,7 @@ import {
   FLAG_STOPPING,
 } from "../../kernel/protocol.js";
 import { type Remote, RemoteCell } from "../../kernel/remote_cell.js";
-import { exit } from "../../kernel/signals.js";
+import { crashReason, endAs, exit } from "../../kernel/signals.js";
 import { type CallTerms, rejected } from "../../kernel/slots.js";
 import type { PlacementStrategy, PlacementSubject } from "../placement.js";
 import { callHere, castHere } from "./calls.js";
@@ -269,7 +269,7 @@ export class StandIn implements Definition, Remote {
 
   private reason(): TerminationReason {
     if (this.decision === DECISION_GIVE_UP) return { type: "killed" };
-    return this.failure === undefined ? { type: "normal" } : { type: "error", error: this.failure.error };
+    return this.failure === undefined ? { type: "normal" } : crashReason(this.failure.error);
   }
 
   // What the core and the other node say.
@@ -281,13 +281,13 @@ export class StandIn implements Definition, Remote {
   }
 
   /** The guest has crashed in that life, and goes down. */
-  crashed(life: number, error: unknown): Verdict {
+  crashed(life: number, reason: TerminationReason): Verdict {
     const { cell } = this;
     if (this.state === "none") return { restart: false, unknown: true };
     // Race: a halt may have taken it down as well, and have been followed by another life.
     if (this.state === "alive" && life === this.place.life) {
       this.state = "down";
-      crash(cell, error);
+      endAs(cell, reason);
     }
     return { restart: !cell.dead && (cell.flags & FLAG_STOPPING) === 0 };
   }
@@ -296,11 +296,8 @@ export class StandIn implements Definition, Remote {
   ended(reason: TerminationReason): void {
     if (this.state === "none") return;
     this.state = "none";
-    if (reason.type === "error") {
-      this.avoid = this.place.node;
-      crash(this.cell, reason.error);
-    } else if (reason.type === "killed") exit(null, this.cell, "kill");
-    else void stop(this.cell, null);
+    if (reason.type === "error") this.avoid = this.place.node;
+    endAs(this.cell, reason);
   }
 
   /** The node of the guest is gone. */
@@ -481,9 +478,9 @@ export class StandIns {
   }
 
   /** A guest tells that it has crashed. */
-  async crashed(from: string, child: string, life: number, error: unknown): Promise<Verdict> {
+  async crashed(from: string, child: string, life: number, reason: TerminationReason): Promise<Verdict> {
     const standIn = await this.settled(from, child);
-    return standIn === undefined ? { restart: false, unknown: true } : standIn.crashed(life, error);
+    return standIn === undefined ? { restart: false, unknown: true } : standIn.crashed(life, reason);
   }
 
   /** A guest tells that it has ended. */
