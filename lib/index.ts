@@ -27,7 +27,7 @@ export { type CurveKeyPair, deriveKeys, fingerprint, z85Decode, z85Encode } from
 export { KeyringAuthenticator } from "./cluster/keyring.js";
 export { LocalCluster } from "./cluster/local_cluster.js";
 export { LocalRegistry } from "./cluster/local_registry.js";
-export { DistributedRegistry, type NameConflict, RegistrySync } from "./cluster/names.js";
+export { DistributedRegistry, RegistrySync } from "./cluster/names.js";
 export { VectorClock } from "./cluster/vector_clock.js";
 export { ZeroMQTransport, type ZeroMQTransportOptions } from "./cluster/zeromq_transport.js";
 export type { TransportRefusal } from "./errors.js";
@@ -75,6 +75,7 @@ export type {
   ClusterPeer,
   LoopState,
   MessageHandler,
+  NameConflict,
   NameReservation,
   PeerState,
   PeerStatus,

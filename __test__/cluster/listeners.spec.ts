@@ -4,8 +4,9 @@
 
 import { createActor } from "libeam";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { DistributedRegistry, type NameConflict, RegistrySync } from "../../lib/cluster/names.js";
+import { DistributedRegistry, RegistrySync } from "../../lib/cluster/names.js";
 import { InMemoryTransport, type LogEntry, loggerConfig } from "../../lib/index.js";
+import type { NameConflict } from "../../lib/kernel/collaborators.js";
 import { HeartbeatManager } from "../../lib/stdlib/heartbeat.js";
 import { HandmadeCluster } from "../support/handmade_nodes.js";
 import { found, gossipOf, startNode } from "../support/loopback_nodes.js";

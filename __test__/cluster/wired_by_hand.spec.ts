@@ -13,10 +13,10 @@ function makeGossip(): GossipProtocol {
 }
 
 describe("nodes that are wired by hand", () => {
-  it("know each other's names without being told to, and end with three steps", async () => {
+  it("know each other's names without being told to, have one owner for each, send refs, and end with three steps", async () => {
     const { code, lines, errors } = await runScript("wired_by_hand");
     expect({ code, errors }).toEqual({ code: 0, errors: "" });
-    expect(lines).toEqual([[1, 2], ["two"], [true, ["one"]]]);
+    expect(lines).toEqual([[1, 2], [0, 0], 1, ["two"], [true, ["one"]]]);
   });
 
   it("have left when each of several goodbyes is over", async () => {

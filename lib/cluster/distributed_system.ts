@@ -25,7 +25,7 @@ import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
 import { type GossipKeys, type GossipOptions, GossipProtocol, type GossipSockets, GossipUDP } from "./gossip.js";
 import { KeyringAuthenticator } from "./keyring.js";
-import { DistributedRegistry, type NameConflict, RegistrySync } from "./names.js";
+import { DistributedRegistry, RegistrySync } from "./names.js";
 import { ZeroMQTransport } from "./zeromq_transport.js";
 
 /** Settings of a node of a cluster. */
@@ -153,11 +153,6 @@ function wire(
   const { supervision, mailbox, timeouts, limits } = config;
   const groups = new ProcessGroupManager(nodeId, carrier, cluster);
   const system = new ActorSystem(cluster, carrier, registry, supervision, undefined, mailbox, timeouts, groups, limits);
-  transport._makeRefs((id) => system.getRef(id));
-  sync.on("conflict", ({ name, actorId, winner }: NameConflict) => {
-    log.warn(`Actor "${name}" is stopped: an older one on node ${winner} has the name`, { nodeId });
-    void system.stop(system.getRef({ systemId: nodeId, id: actorId, name } as never));
-  });
   cluster.on("superseded", () => void system.shutdown({ drainMailboxes: false }));
   return { ...parts, system, registry, groups };
 }

@@ -12,7 +12,7 @@
  */
 
 import { TransportError } from "../errors.js";
-import type { ActorLocation, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
+import type { ActorLocation, NameConflict, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
 import { createLogger } from "../kernel/logger.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
@@ -28,15 +28,6 @@ interface Entry {
   actorId: string;
   /** When it was registered, ms since the epoch by its owner's clock. */
   since: number;
-}
-
-/** A name that this node has lost to another one. */
-export interface NameConflict {
-  name: string;
-  /** The actor of this node. */
-  actorId: string;
-  /** Node of the actor that keeps the name. */
-  winner: string;
 }
 
 /** Keeps the names of all nodes. Emits `conflict` with a {@link NameConflict}. See the module's header. */
@@ -184,6 +175,10 @@ export class DistributedRegistry implements Registry {
 
   async unregister(name: string): Promise<void> {
     this.sync.delete(name);
+  }
+
+  onConflict(handler: (conflict: NameConflict) => void): void {
+    this.sync.on("conflict", handler);
   }
 
   async lookup(name: string): Promise<ActorLocation | null> {

@@ -180,8 +180,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     return health("healthy", `Connected to ${connected.length} peer(s)`);
   }
 
-  /** @internal Refs in messages become refs of this system. */
-  _makeRefs(makeRef: MakeRef): void {
+  /** Says how refs in messages are made of ids; an ActorSystem does. */
+  makeRefs(makeRef: MakeRef): void {
     this.codec.makeRef = makeRef;
   }
 

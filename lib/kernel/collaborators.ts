@@ -10,6 +10,9 @@
 
 // biome-ignore-all lint/suspicious/noExplicitAny: messages and listener arguments belong to the two ends, see above
 
+import type { ActorId } from "./actor_id.js";
+import type { ActorRef } from "./actor_ref.js";
+
 /** Life of a peer as its gossip tells it; a leaving peer says goodbye and is not waited for. */
 export type PeerStatus = "alive" | "leaving";
 
@@ -120,6 +123,8 @@ export interface Transport {
   onRequest(handler: RequestHandler, instead?: AnswerInstead): void;
   /** Sets the one handler of messages; the last one counts. */
   onMessage(handler: MessageHandler): void;
+  /** Says how refs in messages that come are made of ids. A transport that encodes what it sends needs it to bring refs. */
+  makeRefs?(makeRef: (id: ActorId) => ActorRef): void;
   /** Tells where the other nodes are. */
   updatePeers(peers: Array<[nodeId: string, address: string]>): void;
   connect(): Promise<void>;
@@ -139,6 +144,15 @@ export interface NameReservation {
   holder?: ActorLocation | null;
 }
 
+/** A name that this node has lost to another one. */
+export interface NameConflict {
+  name: string;
+  /** The actor of this node. */
+  actorId: string;
+  /** Node of the actor that keeps the name. */
+  winner: string;
+}
+
 /** Names of actors across the cluster. */
 export interface Registry {
   /** Binds a name; a later registration wins. */
@@ -149,6 +163,8 @@ export interface Registry {
   getNodeActors(nodeId: string): Promise<string[]>;
   connect(): Promise<void>;
   disconnect(): Promise<void>;
+  /** Has a handler told of names that this node has lost to another one; the system stops their actors. */
+  onConflict?(handler: (conflict: NameConflict) => void): void;
   /** Holds a name for `ttlMs`; null if another reservation holds it. Does not touch the registration of the name. */
   reserveName?(name: string, nodeId: string, ttlMs?: number): Promise<NameReservation | null>;
   /** Turns a reservation into a registration; false if it expired or was released. */

@@ -10,7 +10,7 @@ import { InvalidArgumentError, LibeamError, NameAlreadyRegisteredError, SystemSh
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
-import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
+import type { Cluster, NameConflict, Registry, Transport } from "../kernel/collaborators.js";
 import type { EventLoop } from "../kernel/event_loop.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { Kernel, type KernelHooks } from "../kernel/kernel.js";
@@ -189,6 +189,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     this.placement = new PlacementEngine(cluster, this.remote.loads);
     cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
     cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
+    transport.makeRefs?.((id) => this.getRef(id));
+    registry.onConflict?.((conflict) => this.nameLost(conflict));
     this.groups.attach();
   }
 
@@ -487,6 +489,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private announceName(cell: ActorCell): void {
     const name = cell.name as string;
     this.tellRegistry(() => this.registry.register(name, this.id, cell.ref.id.id));
+  }
+
+  private nameLost({ name, actorId, winner }: NameConflict): void {
+    this.log.warn(`Actor "${name}" is stopped: an older one on node ${winner} has the name`);
+    void this.stop(this.getRef(new ActorId(this.id, actorId, name)));
   }
 
   private tellRegistry(tell: () => Promise<void>): void {

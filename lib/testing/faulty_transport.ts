@@ -12,6 +12,8 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: messages belong to the two ends
 
 import { InvalidArgumentError, TransportError } from "../errors.js";
+import type { ActorId } from "../kernel/actor_id.js";
+import type { ActorRef } from "../kernel/actor_ref.js";
 import type {
   AnswerInstead,
   MessageHandler,
@@ -105,6 +107,10 @@ export class FaultyTransport implements Transport {
 
   onMessage(handler: MessageHandler): void {
     this.#inner.onMessage(handler);
+  }
+
+  makeRefs(makeRef: (id: ActorId) => ActorRef): void {
+    this.#inner.makeRefs?.(makeRef);
   }
 
   updatePeers(peers: Array<[nodeId: string, address: string]>): void {

@@ -1,6 +1,7 @@
 /**
- * Two nodes in one process, wired by hand as the manual says, which have to find each other's names and to end with the
- * manual's three steps. Prints what the second node has called, and the members that it has after the first one's goodbye.
+ * Two nodes in one process, wired by hand as the manual says, which have to find each other's names, to settle who has one that
+ * both have taken, to send refs, and to end with the manual's three steps. Prints what the second node has called, who is left
+ * with the name, what a ref in a message was good for, and the members that the second node has after the first one's goodbye.
  */
 
 import {
@@ -25,8 +26,8 @@ class Counter extends Actor {
     this.count = start;
   }
 
-  override handleCall() {
-    return this.count;
+  override handleCall(message: unknown) {
+    return message === "self" ? this.self : this.count;
   }
 }
 
@@ -72,6 +73,16 @@ await two.cluster.waitForMembers({ nodes: ["one"] });
 one.system.spawn(Counter, { name: "late", args: [2] });
 const calls = ["early", "late"].map(async (name) => (await found(two, name)).call("get"));
 console.log(JSON.stringify(await Promise.all(calls)));
+const [kept, lost] = [one, two].map(({ system }, n) => system.spawn(Counter, { name: "same", args: [n] })) as any;
+const isGone = () =>
+  lost.call("get").then(
+    () => false,
+    () => true,
+  );
+while (!(await isGone()));
+console.log(JSON.stringify([await kept.call("get"), await (await found(two, "same")).call("get")]));
+const sent = await (await found(two, "early")).call("self");
+console.log(JSON.stringify(await sent.call("get")));
 const left = new Promise((resolve) => two.cluster.on("member_leave", resolve));
 await shutdownNode(one);
 await left;
