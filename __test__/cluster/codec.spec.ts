@@ -116,6 +116,15 @@ describe("values", () => {
     expect(read.error.message).toBe(ascii);
   });
 
+  it("keep lone surrogates of texts, wherever they are", () => {
+    const [half, other] = ["🙂".slice(0, 1), `caf\u00e9 ${"🙂".slice(1)}`];
+    for (const text of [half, other, `${"x".repeat(100)}${half}`, "🙂"]) expect(roundTrip(text)).toBe(text);
+    expect(roundTrip(["m", ["method", [half]]])).toEqual(["m", ["method", [half]]]);
+    const read = roundTrip({ map: new Map([[half, new Set([other])]]), error: new RangeError(half) });
+    expect([...read.map]).toEqual([[half, new Set([other])]]);
+    expect(read.error.message).toBe(half);
+  });
+
   it("are searched for what needs a substitute in time that grows with their size, cycles or not", () => {
     let node: any = {};
     const first = node;

@@ -3,6 +3,7 @@
  *
  * - −0, which it writes as the integer 0; wrappers of primitives; Maps of a class of their own;
  * - text of more than 64 bytes with a byte order mark at its beginning, which it drops where its native part is missing;
+ * - text with lone surrogates (half an emoji, say), which has no UTF-8;
  * - errors that contain themselves: a reference to what is not complete yet is read as an empty object;
  * - fields named `__proto__`, which it renames to protect those who assign them.
  *
@@ -12,7 +13,7 @@
  * Most messages have none of these, and for them this is one walk that allocates nothing but the data of errors. A message
  * that has one is copied, with its cycles and repeated references; the sender's value is never touched. Typed arrays keep
  * their zeros anyway, and keys of maps and members of sets have none in JavaScript. Names of properties cannot be replaced: a
- * long one may lose its mark.
+ * long one may lose its mark, and one with lone surrogates gets replacement characters.
  */
 
 import { types } from "node:util";
@@ -24,6 +25,7 @@ const EXT_NEGATIVE_ZERO = 73;
 const EXT_MARKED_TEXT = 74;
 const EXT_WRAPPER = 75;
 const EXT_KNOT = 76;
+const EXT_UTF16 = 77;
 const BYTE_ORDER_MARK = 0xfeff;
 /** The field that msgpackr renames. */
 const PROTOTYPE = "__proto__";
@@ -33,6 +35,11 @@ const UNREMEMBERED_OBJECTS = 100;
 class NegativeZero {}
 
 class MarkedText {
+  constructor(readonly text: string) {}
+}
+
+/** Stands for text that has no UTF-8. */
+class Utf16 {
   constructor(readonly text: string) {}
 }
 
@@ -58,6 +65,12 @@ addExtension({
   // The mark is not at the beginning then.
   write: ({ text }: MarkedText) => ` ${text}` as never,
   read: (text: unknown) => String(text).slice(1),
+});
+addExtension({
+  Class: Utf16,
+  type: EXT_UTF16,
+  write: ({ text }: Utf16) => Buffer.from(text, "utf16le") as never,
+  read: (bytes: unknown) => (bytes instanceof Uint8Array ? Buffer.from(bytes).toString("utf16le") : String(bytes)),
 });
 addExtension({
   Class: Wrapper,
@@ -91,7 +104,7 @@ export function withSubstitutes(value: unknown): unknown {
 
 /** Whether a value that is no object needs a substitute. */
 export function needsSubstitute(value: unknown): boolean {
-  if (typeof value === "string") return value.charCodeAt(0) === BYTE_ORDER_MARK;
+  if (typeof value === "string") return value.charCodeAt(0) === BYTE_ORDER_MARK || !value.isWellFormed();
   return isNegativeZero(value);
 }
 
@@ -100,7 +113,8 @@ function isNegativeZero(value: unknown): boolean {
 }
 
 function substituteOf(value: unknown): object {
-  return typeof value === "string" ? new MarkedText(value) : new NegativeZero();
+  if (typeof value !== "string") return new NegativeZero();
+  return value.isWellFormed() ? new MarkedText(value) : new Utf16(value);
 }
 
 interface Search {
