@@ -79,13 +79,15 @@ async function pair({ supervision, hasGroups = false }: PairOptions = {}) {
   const transports = NODES.map((node) => new NarrowTransport(node)) as [NarrowTransport, NarrowTransport];
   transports[0].setPeer("two", transports[1]);
   transports[1].setPeer("one", transports[0]);
+  const managers: ProcessGroupManager[] = [];
   const made = NODES.map((node, i) => {
     const [cluster, transport] = [clusterOf(node), transports[i] as NarrowTransport];
     const groups = hasGroups ? new ProcessGroupManager(node, transport, cluster) : undefined;
+    if (groups !== undefined) managers.push(groups);
     return new ActorSystem(cluster, transport, registry, supervision, undefined, undefined, undefined, groups);
   });
   systems.push(...made);
-  await Promise.all(made.map((system) => system.start()));
+  await Promise.all([...managers.map((groups) => groups.connect()), ...made.map((system) => system.start())]);
   const [one, two] = made as [ActorSystem, ActorSystem];
   /** A ref to an actor of `two` as `one` sees it. */
   const fromOne = (ref: ActorRef) => one.getRef(ref.id) as any;
@@ -552,6 +554,20 @@ describe("while too much waits for a node already", () => {
     transports[0].isFull = false;
     expect(await fromOne(target).call("add", 1)).toBe(2); // Behind what was waiting.
     expect(["old", "new"].map((group) => two.getGroup(group).map(({ id }) => id.id))).toEqual([[], [target.id.id]]);
+  });
+
+  it("a broadcast to a group does not come before an exit signal that waits", async () => {
+    const { one, two, fromOne, transports } = await pair({ hasGroups: true });
+    const [{ ref }, target] = [listener(one), listener(two, true)];
+    two.joinGroup("crowd", target.ref);
+    await vi.waitFor(() => expect(one.getGroup("crowd")).toHaveLength(1));
+    transports[0].isFull = true;
+    ref.cast("exit", "first", fromOne(target.ref));
+    await ref.call("ping");
+    transports[0].isFull = false;
+    one.broadcast("crowd", { method: "exit", args: ["said to all", target.ref] });
+    await target.heard.atLeast(2);
+    expect(target.heard.events.map(({ reason }) => reason.reason)).toEqual(["first", "said to all"]);
   });
 
   it("a watch of its actors and a stop wait, and are not taken for ends", async () => {

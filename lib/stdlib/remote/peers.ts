@@ -23,7 +23,7 @@ import { plainBody } from "./plain_errors.js";
 import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
 
 /** How long another node may take to answer what it answers at once, in milliseconds. */
-export const OPERATION_MS = 5_000;
+const OPERATION_MS = 5_000;
 /** Pause before a request is repeated, in milliseconds. */
 const REPEAT_MS = 500;
 /** How often a request is repeated before its node counts as down for it. */
@@ -67,10 +67,10 @@ export class Peers {
     private readonly perform: (from: string, request: RemoteRequest) => unknown,
   ) {}
 
-  /** Asks a node. @throws what it answers, TransportError, NodeDownError */
-  async request(node: string, body: RemoteRequest, timeoutMs: number = OPERATION_MS): Promise<any> {
+  /** Asks a node. @throws what it answers, TransportError, TimeoutError, NodeDownError */
+  async request(node: string, body: RemoteRequest): Promise<any> {
     try {
-      return await this.ask(node, body, timeoutMs);
+      return await this.ask(node, body, OPERATION_MS);
     } catch (error) {
       throw error instanceof Refusal ? error.error : error;
     }
@@ -128,9 +128,10 @@ export class Peers {
     }
   }
 
-  /** Sends to a node; `onFailure` is told if it could not be sent. */
+  /** Sends to a node; `onFailure` is told if it could not be sent, or would have come before what waits to be told. */
   send(node: string, body: RemoteMessage, onFailure: () => void = ignore): void {
-    this.hand(node, body, () => queueMicrotask(onFailure));
+    if (this.hasRoom(node)) this.hand(node, body, () => queueMicrotask(onFailure));
+    else queueMicrotask(onFailure);
   }
 
   private hand(node: string, body: RemoteMessage, onFailure: (error: unknown) => void): void {
