@@ -2,8 +2,8 @@
  * What is said to other nodes: envelopes over whatever transport the system was given.
  *
  * A request that waits when its node is lost is refused with NodeDownError. One that must not be lost is repeated
- * (`insist`) until it is answered, its node is lost or does not answer for REPEATS_MAX times, or the system ends; whoever
- * answers it must not mind it twice.
+ * (`insist`) until it is answered, its node is lost or does not answer for REPEATS_MAX times, or the system ends; a full queue
+ * does not count. Whoever answers it must not mind it twice.
  * What tells of an end (`tell`, `insist`) and cannot be sent as it is goes with a substitute for the error (plain_errors.ts).
  * What a node has to know and its transport has no room for (`tell`) waits here (backlog.ts), what is told after it waits behind
  * it, and calls and casts are refused meanwhile (`hasRoom`), so that none comes before it. All of that goes when the node is lost.
@@ -111,13 +111,14 @@ export class Peers {
   /** Asks until there is an answer. @throws what it is, NodeDownError, SystemShuttingDownError */
   async insist(node: string, body: RemoteRequest): Promise<any> {
     let next = body;
-    for (let left = REPEATS_MAX; ; left--) {
+    let left = REPEATS_MAX;
+    for (;;) {
       try {
         return await this.ask(node, next, OPERATION_MS);
       } catch (error) {
         if (error instanceof Refusal) throw error.error;
         if (error instanceof NodeDownError || error instanceof SystemShuttingDownError) throw error;
-        if (left === 0) throw new NodeDownError(node, error);
+        if (!isForNow(error) && left-- === 0) throw new NodeDownError(node, error);
         const plain = next === body && isUnsendable(error) ? plainBody(body, error) : undefined;
         if (plain !== undefined) {
           next = plain;
