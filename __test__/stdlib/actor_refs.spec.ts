@@ -2,6 +2,7 @@
  * Identity: ids, refs that `spawn` gives, refs made by hand, refs by name, and names of classes.
  */
 
+import { inspect } from "node:util";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import {
   Actor,
@@ -232,6 +233,21 @@ describe("refs in messages", () => {
     sink.cast("take", { deep: [echo] } as any);
     const received = await probe.next();
     expect(await received.deep[0].call("back")).toBe("back");
+  });
+});
+
+describe("refs as text", () => {
+  it("are their ids for JSON, also within something else", () => {
+    const ref = makeSystem({ nodeId: "n" }).spawn(Echo, { name: "echo" });
+    expect(JSON.parse(JSON.stringify({ ref }))).toEqual({ ref: { systemId: "n", id: ref.id.id, name: "echo" } });
+  });
+
+  it("are one line on the console, typed or not, with a name or without", () => {
+    const system = makeSystem({ nodeId: "n" });
+    const nameless = system.spawn(Counter);
+    expect(inspect({ ref: system.spawn(Echo, { name: "echo" }) })).toBe("{ ref: ActorRef(n/echo) }");
+    expect(inspect([nameless])).toBe(`[ TypedActorRef(n/${nameless.id.id}) ]`);
+    expect(String(nameless)).toBe(`n/${nameless.id.id}`);
   });
 });
 

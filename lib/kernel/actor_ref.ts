@@ -12,6 +12,8 @@ import type { CallOptions } from "./options.js";
 import { call, callMethod, cast, castArgument, castBare, castMethod } from "./send.js";
 import { NO_ARGUMENTS } from "./slots.js";
 
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+
 /** What a ref can be made from by hand: a system that finds the cell behind an id. */
 export interface RefOwner {
   /** @internal */
@@ -75,6 +77,16 @@ export class ActorRef<TCast = any, TCall = any, TReply = any> {
   /** `system/name` or `system/id`. */
   toString(): string {
     return this.id.toString();
+  }
+
+  /** The id, which `getRef` makes a ref of again. */
+  toJSON(): ActorId {
+    return this.id;
+  }
+
+  /** @internal What a console shows: a ref reaches the whole runtime. */
+  [INSPECT](): string {
+    return `${this.constructor.name}(${this})`;
   }
 }
 
