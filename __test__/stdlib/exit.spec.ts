@@ -2,12 +2,12 @@
  * Exit signals: normal, kill and reasons of one's own, in both APIs and from the system.
  */
 
-import { createActor, type ExitMessage } from "libeam";
+import { createActor, type ExitMessage, InvalidArgumentError } from "libeam";
 import { describe, expect, it } from "vitest";
 import { Boss, ClassObserver, Observer, Worker } from "../support/actors.js";
 import { gone, makeProbe, watchFor } from "../support/probe.js";
 import { logged, makeSystem } from "../support/system.js";
-import { gate, rejection, turns } from "../support/time.js";
+import { gate, rejection, thrown, turns } from "../support/time.js";
 
 const quiet = (): void => {};
 
@@ -53,6 +53,20 @@ describe("exit of oneself", () => {
       actorRef: ref,
       reason: { type: "exit", reason: "because" },
     });
+  });
+
+  it("is not what an exit of another actor means whose ref turns out to be none", async () => {
+    const system = makeSystem();
+    const Careless = createActor((ctx, self) =>
+      self
+        .onCall("exit", (ref: any, reason: any): unknown => thrown(() => ctx.exit(ref, reason)))
+        .onCall("alive", () => true),
+    );
+    const ref = system.spawn(Careless);
+    for (const none of [undefined, null, {}, "worker", 5]) {
+      expect(await ref.call("exit", none, "shutdown")).toBeInstanceOf(InvalidArgumentError);
+    }
+    expect(await ref.call("alive")).toBe(true);
   });
 
   it("normal works in the class-based API, with and without a word", async () => {

@@ -66,7 +66,11 @@ export interface ActorContext {
   unlink(linkRef: LinkRef): void;
   /** Stops this actor (no reason, `"normal"` or `"kill"`), or sends it an exit signal with that reason. */
   exit(reason?: any): void;
-  /** Sends an exit signal to another actor: `"kill"` cannot be trapped, `"normal"` does nothing. */
+  /**
+   * Sends an exit signal to another actor: `"kill"` cannot be trapped, `"normal"` does nothing.
+   *
+   * @throws InvalidArgumentError if there is a reason and no ref; nobody is stopped then.
+   */
   exit(ref: ActorRef, reason: any): void;
   /** Turns exit signals into `onInfo("exit")` messages, or not. */
   setTrapExit(trap: boolean): void;
@@ -335,9 +339,10 @@ export class FunctionalActor implements Behaviour {
     unlink(this.#own, linkRef);
   }
 
-  exit(target: unknown = "normal", reason: unknown = "normal"): void {
-    const ref = target as ActorRef | null;
-    if (ref !== null && typeof ref === "object" && ref._cell !== undefined) exit(this.#own, ref._cell, reason);
+  exit(target: unknown = "normal", reason?: unknown): void {
+    // With a reason beside it, the target is meant to be another actor: nobody stops because a ref is missing.
+    if (reason !== undefined) exit(this.#own, cellOf(target as ActorRef), reason);
+    else if (isRef(target)) exit(this.#own, target._cell, "normal");
     else if (target === "normal" || target === "kill") void stop(this.#own);
     else exit(this.#own, this.#own, target);
   }
@@ -432,6 +437,10 @@ export class FunctionalActor implements Behaviour {
   get _extras(): Extras | undefined {
     return this.#extras;
   }
+}
+
+function isRef(value: unknown): value is ActorRef {
+  return (value as ActorRef | null)?._cell !== undefined;
 }
 
 function assertMethod(what: string, name: unknown, handler: unknown): void {
