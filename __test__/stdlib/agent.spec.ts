@@ -2,7 +2,14 @@
  * Agent: a value behind an actor.
  */
 
-import { ActorNotFoundError, ActorRef, Agent, NameAlreadyRegisteredError } from "libeam";
+import {
+  ActorNotFoundError,
+  ActorRef,
+  Agent,
+  InvalidArgumentError,
+  InvalidOptionError,
+  NameAlreadyRegisteredError,
+} from "libeam";
 import { describe, expect, it } from "vitest";
 import { gone } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
@@ -99,5 +106,20 @@ describe("Agent", () => {
   it("starts on an ActorSystem as well", async () => {
     const agent = Agent.start(makeSystem().system, 5);
     expect(await agent.get()).toBe(5);
+  });
+
+  it.each([undefined, null, 5, "n + 1", {}])("refuses %j for a function, and keeps its value", async (fn: any) => {
+    const agent = Agent.start(makeSystem(), 7);
+    expect(await rejection(agent.update(fn))).toBeInstanceOf(InvalidArgumentError);
+    expect(await rejection(agent.getAndUpdate(fn))).toBeInstanceOf(InvalidArgumentError);
+    expect(thrown(() => agent.cast(fn))).toBeInstanceOf(InvalidArgumentError);
+    expect(await agent.get()).toBe(7);
+  });
+
+  it("refuses what is no system, and options that are none", () => {
+    for (const none of [undefined, null, 5, {}, Promise.resolve()]) {
+      expect(thrown(() => Agent.start(none as any, 1))).toBeInstanceOf(InvalidArgumentError);
+    }
+    expect(thrown(() => Agent.start(makeSystem(), 1, "name" as any))).toBeInstanceOf(InvalidOptionError);
   });
 });

@@ -7,6 +7,7 @@ import {
   ActorRef,
   createActor,
   DynamicSupervisor,
+  InvalidArgumentError,
   InvalidOptionError,
   MaxChildrenError,
   SystemShuttingDownError,
@@ -202,4 +203,21 @@ describe("a dynamic supervisor", () => {
     await nodeTimer(1);
     expect(system.system.getActors()).toEqual([]);
   });
+
+  it("refuses what is no system, and names and options that are none", () => {
+    for (const none of [undefined, null, 5, {}, Promise.resolve()]) {
+      expect(thrown(() => DynamicSupervisor.start(none as any))).toBeInstanceOf(InvalidArgumentError);
+    }
+    expect(thrown(() => DynamicSupervisor.start(makeSystem(), {}, "name" as any))).toBeInstanceOf(InvalidOptionError);
+  });
+
+  it.each([undefined, null, "worker", 5, {}])(
+    "refuses to terminate %j, which is no child of anybody",
+    async (ref: any) => {
+      const supervisor = DynamicSupervisor.start(makeSystem());
+      await supervisor.startChild(Plain);
+      expect(await rejection(supervisor.terminateChild(ref))).toBeInstanceOf(InvalidArgumentError);
+      expect(await supervisor.countChildren()).toEqual({ specs: 1, active: 1 });
+    },
+  );
 });

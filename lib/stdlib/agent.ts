@@ -2,11 +2,16 @@
  * Agent: a value behind an actor (Elixir's Agent).
  */
 
+import { InvalidArgumentError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import { Actor } from "./actor.js";
-import type { Spawner, SpawnOptions } from "./spawn_options.js";
+import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spawn_options.js";
 
 type Request<T> = { type: "get" } | { type: "update"; update: (state: T) => T; reply: "new" | "old" };
+
+function assertUpdate(fn: unknown): void {
+  if (typeof fn !== "function") throw new InvalidArgumentError("update of an agent", "a function", fn);
+}
 
 class AgentActor<T> extends Actor {
   private state!: T;
@@ -17,6 +22,7 @@ class AgentActor<T> extends Actor {
 
   override handleCall(request: Request<T>): unknown {
     if (request.type === "get") return this.state;
+    assertUpdate(request.update);
     const old = this.state;
     this.state = request.update(old);
     return request.reply === "old" ? old : this.state;
@@ -40,9 +46,10 @@ export class Agent<T> {
     private readonly ref: ActorRef,
   ) {}
 
-  /** Starts an agent with its first value. */
+  /** Starts an agent with its first value. @throws InvalidArgumentError, and what `spawn` throws */
   static start<T>(system: Spawner, initial: T, options?: SpawnOptions): Agent<T> {
-    return new Agent<T>(system, system.spawn(AgentActor, { ...options, args: [initial] }) as ActorRef);
+    assertSpawner(system);
+    return new Agent<T>(system, system.spawn(AgentActor, withArgs(options, [initial])) as ActorRef);
   }
 
   /** The value. */
@@ -60,8 +67,9 @@ export class Agent<T> {
     return this.ref.call({ type: "update", update: fn, reply: "old" }, timeout);
   }
 
-  /** Replaces the value and does not wait. What `fn` throws crashes the agent. */
+  /** Replaces the value and does not wait. What `fn` throws crashes the agent, which starts again with its first value. */
   cast(fn: (state: T) => T): void {
+    assertUpdate(fn); // In the agent it would be a crash, which costs the value.
     this.ref.cast(fn);
   }
 

@@ -5,10 +5,10 @@
 import { InvalidOptionError, MaxChildrenError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import { type ChildSupervisionOptions, DEFAULT_MAX_RESTARTS, DEFAULT_RESTART_PERIOD_MS } from "../kernel/options.js";
-import { assertChildSupervisionOptions, assertPlainOptions } from "../kernel/validate.js";
+import { assertChildSupervisionOptions, assertPlainOptions, cellOf } from "../kernel/validate.js";
 import { Actor, type ActorClass } from "./actor.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
-import type { Spawner, SpawnOptions } from "./spawn_options.js";
+import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spawn_options.js";
 
 /** Limits of a dynamic supervisor. */
 export interface DynamicSupervisorOptions {
@@ -69,7 +69,8 @@ class SupervisorActor extends Actor {
   }
 
   private async terminateChild(ref: ActorRef): Promise<boolean> {
-    if (!this.getChildren().some(({ _cell }) => _cell === ref._cell)) return false;
+    const cell = cellOf(ref);
+    if (!this.getChildren().some(({ _cell }) => _cell === cell)) return false;
     await this.stopChild(ref);
     return true;
   }
@@ -90,12 +91,13 @@ export class DynamicSupervisor {
     private readonly ref: ActorRef,
   ) {}
 
-  /** Starts a supervisor without children. @throws InvalidOptionError */
+  /** Starts a supervisor without children. @throws InvalidOptionError, InvalidArgumentError, and what `spawn` throws */
   static start(
     system: Spawner,
     options: DynamicSupervisorOptions = {},
     spawnOptions?: SpawnOptions,
   ): DynamicSupervisor {
+    assertSpawner(system);
     assertPlainOptions("DynamicSupervisor options", options);
     const given = options as DynamicSupervisorOptions;
     const { maxChildren = Number.POSITIVE_INFINITY, maxRestarts = DEFAULT_MAX_RESTARTS } = given;
@@ -105,7 +107,7 @@ export class DynamicSupervisor {
     }
     const settings = { maxChildren, maxRestarts, periodMs, ...(backoff === undefined ? {} : { backoff }) };
     assertChildSupervisionOptions("DynamicSupervisor options", settings);
-    const ref = system.spawn(SupervisorActor, { ...spawnOptions, args: [settings] });
+    const ref = system.spawn(SupervisorActor, withArgs(spawnOptions, [settings]));
     return new DynamicSupervisor(system, ref as ActorRef);
   }
 
@@ -117,7 +119,7 @@ export class DynamicSupervisor {
     return this.ref.call({ type: "start", definition, options });
   }
 
-  /** Stops a child; false if it is not a child of this supervisor. */
+  /** Stops a child; false if it is not a child of this supervisor. @throws InvalidArgumentError for what is no ref */
   terminateChild(ref: ActorRef): Promise<boolean> {
     return this.ref.call({ type: "terminate", ref });
   }

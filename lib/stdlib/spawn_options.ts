@@ -2,7 +2,7 @@
  * What may be asked for when an actor is spawned, and what the kernel is asked for then.
  */
 
-import { InvalidOptionError } from "../errors.js";
+import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { MailboxConfig, MailboxOverflowStrategy } from "../kernel/options.js";
 import { POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, POLICY_ERROR } from "../kernel/protocol.js";
@@ -32,6 +32,19 @@ export interface Spawner {
     options?: SpawnOptions<DefinitionArgs<D>>,
   ): DefinitionRef<D>;
   stop(ref: ActorRef): Promise<void>;
+}
+
+/** Accepts what can spawn. A node of a cluster is one when the promise that `createSystem` gives has been awaited. */
+export function assertSpawner(value: unknown): asserts value is Spawner {
+  if (typeof (value as Spawner | null | undefined)?.spawn !== "function") {
+    throw new InvalidArgumentError("system", "a System or an ActorSystem", value);
+  }
+}
+
+/** The options with which a behaviour spawns its actor: the user's, and the behaviour's own arguments. */
+export function withArgs<const TArgs extends any[]>(options: SpawnOptions | undefined, args: TArgs) {
+  if (options !== undefined) assertPlainOptions("spawn options", options);
+  return { ...options, args };
 }
 
 const POLICIES: Record<string, number> = {
