@@ -69,6 +69,11 @@ describe("levels", () => {
     expect(loggerConfig.handler).toBe(handler);
   });
 
+  it.each([[undefined], [null], ["debug"], [5], [[]]])("configure refuses %j for options", (options: any) => {
+    expect(() => loggerConfig.configure(options)).toThrow(InvalidOptionError);
+    expect(loggerConfig.level).toBe("debug");
+  });
+
   it("configure changes only what it is given", () => {
     const { handler } = loggerConfig;
     loggerConfig.configure({ level: "warn" });

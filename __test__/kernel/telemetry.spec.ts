@@ -150,6 +150,14 @@ describe("execute", () => {
     expect(order).toEqual(["c", "a", "b"]);
   });
 
+  it.each([undefined, null, "myapp.db", 5, {}])("%j is the name of no event or span", (name: any) => {
+    const run = vi.fn();
+    expect(() => telemetry.execute(name)).toThrow(InvalidArgumentError);
+    expect(() => telemetry.span(name, {}, run)).toThrow(InvalidArgumentError);
+    expect(() => telemetry.hasHandlers(name)).toThrow(InvalidArgumentError);
+    expect(run).not.toHaveBeenCalled();
+  });
+
   it("isolates a handler that throws or rejects", async () => {
     const after = vi.fn();
     const rejection = vi.fn();

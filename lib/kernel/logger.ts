@@ -11,6 +11,7 @@
 import process from "node:process";
 import { inspect } from "node:util";
 import { InvalidOptionError } from "../errors.js";
+import { assertPlainOptions } from "./validate.js";
 
 /** Severity, rising from "debug" to "error"; "none" as the configured level silences everything. */
 export type LogLevel = "debug" | "info" | "warn" | "error" | "none";
@@ -111,13 +112,15 @@ class LoggerConfig {
   /**
    * Sets what is given and keeps the rest.
    *
-   * @throws InvalidOptionError INVALID_OPTION for an unknown level or a handler that is no function.
+   * @throws InvalidOptionError INVALID_OPTION for an unknown level, a handler that is no function, or no options.
    */
   configure(options: { level?: LogLevel; handler?: LogHandler }): void {
+    assertPlainOptions("logger options", options);
+    const { level, handler } = options as { level?: LogLevel; handler?: LogHandler };
     const before = this.#level;
-    if (options.level !== undefined) this.level = options.level;
+    if (level !== undefined) this.level = level;
     try {
-      if (options.handler !== undefined) this.handler = options.handler;
+      if (handler !== undefined) this.handler = handler;
     } catch (error) {
       this.#level = before;
       throw error;

@@ -125,7 +125,7 @@ export interface Telemetry {
   attach(id: string, eventNames: readonly EventName[], handler: TelemetryHandler): string;
   /** Detaches a handler; false if there is none of that id. */
   detach(id: string): boolean;
-  /** Emits one event. Never throws. */
+  /** Emits one event; what handlers throw is swallowed. @throws InvalidArgumentError for what is no event name. */
   execute(eventName: EventName, measurements?: Measurements, metadata?: Metadata): void;
   /**
    * Runs `fn` within a span and returns its result; an async `fn` ends its span when it settles.
@@ -235,6 +235,7 @@ class TelemetryHub implements Telemetry {
   }
 
   hasHandlers(eventName: EventName): boolean {
+    assertEventName(eventName);
     return this.#byEvent.has(eventName.join("."));
   }
 
@@ -253,6 +254,7 @@ class TelemetryHub implements Telemetry {
   }
 
   #mayBeHeard(eventName: EventName): boolean {
+    assertEventName(eventName);
     return this.active || eventName[0] !== ROOT;
   }
 }
@@ -260,6 +262,11 @@ class TelemetryHub implements Telemetry {
 /** The joined event names of an attachment, each once. */
 function keysOf(attachment: Attachment): ReadonlySet<string> {
   return new Set(attachment.eventNames.map((name) => name.join(".")));
+}
+
+/** Text would be taken for its letters. The parts are not looked at: an event is emitted more often than attached to. */
+function assertEventName(name: unknown): void {
+  if (!Array.isArray(name)) throw new InvalidArgumentError("event name", "an array of strings", name);
 }
 
 function checkAttachment(id: unknown, eventNames: unknown, handler: unknown): void {
