@@ -7,6 +7,7 @@ import {
   Actor,
   CallAbortedError,
   createActor,
+  InvalidArgumentError,
   type MailboxConfig,
   MailboxFullError,
   type Metadata,
@@ -17,7 +18,7 @@ import {
   telemetry,
 } from "../../lib/index.js";
 import { leakFree, loggedErrors, makeSystem } from "../support/system.js";
-import { gate, nodeTimer, rejection, stateOf, turns } from "../support/time.js";
+import { gate, nodeTimer, rejection, stateOf, thrown, turns } from "../support/time.js";
 
 class Recorder extends Actor {
   readonly seen: unknown[] = [];
@@ -112,6 +113,23 @@ describe("getPendingMessages", () => {
 });
 
 describe("drainMailbox and injectMessages", () => {
+  it.each([
+    [undefined],
+    [null],
+    ["text"],
+    [{}],
+    [[undefined]],
+    [["text"]],
+    [[{ message: 1 }]],
+    [[{ type: "info", message: 1 }]],
+    [[{ type: "call", message: 1, resolve: true }]],
+    [[{ type: "cast", message: "good" }, null]],
+  ])("refuse to inject %j, and inject nothing of it", async (messages: any) => {
+    const { ref, id, mailboxes } = recorder();
+    expect(thrown(() => mailboxes.injectMessages(id, messages))).toBeInstanceOf(InvalidArgumentError);
+    expect(await ref.call("seen")).toEqual([]);
+  });
+
   it("move messages from one actor to another, and callers get their answer from there", async () => {
     const { system, ref, id, mailboxes } = recorder();
     const other = system.spawn(Recorder);

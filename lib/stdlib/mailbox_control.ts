@@ -2,6 +2,7 @@
  * Mailboxes from outside: pause, look, take out, put back. For migration and for operators.
  */
 
+import { InvalidArgumentError } from "../errors.js";
 import { withdraw } from "../kernel/cancel.js";
 import type { ActorCell } from "../kernel/cell.js";
 import type { Kernel } from "../kernel/kernel.js";
@@ -34,6 +35,19 @@ export interface StashedMessage {
 }
 
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
+/** Looked at before anything is put back, so that a mailbox gets all of them or none. */
+function assertMessages(value: unknown): void {
+  if (Array.isArray(value) && value.every(isMessage)) return;
+  throw new InvalidArgumentError("messages", 'an array of { type: "cast" | "call", message }', value);
+}
+
+function isMessage(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { type, resolve, reject } = value as Partial<StashedMessage>;
+  const mayBeAbsent = (fn: unknown): boolean => fn === undefined || typeof fn === "function";
+  return (type === "cast" || type === "call") && mayBeAbsent(resolve) && mayBeAbsent(reject);
+}
+
 /** Milliseconds between two looks at a running handler. */
 const DRAIN_POLL_MS = 2;
 
@@ -124,6 +138,7 @@ export class MailboxControl {
 
   inject(cell: ActorCell | undefined, messages: StashedMessage[]): boolean {
     if (cell === undefined || cell.dead) return false;
+    assertMessages(messages);
     const { kernel } = this;
     kernel.recall(cell);
     for (const message of [...messages].reverse()) {
