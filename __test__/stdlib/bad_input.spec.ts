@@ -15,6 +15,7 @@ import {
   InMemoryTransport,
   InvalidArgumentError,
   InvalidOptionError,
+  LibeamError,
   LocalCluster,
   LocalRegistry,
   SystemShuttingDownError,
@@ -57,6 +58,10 @@ describe("createSystem", () => {
     [{ timeouts: { defaultCallTimeout: Number.NaN } }],
     [{ timeouts: 5 }],
     [{ timeouts: null }],
+    [{ timeouts: { defaultCallTimeout: null } }],
+    [{ timeouts: { remoteOperationTimeout: "5s" } }],
+    [{ timeouts: { migrationRollbackTimeout: Number.NaN } }],
+    [{ seedNodes: ["127.0.0.1:5002"] }],
     [{ limits: { actorsMax: 0 } }],
     [{ limits: { stashMessagesMax: Number.NaN } }],
     [{ limits: { stopTimeoutMs: -5 } }],
@@ -201,6 +206,19 @@ describe("spawn", () => {
     expect(system.system.getActors()).toEqual([]);
   });
 
+  it.each(["", 5, null, {}, ["worker"]])("refuses the role %j, where roles do not matter as well", (role) => {
+    const system = makeSystem();
+    for (const strategy of ["local", "round-robin"] as const) {
+      expect(thrown(() => system.spawn(Echo, { role, strategy } as any))).toBeInstanceOf(InvalidArgumentError);
+    }
+    expect(system.system.getActors()).toEqual([]);
+  });
+
+  it.each([undefined, null, "parent", {}])("of a child refuses the parent %j", (parent: any) => {
+    const { system } = makeSystem();
+    expect(thrown(() => system.spawnChild(parent, Echo))).toBeInstanceOf(InvalidArgumentError);
+  });
+
   it("beyond the limit of actors throws ActorLimitError, and works again after a stop", async () => {
     const system = makeSystem({ limits: { actorsMax: 3 } });
     const refs = [1, 2, 3].map(() => system.spawn(Ping));
@@ -229,6 +247,53 @@ describe("spawn", () => {
   });
 });
 
+describe("an actor object that does not run", () => {
+  class Eager extends Actor {
+    readonly tick = this.sendInterval("tick", 1_000);
+  }
+  class Curious extends Actor {
+    readonly parent: unknown;
+    constructor() {
+      super();
+      this.parent = this.context.parent;
+    }
+  }
+
+  it.each([Eager, Curious])("has nothing to act on before init: %o", async (Early) => {
+    const system = makeSystem();
+    const errors = [thrown(() => system.spawn(Early as any)), thrown(() => new (Early as any)())];
+    for (const error of errors) {
+      expect(error).toBeInstanceOf(LibeamError);
+      expect(error.code).toBe("NOT_STARTED");
+      expect(error.message).toContain(Early.name);
+    }
+    await usable(system);
+  });
+});
+
+describe("refs and classes for the system", () => {
+  it.each([undefined, "worker", 5, {}])("%j sends no exit signal", (sender: any) => {
+    const { system } = makeSystem();
+    const ref = system.spawn(Ping);
+    expect(thrown(() => system.sendExit(sender, ref, "because"))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it.each([undefined, null, 5, {}, "Ping"])("%j is no list of classes", (list: any) => {
+    expect(thrown(() => makeSystem().system.registerActorClasses(list))).toBeInstanceOf(InvalidArgumentError);
+  });
+});
+
+describe("shutdown", () => {
+  it.each([[null], [5], [{ timeout: -1 }], [{ timeout: "1s" }], [{ drainMailboxes: "no" }], [{ drainMailboxes: 0 }]])(
+    "rejects with the options %j, and has not begun",
+    async (options: any) => {
+      const { system } = makeSystem();
+      expect(await rejection(system.shutdown(options))).toBeInstanceOf(InvalidOptionError);
+      expect(system.isRunning()).toBe(true);
+    },
+  );
+});
+
 describe("other names and ids", () => {
   it.each(["", 5, null, undefined, {}])("%j is no name to look up or to join", async (name) => {
     const system = makeSystem();
@@ -255,6 +320,18 @@ describe("other names and ids", () => {
     for (const owner of [null, undefined, {}]) {
       expect(thrown(() => new ActorRef(id, owner as any))).toBeInstanceOf(InvalidArgumentError);
     }
+  });
+});
+
+describe("timers that are none", () => {
+  it.each([undefined, null, 5, "timer", {}])("%j cannot be cancelled", async (timer: any) => {
+    const system = makeSystem();
+    const Timed = createActor((_ctx, self) =>
+      self.onCall("cancel", (): unknown => thrown(() => self.cancelTimer(timer))),
+    );
+    const ref = system.spawn(Timed);
+    expect(await ref.call("cancel")).toBeInstanceOf(InvalidArgumentError);
+    expect(thrown(() => system.system.cancelActorTimer(ref, timer))).toBeInstanceOf(InvalidArgumentError);
   });
 });
 

@@ -202,6 +202,9 @@ function createLocal(config: LocalConfig): System {
   assertPlainOptions("createSystem options", config);
   const { type = "local", nodeId = `local-${randomBytes(4).toString("hex")}` } = config as LocalConfig;
   if (type !== "local") throw new InvalidOptionError("type", type, '"local" or "distributed"');
+  if ((config as Partial<DistributedConfig>).seedNodes !== undefined) {
+    throw new InvalidOptionError("type", undefined, '"distributed" beside "seedNodes"');
+  }
   assertName("nodeId", nodeId);
   const cluster = new LocalCluster(nodeId);
   const transport = new InMemoryTransport(nodeId);

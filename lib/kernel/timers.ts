@@ -6,7 +6,7 @@
  * cast to it when the owner's turn comes; that one may be of any node.
  */
 
-import { TimerLimitError } from "../errors.js";
+import { InvalidArgumentError, TimerLimitError } from "../errors.js";
 import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
 import { keyGeneration, keyIndex, relationKey, TimerRef } from "./info.js";
@@ -71,8 +71,11 @@ export function startTimer(cell: ActorCell, message: unknown, terms: TimerTerms)
   return timerRef;
 }
 
-/** Cancels a timer; false if there was nothing left to cancel. */
+/** Cancels a timer; false if there was nothing left to cancel. @throws InvalidArgumentError for what names no timer */
 export function cancelTimer(cell: ActorCell, timerRef: TimerRef): boolean {
+  if (typeof (timerRef as TimerRef | null | undefined)?._key !== "number") {
+    throw new InvalidArgumentError("timer", "a TimerRef", timerRef);
+  }
   if (!cell.extra?.timers.delete(timerRef._key)) return false;
   const { kernel } = cell;
   kernel.args[0] = keyIndex(timerRef._key);

@@ -20,6 +20,7 @@ import type {
   MailboxOverflowStrategy,
   SupervisionOptions,
   SupervisionStrategy,
+  SystemTimeouts,
 } from "./options.js";
 
 /** Longest finite delay or timeout, in ms (24.8 days): what a Node timer can hold. */
@@ -35,6 +36,11 @@ const CHILD_STRATEGIES: readonly ChildSupervisionStrategy[] = [
   "one-for-all",
   "rest-for-one",
   ...SUPERVISION_STRATEGIES,
+];
+const SYSTEM_TIMEOUTS: readonly (keyof SystemTimeouts)[] = [
+  "remoteOperationTimeout",
+  "migrationRollbackTimeout",
+  "defaultCallTimeout",
 ];
 const OVERFLOW_STRATEGIES: readonly MailboxOverflowStrategy[] = ["drop-newest", "drop-oldest", "error"];
 
@@ -119,6 +125,12 @@ export function assertMailboxConfig(option: string, value: unknown): asserts val
     }
   }
   if (overflowStrategy !== undefined) assertOneOf(`${option}.overflowStrategy`, overflowStrategy, OVERFLOW_STRATEGIES);
+}
+
+/** Checks the fields that are present. */
+export function assertTimeouts(option: string, value: unknown): asserts value is SystemTimeouts {
+  assertPlainOptions(option, value);
+  for (const name of SYSTEM_TIMEOUTS) if (value[name] !== undefined) assertTimeoutMs(`${option}.${name}`, value[name]);
 }
 
 /** Checks the fields that are present, and that `maxMs` is not below `initialMs` when both are. */

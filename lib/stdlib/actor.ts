@@ -33,8 +33,15 @@ export function isMigratable(actor: unknown): actor is Actor & Migratable {
 }
 
 /** What an actor object acts on. */
-function ownCell({ self }: Actor): ActorCell {
+function ownCell(actor: Actor): ActorCell {
+  const { self } = actor;
+  if (self === undefined) throw notStarted(actor);
   return self._cell.asOf(self._incarnation);
+}
+
+function notStarted({ constructor: { name } }: Actor): LibeamError {
+  const message = `${name} has no actor behind it yet; constructors and fields come too early, so move what needs one into init()`;
+  return new LibeamError(message, "NOT_STARTED", { className: name });
 }
 
 /**

@@ -6,7 +6,13 @@
  * process share nothing.
  */
 
-import { InvalidArgumentError, LibeamError, NameAlreadyRegisteredError, SystemShuttingDownError } from "../errors.js";
+import {
+  InvalidArgumentError,
+  InvalidOptionError,
+  LibeamError,
+  NameAlreadyRegisteredError,
+  SystemShuttingDownError,
+} from "../errors.js";
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
@@ -37,6 +43,7 @@ import {
   assertPlainOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
+  assertTimeouts,
   cellOf,
 } from "../kernel/validate.js";
 import { type Actor, type ActorClass, isMigratable } from "./actor.js";
@@ -142,13 +149,12 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     }
     assertSupervisionOptions("supervision", supervision);
     assertMailboxConfig("mailbox", mailbox);
-    assertPlainOptions("timeouts", timeouts);
-    const callTimeout = (timeouts as SystemTimeouts).defaultCallTimeout ?? DEFAULT_CALL_TIMEOUT_MS;
-    assertTimeoutMs("timeouts.defaultCallTimeout", callTimeout);
+    assertTimeouts("timeouts", timeouts);
+    const { defaultCallTimeout = DEFAULT_CALL_TIMEOUT_MS } = timeouts as SystemTimeouts;
     this.id = cluster.nodeId;
     this.log = createLogger("ActorSystem", this.id);
     this.reports = new SupervisorReports(this.log, supervision);
-    this.kernel = new Kernel(this.id, callTimeout, this, kernelLimits(limits));
+    this.kernel = new Kernel(this.id, defaultCallTimeout, this, kernelLimits(limits));
     this.mailboxes = new MailboxControl(this.kernel);
     setSupervision(this.kernel, null, supervision);
     this.registered = new RegisteredNames({
@@ -250,12 +256,16 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * Stops everything: no new actors and calls at once, then queued messages are handled, then all actors stop.
    *
    * @param options `timeout` in milliseconds for all of it (default 5000); `drainMailboxes` (default true).
+   * @throws InvalidOptionError, as a rejection; the shutdown has not begun then.
    */
-  shutdown(options: ShutdownOptions = {}): Promise<void> {
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
     if (this.shutdownDone === undefined) {
       assertPlainOptions("shutdown options", options);
       const { timeout = DEFAULT_SHUTDOWN_TIMEOUT_MS, drainMailboxes = true } = options as ShutdownOptions;
       assertTimeoutMs("shutdown timeout", timeout);
+      if (typeof drainMailboxes !== "boolean") {
+        throw new InvalidOptionError("drainMailboxes", drainMailboxes, "true or false");
+      }
       this.stopping = true;
       this.kernel.closed = true;
       void this.heartbeats?.stop();
@@ -329,6 +339,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Makes several known. */
   registerActorClasses(definitions: (ActorClass | ActorDefinition<any, any, any>)[]): void {
+    if (!Array.isArray(definitions)) throw new InvalidArgumentError("actor classes", "an array", definitions);
     for (const definition of definitions) this.registerActorClass(definition);
   }
 
@@ -376,6 +387,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private nodeFor(definition: unknown, options: SpawnOptions | undefined): string {
     if (options?.strategy === undefined && options?.role === undefined) return this.id;
     const { strategy = "local", role, name } = options;
+    if (role !== undefined) assertName("role", role);
     return this.placement.selectNode(strategy, role, { className: this.definitions.nameOf(definition), name });
   }
 
@@ -390,7 +402,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     definition: D,
     options?: SpawnOptions<any>,
   ): DefinitionRef<D> {
-    return this._spawnChild(parent._cell, definition, options) as DefinitionRef<D>;
+    return this._spawnChild(cellOf(parent), definition, options) as DefinitionRef<D>;
   }
 
   /** @internal */
@@ -642,7 +654,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Sends an exit signal in the name of `sender`. */
   sendExit(sender: ActorRef | null, target: ActorRef, reason: any): void {
-    exit(sender === null ? null : sender._cell, cellOf(target), reason);
+    exit(sender === null ? null : cellOf(sender), cellOf(target), reason);
   }
 
   /**
