@@ -34,6 +34,9 @@ it.each([
   ["salt", { salt: 5 }],
   ["seedNodes", { seedNodes: "127.0.0.1:5002" }],
   ["seedNodes", { seedNodes: undefined }],
+  ["gossip", { gossip: null }],
+  ["gossip", { gossip: 5 }],
+  ["gossip", { gossip: [] }],
 ])("%s cannot be as in %j", async (option, more) => {
   const error = await rejection(startNode("a", [], more as unknown as Partial<DistributedConfig>));
   expect(error).toBeInstanceOf(InvalidOptionError);
@@ -88,6 +91,7 @@ it("a shutdown whose options are refused has not begun", async () => {
   const node = await startNode("a");
   expect(await rejection(node.shutdown({ timeout: -1 }))).toBeInstanceOf(InvalidOptionError);
   expect(node.system.isRunning()).toBe(true);
+  await node.waitForCluster({ minMembers: 1 });
   await node.shutdown();
   expect(node.system.isRunning()).toBe(false);
 });

@@ -163,7 +163,7 @@ export async function stopNode(
   options?: ShutdownOptions,
 ): Promise<void> {
   const stopped = system.shutdown(options);
-  cluster._close();
+  if (system.isShuttingDown()) cluster._close(); // Unless the options were refused.
   await stopped;
   await Promise.all([registry.disconnect(), groups.disconnect()]);
   await transport.flush(FLUSH_MS); // Answers come before the goodbye.
@@ -189,7 +189,9 @@ function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: numb
 }
 
 function gossipOptions({ gossip, seedNodes }: DistributedConfig): GossipOptions {
-  return typeof gossip === "string" ? { preset: gossip, seedNodes } : { ...gossip, seedNodes };
+  if (typeof gossip === "string") return { preset: gossip, seedNodes };
+  if (gossip !== undefined) assertPlainOptions("gossip", gossip);
+  return { ...gossip, seedNodes };
 }
 
 /** What seals gossip and what encrypts the transport. */
