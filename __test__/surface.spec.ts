@@ -32,6 +32,7 @@ it("exports exactly these names", () => {
       "DistributedCluster",
       "DistributedRegistry",
       "DynamicSupervisor",
+      "GOSSIP_PROTOCOL_VERSION",
       "GossipProtocol",
       "GossipUDP",
       "HealthAggregator",

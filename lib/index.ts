@@ -7,6 +7,7 @@ export {
   type Authenticator,
   CookieAuthenticator,
   type CookieAuthenticatorOptions,
+  GOSSIP_PROTOCOL_VERSION,
   type GossipMessage,
   NullAuthenticator,
 } from "./cluster/auth.js";
@@ -21,7 +22,15 @@ export {
 } from "./cluster/create_system.js";
 export { DistributedCluster } from "./cluster/distributed_cluster.js";
 export type { DistributedConfig } from "./cluster/distributed_system.js";
-export { type GossipOptions, type GossipPreset, GossipProtocol, GossipUDP } from "./cluster/gossip.js";
+export {
+  type GossipConfig,
+  type GossipKeys,
+  type GossipOptions,
+  type GossipPreset,
+  GossipProtocol,
+  GossipUDP,
+  type GossipUDPConfig,
+} from "./cluster/gossip.js";
 export { InMemoryTransport } from "./cluster/in_memory_transport.js";
 export { type CurveKeyPair, deriveKeys, fingerprint, z85Decode, z85Encode } from "./cluster/key_material.js";
 export { KeyringAuthenticator } from "./cluster/keyring.js";

@@ -2,11 +2,29 @@
  * Nodes whose parts a program puts together by itself.
  */
 
-import { DistributedCluster, GossipProtocol, GossipUDP, loggerConfig } from "libeam";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  CookieAuthenticator,
+  DistributedCluster,
+  GOSSIP_PROTOCOL_VERSION,
+  type GossipConfig,
+  GossipProtocol,
+  GossipUDP,
+  type GossipUDPConfig,
+  InvalidArgumentError,
+  type LogEntry,
+  loggerConfig,
+  TelemetryEvents,
+  telemetry,
+} from "libeam";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { runScript } from "../support/run_script.js";
+import { gate, thrown } from "../support/time.js";
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
+
+afterEach(() => telemetry.reset());
+
+const LOOPBACK = { address: "127.0.0.1", port: 0 } as const;
 
 function makeGossip(): GossipProtocol {
   return new GossipProtocol("a", "tcp://a:1", "127.0.0.1:0", new GossipUDP({ address: "127.0.0.1", port: 0 }));
@@ -30,6 +48,53 @@ describe("nodes that are wired by hand", () => {
     await cluster.leave();
     await cluster.stop();
     expect(cluster.isLeaving()).toBe(true);
+  });
+
+  it("may give the authenticator to the sockets, which seals what the protocol says", async () => {
+    const entries: LogEntry[] = [];
+    loggerConfig.configure({ level: "warn", handler: (entry) => entries.push(entry) });
+    const sockets: GossipUDPConfig = { ...LOOPBACK, auth: new CookieAuthenticator("a cookie for the sockets") };
+    const options: GossipConfig = { preset: "fast" };
+    const one = new GossipProtocol("one", "", "127.0.0.1:0", new GossipUDP(sockets), options);
+    expect(entries.map(({ message }) => message).filter((text) => text.includes("without authentication"))).toEqual([]);
+    const refused = gate();
+    telemetry.attach("refused", [TelemetryEvents.cluster.reject], (_event, _numbers, { node_id }) => {
+      if (node_id === "one") refused.open();
+    });
+    await one.start();
+    const seeded = { ...options, seedNodes: [one.address as string] };
+    const two = new GossipProtocol("two", "", "127.0.0.1:0", new GossipUDP(sockets), seeded);
+    const stranger = new GossipProtocol("stranger", "", "127.0.0.1:0", new GossipUDP(LOOPBACK), seeded);
+    try {
+      const joined = new Promise<string>((resolve) => one.on("member_join", ({ id }) => resolve(id)));
+      await Promise.all([two.start(), stranger.start()]);
+      expect(await joined).toBe("two");
+      await refused.promise;
+      expect(one.getLivePeers().map(({ id }) => id)).not.toContain("stranger");
+    } finally {
+      await Promise.all([one, two, stranger].map((each) => each.stop()));
+    }
+  });
+
+  it("refuse sockets with an authenticator that has no keys of a cluster", () => {
+    for (const auth of [null, 5, {}, { signGossip() {}, verifyGossip() {} }] as never[]) {
+      expect(thrown(() => new GossipUDP({ ...LOOPBACK, auth }))).toBeInstanceOf(InvalidArgumentError);
+    }
+  });
+
+  it("may say how often a goodbye is to be said, which it is until it is spread", async () => {
+    const cluster = new DistributedCluster(makeGossip());
+    await cluster.start();
+    await cluster.leave(3, 100);
+    expect(cluster.isLeaving()).toBe(true);
+    const gossip = makeGossip();
+    await gossip.start();
+    await gossip.leave(3, 100);
+    expect(gossip.address).toBeUndefined();
+  });
+
+  it("know the version of gossip messages", () => {
+    expect(GOSSIP_PROTOCOL_VERSION).toBe(1);
   });
 
   it("need not wait for a goodbye that is cut short", async () => {

@@ -17,11 +17,14 @@ import type { GossipKeys } from "./gossip.js";
 import { type GossipSeal, isSealedWith, NonceCache, seal } from "./gossip_seal.js";
 import { type ClusterKey, type CurveKeyPair, clusterKey } from "./key_material.js";
 
+/** The version that gossip messages have. Packets of GossipProtocol are not these messages, and have one of their own. */
+export const GOSSIP_PROTOCOL_VERSION = 1;
+
 /** What one node tells another about the nodes it knows. */
 export interface GossipMessage {
   senderId: string;
   peers: PeerState[];
-  /** Version of the protocol; absent means any. */
+  /** {@link GOSSIP_PROTOCOL_VERSION}; absent means any. */
   version?: number;
 }
 

@@ -56,8 +56,8 @@ export class DistributedCluster extends Emitter implements Cluster, HealthChecka
     return this.gossip.stop();
   }
 
-  /** Says goodbye: the others drop this node at once instead of waiting for it. */
-  leave(): Promise<void> {
+  /** Says goodbye: the others drop this node at once instead of waiting for it. For the parameters see GossipProtocol. */
+  leave(_broadcastCount?: number, _intervalMs?: number): Promise<void> {
     this._close();
     return this.gossip.leave();
   }

@@ -23,7 +23,15 @@ import type { WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie } from "./cookie.js";
 import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
-import { type GossipKeys, type GossipOptions, GossipProtocol, type GossipSockets, GossipUDP } from "./gossip.js";
+import {
+  type GossipConfig,
+  type GossipKeys,
+  type GossipOptions,
+  type GossipPreset,
+  GossipProtocol,
+  type GossipSockets,
+  GossipUDP,
+} from "./gossip.js";
 import { KeyringAuthenticator } from "./keyring.js";
 import { DistributedRegistry, RegistrySync } from "./names.js";
 import { ZeroMQTransport } from "./zeromq_transport.js";
@@ -43,14 +51,14 @@ export interface DistributedConfig {
   advertiseAddress?: string;
   /** Gossip addresses of other nodes, `host:port` or `dns:name:port`. */
   seedNodes: string[];
-  /** How gossip works; see GossipOptions. */
-  gossip?: Omit<GossipOptions, "seedNodes"> | GossipOptions["preset"];
+  /** How gossip works, or the name of a preset. */
+  gossip?: GossipConfig | GossipPreset;
   supervision?: SupervisionConfig;
   /** Secret of the cluster, at least 16 characters; default LIBEAM_COOKIE or the file LIBEAM_COOKIE_FILE. */
   cookie?: string;
   /** Separates clusters that have one cookie. */
   salt?: string;
-  /** Seals gossip instead of the cookie. */
+  /** Seals gossip instead of the cookie: a CookieAuthenticator, a KeyringAuthenticator or a NullAuthenticator. */
   auth?: GossipKeys;
   /** Waits until the cluster has formed. */
   ready?: WaitForClusterOptions;

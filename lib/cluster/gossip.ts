@@ -52,23 +52,40 @@ export interface GossipOptions {
   seedNodes?: string[];
 }
 
+/** How a node of `createSystem` gossips; its seeds are an option of their own. */
+export type GossipConfig = Omit<GossipOptions, "seedNodes">;
+
+/** Where a node gossips. */
+export interface GossipUDPConfig {
+  /** IP address to listen at; default "0.0.0.0". */
+  address?: string;
+  /** Port to listen at; 0 is any free one. */
+  port: number;
+  /** Seals gossip, unless the protocol was given an authenticator of its own. */
+  auth?: GossipKeys;
+}
+
 /** Where a node gossips. The sockets are opened by the protocol that uses it. */
 export class GossipUDP {
   /** Address to listen at. */
   readonly address: string;
   /** Port to listen at, for datagrams and streams; 0 is any free one. */
   readonly port: number;
+  /** @internal What seals gossip, if the protocol is given nothing else. */
+  readonly _auth: GossipKeys | undefined;
   /** Nodes that a test has cut off, with their gossip addresses. */
   private readonly blocked = new Map<string, string>();
   private native: NativeGossip | undefined;
 
-  /** @throws InvalidOptionError */
-  constructor(config: number | { address?: string; port: number }) {
+  /** @throws InvalidOptionError, InvalidArgumentError */
+  constructor(config: number | GossipUDPConfig) {
     const given = typeof config === "number" ? { port: config } : config;
     assertPlainOptions("GossipUDP options", given);
-    const { address = "0.0.0.0", port } = given as { address?: string; port: number };
+    const { address = "0.0.0.0", port, auth } = given as GossipUDPConfig;
+    assertKeys(auth);
     this.port = checkedPort("port", port);
     this.address = ipOf("address", address);
+    this._auth = auth;
   }
 
   /** @internal What opens the sockets. */
@@ -112,6 +129,11 @@ export interface GossipKeys {
   _gossipKeys(): NativeKey[];
 }
 
+function assertKeys(auth: GossipKeys | undefined): void {
+  if (auth === undefined || typeof (auth as GossipKeys | null)?._gossipKeys === "function") return;
+  throw new InvalidArgumentError("auth", "an authenticator made from a cookie", auth);
+}
+
 /** Milliseconds that a farewell may take before the node ends without having heard that it was spread. */
 const LEAVE_MS_MAX = 2_000;
 const SEED_MAX = 2 ** 47;
@@ -133,11 +155,13 @@ export class GossipProtocol extends Emitter {
   private keyIds: number[] = [];
   private onGone: (() => void) | undefined;
   private readonly udp: GossipUDP;
+  /** Undefined if everybody can take part. */
+  private readonly auth: GossipKeys | undefined;
 
   /**
    * @param rpcAddress where this node's transport listens, for the others to know.
    * @param gossipAddress `host:port` under which the others reach this node's gossip; port 0 is the real one.
-   * @param auth without it everybody can take part.
+   * @param auth default that of the sockets; without any, everybody can take part.
    * @throws InvalidArgumentError, InvalidOptionError
    */
   constructor(
@@ -146,23 +170,22 @@ export class GossipProtocol extends Emitter {
     private readonly gossipAddress: string,
     udp: GossipSockets,
     private readonly options: GossipOptions = {},
-    private readonly auth?: GossipKeys,
+    auth?: GossipKeys,
     roles: string[] = [],
   ) {
     super("GossipProtocol");
     assertName("node id", nodeId);
     if (!(udp?._udp instanceof GossipUDP)) throw new InvalidArgumentError("udp", "a GossipUDP", udp);
     this.udp = udp._udp;
-    if (auth !== undefined && typeof auth._gossipKeys !== "function") {
-      throw new InvalidArgumentError("auth", "an authenticator made from a cookie", auth);
-    }
+    assertKeys(auth);
+    this.auth = auth ?? this.udp._auth;
     assertOptions(options);
     if (!Array.isArray(roles) || !roles.every((role) => typeof role === "string")) {
       throw new InvalidOptionError("roles", roles, "an array of strings");
     }
     this.facts = { address: rpcAddress, roles: [...roles], metadata: {} };
     encodeFacts(this.facts);
-    if (auth === undefined) log.warn("Gossip runs without authentication: whoever reaches the port can take part");
+    if (this.auth === undefined) log.warn("Gossip runs without authentication: whoever reaches the port can take part");
   }
 
   /** Id of this node. */
@@ -216,8 +239,8 @@ export class GossipProtocol extends Emitter {
     this.onGone?.();
   }
 
-  /** Says goodbye, waits until it is spread, and stops. */
-  async leave(): Promise<void> {
+  /** Says goodbye, waits until it is spread, and stops. How often and when it is said goes by the cluster's size, not by these. */
+  async leave(_broadcastCount?: number, _intervalMs?: number): Promise<void> {
     if (this.native !== undefined) this.farewell ??= this.sayGoodbye(this.native);
     await this.farewell;
   }
