@@ -32,6 +32,8 @@ it("exports exactly these names", () => {
       "DistributedCluster",
       "DistributedRegistry",
       "DynamicSupervisor",
+      "FaultyGossipUDP",
+      "FaultyTransport",
       "GOSSIP_PROTOCOL_VERSION",
       "GossipProtocol",
       "GossipUDP",
@@ -55,6 +57,7 @@ it("exports exactly these names", () => {
       "NameAlreadyRegisteredError",
       "NameReservationError",
       "NoRoleMatchError",
+      "NodeAgent",
       "NodeDownError",
       "NullAuthenticator",
       "PeerNotFoundError",
@@ -74,6 +77,7 @@ it("exports exactly these names", () => {
       "SubscriptionRef",
       "SystemShuttingDownError",
       "TelemetryEvents",
+      "TestCluster",
       "TimeoutError",
       "TimerLimitError",
       "TimerRef",
@@ -83,6 +87,7 @@ it("exports exactly these names", () => {
       "VectorClock",
       "WatchRef",
       "ZeroMQTransport",
+      "allocatePorts",
       "combineHealthStatus",
       "combineRefs",
       "consoleLogHandler",
@@ -114,4 +119,8 @@ it("exports exactly these names for tests", () => {
       "allocatePorts",
     ]
   `);
+});
+
+it("has everything of libeam/testing as well, and the same", () => {
+  for (const [name, value] of Object.entries(testing)) expect((libeam as Record<string, unknown>)[name]).toBe(value);
 });

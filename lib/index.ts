@@ -230,3 +230,28 @@ export { type GroupMember, ProcessGroupManager } from "./stdlib/process_groups.j
 export type { RegisterNameOptions } from "./stdlib/registered_names.js";
 export type { Spawner, SpawnOptions } from "./stdlib/spawn_options.js";
 export type { SystemLimits } from "./stdlib/system_limits.js";
+// What is for tests has an entry of its own, libeam/testing; programs that were written for one entry find it here.
+export {
+  allocatePorts,
+  FaultyGossipUDP,
+  FaultyTransport,
+  NodeAgent,
+  type NodeAgentCalls,
+  type NodeAgentRef,
+  type NodeAgentSpawnOptions,
+  type NodeInfo,
+  type NodePorts,
+  type NodeWorkerBootMessage,
+  type NodeWorkerCallMessage,
+  type NodeWorkerDoneMessage,
+  type NodeWorkerErrorMessage,
+  type NodeWorkerHealMessage,
+  type NodeWorkerMessage,
+  type NodeWorkerPartitionMessage,
+  type NodeWorkerReadyMessage,
+  type NodeWorkerResponse,
+  type NodeWorkerShutdownMessage,
+  TestCluster,
+  type TestClusterConfig,
+  type TestNodeHandle,
+} from "./testing/index.js";

@@ -3,6 +3,8 @@
  * that is killed are free; and a node that joins late knows them all.
  */
 
+import "../support/compiled_workers.js";
+
 import { beforeEach, expect, it, vi } from "vitest";
 import { createSystem, type DistributedCluster, loggerConfig } from "../../lib/index.js";
 import { Witnesses } from "../support/witnesses.js";

@@ -4,6 +4,8 @@
  * simulation asserts on a clock of its own.
  */
 
+import "../support/compiled_workers.js";
+
 import { beforeEach, describe, it } from "vitest";
 import { loggerConfig } from "../../lib/index.js";
 import { partitionHeals } from "../support/partition.js";

@@ -3,6 +3,8 @@
  * name, and no ref that is silently dead. A node that only the others have lost: sentence D16 of docs/SEMANTICS.md.
  */
 
+import "../support/compiled_workers.js";
+
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { loggerConfig } from "../../lib/index.js";
 import { CUT_CODES, expectSides, holdAll, partitionHeals } from "../support/partition.js";

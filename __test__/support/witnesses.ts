@@ -3,7 +3,8 @@
  * nodes. Importing this module ends, after each test, the clusters that the test has made.
  */
 
-import { pathToFileURL } from "node:url";
+import "./compiled_workers.js";
+
 import { afterEach, expect, vi } from "vitest";
 import type { TypedActorRef } from "../../lib/index.js";
 import { TestCluster, type TestClusterConfig } from "../../lib/testing/index.js";
@@ -15,12 +16,6 @@ const MODULE = compiled("__test__/support/modules/witness.ts");
 const PATIENCE_MS = 60_000;
 const FOREVER = { timeout: Number.POSITIVE_INFINITY };
 const clusters = new Set<Witnesses>();
-
-// What a TestCluster does with TypeScript is for its own spec.
-vi.mock("../../lib/testing/type_script.js", async (original) => ({
-  ...(await original<object>()),
-  workerEntry: () => pathToFileURL(compiled("lib/testing/node_worker.ts")).href,
-}));
 
 afterEach(async () => {
   await Promise.all([...clusters].map(({ cluster }) => cluster.teardown()));
