@@ -49,8 +49,11 @@ export interface System extends Spawner, AsyncDisposable {
   readonly nodeId: string;
   /** The system behind this façade. */
   readonly system: ActorSystem;
+  /** What carries messages to other nodes. */
   readonly transport: Transport;
+  /** Who is in the cluster, and in which roles. */
   readonly cluster: Cluster;
+  /** Where names are known across nodes. */
   readonly registry: Registry;
   /** Rotation of cookies; only on clusters with a cookie. */
   readonly keyring: Keyring | undefined;
@@ -86,7 +89,9 @@ export interface System extends Spawner, AsyncDisposable {
 
 /** A node of a cluster. */
 export interface DistributedSystem extends System {
+  /** The connections of the node. */
   readonly transport: ZeroMQTransport;
+  /** The members as this node sees them, with their states and its events. */
   readonly cluster: DistributedCluster;
 }
 

@@ -53,6 +53,7 @@ export interface DistributedConfig {
   seedNodes: string[];
   /** How gossip works, or the name of a preset. */
   gossip?: GossipConfig | GossipPreset;
+  /** How crashes of root actors are treated; default Restart, 3 times in 5000 ms. */
   supervision?: SupervisionConfig;
   /** Secret of the cluster, at least 16 characters; default LIBEAM_COOKIE or the file LIBEAM_COOKIE_FILE. */
   cookie?: string;
@@ -66,8 +67,11 @@ export interface DistributedConfig {
   actors?: (string | URL)[];
   /** Roles of this node, for placement. */
   roles?: string[];
+  /** Bounds of all mailboxes; default unbounded. */
   mailbox?: MailboxConfig;
+  /** Default timeouts. */
   timeouts?: SystemTimeouts;
+  /** Limits of the system. */
   limits?: SystemLimits;
 }
 

@@ -127,13 +127,17 @@ export interface Transport {
   makeRefs?(makeRef: (id: ActorId) => ActorRef): void;
   /** Tells where the other nodes are. */
   updatePeers(peers: Array<[nodeId: string, address: string]>): void;
+  /** Opens it; whoever wires a system does so before its start. */
   connect(): Promise<void>;
+  /** Closes it, after the system has shut down. */
   disconnect(): Promise<void>;
 }
 
 /** Where a named actor lives. */
 export interface ActorLocation {
+  /** Its node. */
   nodeId: string;
+  /** Its `id.id`. */
   actorId: string;
 }
 
@@ -157,11 +161,15 @@ export interface NameConflict {
 export interface Registry {
   /** Binds a name; a later registration wins. */
   register(name: string, nodeId: string, actorId: string): Promise<void>;
+  /** Forgets a name; unknown ones are ignored. */
   unregister(name: string): Promise<void>;
+  /** Where the actor of that name lives; null if there is none. */
   lookup(name: string): Promise<ActorLocation | null>;
   /** Names bound to actors of a node. */
   getNodeActors(nodeId: string): Promise<string[]>;
+  /** Begins to exchange names with other nodes, if it does. */
   connect(): Promise<void>;
+  /** Ends that. */
   disconnect(): Promise<void>;
   /** Has a handler told of names that this node has lost to another one; the system stops their actors. */
   onConflict?(handler: (conflict: NameConflict) => void): void;

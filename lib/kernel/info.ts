@@ -124,8 +124,11 @@ export class TimerRef {
 /** A watched actor has ended. Sent once per watch. */
 export interface DownMessage {
   type: "down";
+  /** The watch, which is over. */
   watchRef: WatchRef;
+  /** Who has ended. */
   actorRef: ActorRef;
+  /** Why. */
   reason: TerminationReason;
 }
 
@@ -136,6 +139,7 @@ export interface ExitMessage {
   linkRef?: LinkRef;
   /** The actor that ended or sent the signal; undefined for a signal sent from outside any actor. */
   actorRef: ActorRef;
+  /** Why it has ended, or what was sent. */
   reason: TerminationReason;
 }
 
@@ -149,11 +153,17 @@ export interface TimeoutMessage {
 /** A watched or linked actor has moved to another node. */
 export interface MovedMessage {
   type: "moved";
+  /** The watch, if it was watched. */
   watchRef?: WatchRef;
+  /** The link, if it was linked. */
   linkRef?: LinkRef;
+  /** The actor as it was known. */
   actorRef: ActorRef;
+  /** Where it was. */
   oldNodeId: string;
+  /** Where it is. */
   newNodeId: string;
+  /** What its `id.id` is there. */
   newActorId: string;
 }
 

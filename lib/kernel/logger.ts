@@ -27,10 +27,15 @@ export interface LogContext {
 
 /** One thing that was logged. */
 export interface LogEntry {
+  /** How serious it is. */
   level: LogLevel;
+  /** What happened, in one sentence. */
   message: string;
+  /** Where, and what else is known. */
   context: LogContext;
+  /** When. */
   timestamp: Date;
+  /** What was thrown. */
   error?: Error;
 }
 

@@ -22,7 +22,9 @@ import type { SpawnOptions } from "./spawn_options.js";
 
 /** State that an actor can take to another node. */
 export interface Migratable {
+  /** The state, as a value that can be sent to another node. */
   getState(): any;
+  /** Takes the state over, after `init`. */
   setState(state: any): void;
 }
 

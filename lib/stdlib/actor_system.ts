@@ -75,25 +75,37 @@ export interface DrainOptions {
 
 /** What a drain did. */
 export interface DrainResult {
+  /** Actors that were moved to another node. */
   migrated: number;
+  /** Actors that are alive here. */
   drained: number;
+  /** Ids of actors that could not be moved. */
   failed: string[];
 }
 
 /** One row of `getActors()`. */
 export interface ActorInfo {
+  /** Its `id.id`. */
   actorId: string;
+  /** Name that it was spawned with. */
   name?: string;
+  /** Name of its class or definition. */
   className: string;
+  /** Whether it can hand over its state. */
   migratable: boolean;
+  /** Children that it has, on whichever node. */
   childCount: number;
 }
 
 /** A child that lives on another node. */
 export interface RemoteChildEntry {
+  /** The child's `id.id`. */
   childId: string;
+  /** Node on which it lives. */
   childNodeId: string;
+  /** The parent's `id.id`. */
   parentId: string;
+  /** Name of the child's class or definition. */
   childClass: string;
 }
 

@@ -96,9 +96,13 @@ export interface ActorContext {
 
 /** Messages by the name under which `onInfo` knows them. */
 export interface InfoMessages {
+  /** A watched actor has ended. */
   down: DownMessage;
+  /** A linked actor has ended, or an exit signal was trapped. */
   exit: ExitMessage;
+  /** No message came for the idle timeout. */
   timeout: TimeoutMessage;
+  /** A watched or linked actor is on another node now. */
   moved: MovedMessage;
 }
 

@@ -24,8 +24,11 @@ export interface DynamicSupervisorOptions {
 
 /** One child of a supervisor. */
 export interface ChildInfo {
+  /** Ref to the child. */
   ref: ActorRef;
+  /** Name of its class or definition. */
   className: string;
+  /** Name that it was spawned with. */
   name?: string;
 }
 

@@ -16,9 +16,13 @@ export type HealthStatus = "healthy" | "degraded" | "unhealthy";
 
 /** Health of one component. */
 export interface ComponentHealth {
+  /** Which component. */
   name: string;
+  /** How it is. */
   status: HealthStatus;
+  /** The same for people. */
   message?: string;
+  /** The numbers behind it. */
   details?: Record<string, unknown>;
 }
 
@@ -36,6 +40,7 @@ export interface HealthReport {
 
 /** Something that can tell how it is. */
 export interface HealthCheckable {
+  /** How it is now. */
   getHealth(): ComponentHealth | Promise<ComponentHealth>;
 }
 

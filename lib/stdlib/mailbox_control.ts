@@ -26,7 +26,9 @@ import { assertTimeoutMs } from "../kernel/validate.js";
 
 /** A message outside a mailbox. */
 export interface StashedMessage {
+  /** Whether somebody waits for an answer. */
   type: "cast" | "call";
+  /** What was sent; methods as `{ method, args }`. */
   message: any;
   /** Answers the caller of a call. */
   resolve?: (value: any) => void;

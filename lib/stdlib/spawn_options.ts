@@ -27,10 +27,12 @@ export interface SpawnOptions<TArgs extends any[] = any[]> {
 
 /** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
 export interface Spawner {
+  /** Makes an actor. */
   spawn<D extends ActorClass | ActorDefinition<any, any, any>>(
     definition: D,
     options?: SpawnOptions<DefinitionArgs<D>>,
   ): DefinitionRef<D>;
+  /** Stops an actor and everything below it. */
   stop(ref: ActorRef): Promise<void>;
 }
 
