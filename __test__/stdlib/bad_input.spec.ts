@@ -70,6 +70,17 @@ describe("createSystem", () => {
     expect(thrown(() => createSystem(config as any))).toBeInstanceOf(InvalidOptionError);
   });
 
+  it("takes its defaults for what is there and undefined", async () => {
+    const nothing = { nodeId: undefined, supervision: undefined, mailbox: undefined, timeouts: undefined } as any;
+    const absent = {
+      supervision: { strategy: undefined, maxRestarts: undefined, backoff: undefined },
+      mailbox: { maxSize: undefined },
+      timeouts: { defaultCallTimeout: undefined },
+      limits: { actorsMax: undefined, stopTimeoutMs: undefined },
+    } as any;
+    for (const config of [nothing, absent]) await usable(makeSystem(config));
+  });
+
   it.each(["", "x".repeat(256), "\ud800", 5, null])("refuses the node id %j", (nodeId) => {
     expect(thrown(() => createSystem({ nodeId } as any))).toBeInstanceOf(InvalidArgumentError);
   });

@@ -166,6 +166,14 @@ describe("a manager that asks", () => {
     expect(manager.handlePing(ping)).toEqual({ type: "heartbeat:pong", timestamp: 42, responderId: "n1" });
   });
 
+  it("takes its defaults for what is there and undefined", async () => {
+    const absent = { enabled: undefined, intervalMs: undefined, timeoutMs: undefined } as never;
+    const manager = new HeartbeatManager("n1", new Asked("n1"), new Members(["n1", "n2"]), absent);
+    await manager.start();
+    expect(manager.isRunning()).toBe(true);
+    await manager.stop();
+  });
+
   it("refuses what it cannot work with", () => {
     for (const config of [{ intervalMs: 0 }, { timeoutMs: Number.NaN }, { maxMissedHeartbeats: -1 }]) {
       expect(thrown(() => make([], config))).toBeInstanceOf(InvalidOptionError);

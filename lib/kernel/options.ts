@@ -128,3 +128,8 @@ export interface CallOptions {
   /** Gives the call up: it rejects with `CallAbortedError`, and is not executed if it is still queued. */
   signal?: AbortSignal;
 }
+
+/** The options that were given: a field that is there and undefined counts as absent. */
+export function defined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

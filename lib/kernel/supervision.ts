@@ -9,6 +9,7 @@ import {
   type ChildSupervisionOptions,
   DEFAULT_BACKOFF,
   DEFAULT_CHILD_SUPERVISION,
+  defined,
   type SupervisionOptions,
 } from "./options.js";
 import { OP_SUPERVISION } from "./protocol.js";
@@ -40,10 +41,6 @@ export function setSupervision(
   results[0] = backoff === undefined ? 0 : Math.min(NIL, Math.round(backoff.multiplier * MILLION));
   results[1] = backoff === undefined ? 0 : Math.round(backoff.jitter * MILLION);
   kernel.control(OP_SUPERVISION);
-}
-
-function defined<T extends object>(options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
 function mergeBackoff(options: BackoffOptions): Required<BackoffOptions> {

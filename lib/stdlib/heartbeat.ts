@@ -15,6 +15,7 @@
 import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { Cluster, ClusterPeer, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
+import { defined } from "../kernel/options.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 
 /** How nodes are asked. */
@@ -220,7 +221,7 @@ function idOf(member: Member): string {
 
 function merged(config: Partial<HeartbeatConfig>): HeartbeatConfig {
   assertPlainOptions("heartbeat", config);
-  const all: HeartbeatConfig = { ...DEFAULT_HEARTBEAT_CONFIG, ...config };
+  const all: HeartbeatConfig = { ...DEFAULT_HEARTBEAT_CONFIG, ...defined(config) };
   for (const name of ["intervalMs", "timeoutMs", "maxMissedHeartbeats"] as const) {
     if (Number.isFinite(all[name]) && all[name] > 0) continue;
     throw new InvalidOptionError(`heartbeat.${name}`, all[name], "a number above 0");

@@ -3,6 +3,7 @@
  */
 
 import { InvalidOptionError } from "../errors.js";
+import { defined } from "../kernel/options.js";
 import { timeoutWord } from "../kernel/slots.js";
 import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 
@@ -34,7 +35,7 @@ const DEFAULT_LIMITS: Required<SystemLimits> = {
 /** All limits, checked, as the kernel takes them; with a seed. @throws InvalidOptionError, InvalidArgumentError */
 export function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
   assertPlainOptions("limits", limits);
-  const merged = { ...DEFAULT_LIMITS, ...limits };
+  const merged = { ...DEFAULT_LIMITS, ...defined(limits) };
   for (const [name, value] of Object.entries(merged)) {
     if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);
     else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
