@@ -5,14 +5,19 @@
 import {
   CookieAuthenticator,
   DistributedCluster,
+  DistributedRegistry,
   GOSSIP_PROTOCOL_VERSION,
   type GossipConfig,
   GossipProtocol,
   GossipUDP,
   type GossipUDPConfig,
+  InMemoryTransport,
   InvalidArgumentError,
+  LocalCluster,
   type LogEntry,
   loggerConfig,
+  ProcessGroupManager,
+  RegistrySync,
   TelemetryEvents,
   telemetry,
 } from "libeam";
@@ -95,6 +100,27 @@ describe("nodes that are wired by hand", () => {
 
   it("know the version of gossip messages", () => {
     expect(GOSSIP_PROTOCOL_VERSION).toBe(1);
+  });
+
+  it.each([undefined, null, 5, "cluster"])("say which of their parts is missing: %j", (none: any) => {
+    const [transport, cluster] = [new InMemoryTransport("a"), new LocalCluster("a")];
+    const sync = new RegistrySync("a", transport, cluster);
+    const missing: Record<string, () => unknown> = {
+      transport: () => new RegistrySync("a", none, cluster),
+      cluster: () => new RegistrySync("a", transport, none),
+      "registry sync": () => new DistributedRegistry("a", none),
+      "transport of groups": () => new ProcessGroupManager("a", none, cluster),
+      "cluster of groups": () => new ProcessGroupManager("a", transport, none),
+    };
+    for (const [what, make] of Object.entries(missing)) {
+      const error = thrown(make);
+      expect(error, what).toBeInstanceOf(InvalidArgumentError);
+      expect(what).toContain(error.context.what);
+    }
+    for (const make of [RegistrySync, ProcessGroupManager]) {
+      expect(thrown(() => new make(5 as any, transport, cluster))).toBeInstanceOf(InvalidArgumentError);
+    }
+    expect(thrown(() => new DistributedRegistry("", sync))).toBeInstanceOf(InvalidArgumentError);
   });
 
   it("need not wait for a goodbye that is cut short", async () => {

@@ -16,7 +16,7 @@ import type { ActorLocation, NameConflict, NameReservation, Registry, Transport 
 import { Emitter } from "../kernel/emitter.js";
 import { createLogger } from "../kernel/logger.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertName, assertNonNegativeMs } from "../kernel/validate.js";
+import { assertName, assertNonNegativeMs, assertPart } from "../kernel/validate.js";
 import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
 import { type Grant, NameHomes } from "./name_homes.js";
 
@@ -44,6 +44,9 @@ export class RegistrySync extends Emitter {
     cluster: Members,
   ) {
     super("RegistrySync");
+    assertName("node id", nodeId);
+    assertPart("transport", transport);
+    assertPart("cluster", cluster);
     this.log = new OwnerLog<Entry>({
       topic: TOPIC,
       nodeId,
@@ -161,6 +164,8 @@ export class DistributedRegistry implements Registry {
     private readonly nodeId: string,
     private readonly sync: RegistrySync,
   ) {
+    assertName("node id", nodeId);
+    assertPart("registry sync", sync);
     // Before anybody joins and tells: names that are only looked up here come unasked.
     this.connect().catch((error) =>
       createLogger("DistributedRegistry", nodeId).error("Names are not exchanged", error),

@@ -81,6 +81,11 @@ export function cellOf(ref: ActorRef): ActorCell {
   return cell;
 }
 
+/** Accepts what may be a part that a program brings: any object. */
+export function assertPart(what: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) throw new InvalidArgumentError(what, "an object", value);
+}
+
 /** Accepts objects that hold named options; no arrays, functions, Maps, Dates or promises, and not `undefined`. */
 export function assertPlainOptions(option: string, value: unknown): asserts value is Record<string, unknown> {
   // By tag, not by prototype, so that objects of another realm (a vm context, a test runner) pass.

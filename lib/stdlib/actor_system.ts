@@ -40,6 +40,7 @@ import {
   assertMailboxConfig,
   assertName,
   assertNonNegativeMs,
+  assertPart,
   assertPlainOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
@@ -156,9 +157,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     if (cluster === null || typeof cluster?.nodeId !== "string") {
       throw new InvalidArgumentError("cluster", "an object with a nodeId", cluster);
     }
-    for (const [what, part] of Object.entries({ transport, registry })) {
-      if (part === null || typeof part !== "object") throw new InvalidArgumentError(what, "an object", part);
-    }
+    assertPart("transport", transport);
+    assertPart("registry", registry);
     assertSupervisionOptions("supervision", supervision);
     assertMailboxConfig("mailbox", mailbox);
     assertTimeouts("timeouts", timeouts);

@@ -15,6 +15,7 @@
 
 import { InvalidArgumentError } from "../errors.js";
 import type { Cluster, Transport } from "../kernel/collaborators.js";
+import { assertName, assertPart } from "../kernel/validate.js";
 import { OwnerLog } from "./remote/owner_log.js";
 
 const TOPIC = "pg:updates";
@@ -69,6 +70,9 @@ export class ProcessGroupManager {
     readonly transport: Transport,
     readonly cluster: Cluster,
   ) {
+    assertName("node id", nodeId);
+    assertPart("transport", transport);
+    assertPart("cluster", cluster);
     this.log = new OwnerLog<Entry>({
       topic: TOPIC,
       nodeId,
