@@ -81,6 +81,10 @@ describe("createSystem", () => {
     for (const config of [nothing, absent]) await usable(makeSystem(config));
   });
 
+  it("is local if it is told so, whatever else is there", async () => {
+    await usable(makeSystem({ type: "local", seedNodes: ["127.0.0.1:5002"], port: 5_000 } as any));
+  });
+
   it.each(["", "x".repeat(256), "\ud800", 5, null])("refuses the node id %j", (nodeId) => {
     expect(thrown(() => createSystem({ nodeId } as any))).toBeInstanceOf(InvalidArgumentError);
   });

@@ -207,8 +207,9 @@ function createLocal(config: LocalConfig): System {
   assertPlainOptions("createSystem options", config);
   const { type = "local", nodeId = `local-${randomBytes(4).toString("hex")}` } = config as LocalConfig;
   if (type !== "local") throw new InvalidOptionError("type", type, '"local" or "distributed"');
-  if ((config as Partial<DistributedConfig>).seedNodes !== undefined) {
-    throw new InvalidOptionError("type", undefined, '"distributed" beside "seedNodes"');
+  const meant = config as Partial<DistributedConfig>;
+  if (meant.type === undefined && meant.seedNodes !== undefined) {
+    throw new InvalidOptionError("type", undefined, '"distributed", or "local" beside "seedNodes"');
   }
   assertName("nodeId", nodeId);
   const cluster = new LocalCluster(nodeId);
