@@ -2,7 +2,7 @@
  * The public surface: what `import ... from "libeam"`, and from "libeam/testing", gives at run time. A change here is a change for users.
  */
 
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import * as libeam from "../lib/index.js";
 import * as testing from "../lib/testing/index.js";
 
@@ -123,4 +123,16 @@ it("exports exactly these names for tests", () => {
 
 it("has everything of libeam/testing as well, and the same", () => {
   for (const [name, value] of Object.entries(testing)) expect((libeam as Record<string, unknown>)[name]).toBe(value);
+});
+
+it("asks for no current folder when it is imported, which a runtime may deny", async () => {
+  const cwd = vi.spyOn(process, "cwd").mockImplementation(() => {
+    throw new Error("denied");
+  });
+  vi.resetModules();
+  try {
+    expect(await import("../lib/testing/type_script.js")).toHaveProperty("workerEntry");
+  } finally {
+    cwd.mockRestore();
+  }
 });

@@ -10,7 +10,6 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { InvalidOptionError } from "../errors.js";
 
-const CURRENT = pathToFileURL(`${process.cwd()}/package.json`).href;
 const TYPE_SCRIPT = /\.[cm]?tsx?$/;
 
 /** The module that a node's process runs; TypeScript where this package runs from its sources. */
@@ -20,10 +19,10 @@ export function workerEntry(): string {
 }
 
 /**
- * @param program a URL in the folder of the program.
+ * @param program a URL in the folder of the program; default one in the current folder.
  * @throws InvalidOptionError if nothing is there to load TypeScript with.
  */
-export function loaderFlags(entry: string, modules: string[], program = CURRENT): string[] {
+export function loaderFlags(entry: string, modules: string[], program = currentProgram()): string[] {
   const typed = [entry, ...modules].filter((url) => TYPE_SCRIPT.test(new URL(url).pathname));
   if (typed.length === 0) return [];
   const tsx = findTsx([...typed, program]);
@@ -31,6 +30,10 @@ export function loaderFlags(entry: string, modules: string[], program = CURRENT)
   const strips = Boolean((process.features as { typescript?: unknown }).typescript);
   if (strips && !typed.includes(entry)) return [];
   throw new InvalidOptionError("actorModules", typed[0], "JavaScript modules, or tsx (npm install --save-dev tsx)");
+}
+
+function currentProgram(): string {
+  return pathToFileURL(`${process.cwd()}/package.json`).href;
 }
 
 function findTsx(from: string[]): string | undefined {
