@@ -18,6 +18,7 @@ import {
   LocalRegistry,
   loggerConfig,
   NodeDownError,
+  PeerNotFoundError,
   ProcessGroupManager,
   type SupervisionOptions,
   TelemetryEvents,
@@ -269,6 +270,18 @@ describe("a call to another node ends early", () => {
     await first;
     await turns();
     expect(entered.events).toHaveLength(1);
+  });
+
+  it("with NodeDownError when its node was lost and has no address any more", async () => {
+    const { one, two, fromOne, transports } = await pair();
+    const counter = fromOne(two.spawn(Counter, { args: [1] }));
+    vi.spyOn(transports[0], "request").mockImplementation(async (node) => {
+      throw new PeerNotFoundError(node);
+    });
+    expect(await rejection(counter.call("add", 1))).toBeInstanceOf(PeerNotFoundError);
+    one.handleNodeFailure("two");
+    const error = await rejection(counter.call("add", 1));
+    expect([error.code, error.cause]).toEqual(["NODE_DOWN", expect.any(PeerNotFoundError)]);
   });
 
   it("at once when its node is lost", async () => {

@@ -2,7 +2,15 @@
  * What is of a ZeroMQTransport alone: requests that nobody answers.
  */
 
-import { deriveKeys, loggerConfig, TimeoutError, TransportError, type ZeroMQTransport } from "libeam";
+import {
+  deriveKeys,
+  InvalidArgumentError,
+  loggerConfig,
+  PeerNotFoundError,
+  TimeoutError,
+  TransportError,
+  type ZeroMQTransport,
+} from "libeam";
 import { beforeEach, expect, it } from "vitest";
 import { makeTransport } from "../support/loopback_transports.js";
 import { rejection } from "../support/time.js";
@@ -37,3 +45,12 @@ it("a request that its transport does not wait for any longer rejects with Trans
   await near.disconnect();
   expect(await answer).toBeInstanceOf(TransportError);
 });
+
+it.each([null, "far", [["far"]], [["far", 1]], [null]])(
+  "refuses %j as a list of peers, and takes nothing from it",
+  async (peers) => {
+    const near = await listen("near", "one cookie for all transports");
+    expect(() => near.updatePeers(peers as never)).toThrow(InvalidArgumentError);
+    expect(await rejection(near.request("far", 1, 100))).toBeInstanceOf(PeerNotFoundError);
+  },
+);

@@ -350,6 +350,26 @@ describe("timers that are none", () => {
   });
 });
 
+describe("watches and links that are none", () => {
+  it.each([undefined, null, 5, "watch", {}])("%j cannot be ended", async (relation: any) => {
+    const system = makeSystem();
+    const Watcher = createActor((ctx, self) =>
+      self.onCall("end", () => [thrown(() => ctx.unwatch(relation)), thrown(() => ctx.unlink(relation))]),
+    );
+    const { system: actors } = system;
+    const outside = [thrown(() => actors.unwatch(relation)), thrown(() => actors.unlink(relation))];
+    for (const error of [...(await system.spawn(Watcher).call("end")), ...outside])
+      expect(error).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it("a ref of an actor is none", async () => {
+    const system = makeSystem();
+    const Watcher = createActor((ctx, self) => self.onCall("end", (ref: any) => thrown(() => ctx.unwatch(ref))));
+    const ref = system.spawn(Watcher);
+    expect(await ref.call("end", ref)).toBeInstanceOf(InvalidArgumentError);
+  });
+});
+
 describe("timers with bad times", () => {
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, "5", null, undefined])("%s are refused", async (ms) => {
     const system = makeSystem();

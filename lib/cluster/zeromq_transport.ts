@@ -12,7 +12,7 @@
  * it was thrown. Publications go to all peers over the same connections, since ZeroMQ's own may lose some.
  */
 
-import { PeerNotFoundError, TimeoutError, TransportError } from "../errors.js";
+import { InvalidArgumentError, PeerNotFoundError, TimeoutError, TransportError } from "../errors.js";
 import type {
   AnswerInstead,
   MessageHandler,
@@ -236,8 +236,11 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   /**
    * Tells where other nodes are (`tcp://ip:port`); those that are known already stay. A node whose address is none cannot be
    * reached.
+   *
+   * @throws InvalidArgumentError for what is no list of pairs of text; nothing is taken from it.
    */
   updatePeers(peers: Array<[nodeId: string, address: string]>): void {
+    assertPeers(peers);
     for (const [node, address] of peers) {
       const target = address.replace(/^tcp:\/\//, "");
       if (node === this.options.nodeId || this.peers.get(node) === target) continue;
@@ -568,6 +571,14 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   private notAnswered(node: string): void {
     this.log.warn("An answer could not be sent", { peer: node });
+  }
+}
+
+function assertPeers(peers: unknown): void {
+  const isText = (part: unknown): boolean => typeof part === "string";
+  const isPeer = (peer: unknown): boolean => Array.isArray(peer) && peer.length === 2 && peer.every(isText);
+  if (!Array.isArray(peers) || !peers.every(isPeer)) {
+    throw new InvalidArgumentError("peers", "an array of [nodeId, address]", peers);
   }
 }
 

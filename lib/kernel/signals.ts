@@ -6,7 +6,7 @@
  * when the news arrives. An entry disappears with its message, with its removal, or with its actor.
  */
 
-import { ActorNotFoundError, textOf } from "../errors.js";
+import { ActorNotFoundError, InvalidArgumentError, textOf } from "../errors.js";
 import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
 import { crash } from "./crash.js";
@@ -93,12 +93,25 @@ export function watch(watcher: ActorCell, target: ActorRef): WatchRef {
   return watchRef;
 }
 
-/** Ends a watch; news that are already under way are suppressed. */
+/** A watch that a program names. @throws InvalidArgumentError */
+export function checkedWatch(watchRef: WatchRef): WatchRef {
+  if (!(watchRef instanceof WatchRef)) throw new InvalidArgumentError("watch", "a WatchRef", watchRef);
+  return watchRef;
+}
+
+/** A link that a program names. @throws InvalidArgumentError */
+export function checkedLink(linkRef: LinkRef): LinkRef {
+  if (!(linkRef instanceof LinkRef)) throw new InvalidArgumentError("link", "a LinkRef", linkRef);
+  return linkRef;
+}
+
+/** Ends a watch; news that are already under way are suppressed. @throws InvalidArgumentError for what names no watch */
 export function unwatch(watcher: ActorCell, watchRef: WatchRef): void {
-  if (!watcher.extra?.watches.delete(watchRef._key)) return;
+  const { _key: key } = checkedWatch(watchRef);
+  if (!watcher.extra?.watches.delete(key)) return;
   const { kernel } = watcher;
-  kernel.args[0] = keyIndex(watchRef._key);
-  kernel.args[1] = keyGeneration(watchRef._key);
+  kernel.args[0] = keyIndex(key);
+  kernel.args[1] = keyGeneration(key);
   kernel.control(OP_DEMONITOR);
 }
 
@@ -134,16 +147,17 @@ export function tie(cell: ActorCell, target: ActorCell, other: ActorRef): LinkRe
   return linkRef;
 }
 
-/** Ends a link without a signal, from whichever side. */
+/** Ends a link without a signal, from whichever side. @throws InvalidArgumentError for what names no link */
 export function unlink(cell: ActorCell, linkRef: LinkRef): void {
-  const record = cell.extra?.links.get(linkRef._key);
+  const { _key: key } = checkedLink(linkRef);
+  const record = cell.extra?.links.get(key);
   if (record === undefined) return;
   const { kernel } = cell;
-  cell.extra?.links.delete(linkRef._key);
+  cell.extra?.links.delete(key);
   const other = record.actorRef._cell;
-  (other.remote?.unlinked(cell.ref) ?? other).extra?.links.delete(linkRef._key);
-  kernel.args[0] = keyIndex(linkRef._key);
-  kernel.args[1] = keyGeneration(linkRef._key);
+  (other.remote?.unlinked(cell.ref) ?? other).extra?.links.delete(key);
+  kernel.args[0] = keyIndex(key);
+  kernel.args[1] = keyGeneration(key);
   kernel.control(OP_UNLINK);
 }
 

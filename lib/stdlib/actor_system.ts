@@ -32,7 +32,7 @@ import {
 } from "../kernel/options.js";
 import { OP_BACKLOG, OP_CHILDREN, OP_WHEREIS, POLICY_DROP_NEWEST } from "../kernel/protocol.js";
 import { RemoteCell } from "../kernel/remote_cell.js";
-import { exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
+import { checkedLink, checkedWatch, exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
 import { setSupervision } from "../kernel/supervision.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
@@ -651,7 +651,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Ends a watch. */
   unwatch(watchRef: WatchRef): void {
-    unwatch(this._cellOf(watchRef.watcherId), watchRef);
+    unwatch(this._cellOf(checkedWatch(watchRef).watcherId), watchRef);
   }
 
   /** Links two actors. @throws ActorNotFoundError */
@@ -661,7 +661,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** Ends a link. */
   unlink(linkRef: LinkRef): void {
-    unlink(this._cellOf(linkRef.actor1Id), linkRef);
+    unlink(this._cellOf(checkedLink(linkRef).actor1Id), linkRef);
   }
 
   /** Sends an exit signal in the name of `sender`. */

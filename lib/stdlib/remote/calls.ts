@@ -12,6 +12,7 @@ import {
   CallAbortedError,
   InvalidArgumentError,
   NodeDownError,
+  PeerNotFoundError,
   TransportError,
 } from "../../errors.js";
 import type { ActorId } from "../../kernel/actor_id.js";
@@ -180,7 +181,7 @@ export class RemoteCalls {
   refuse(call: number, error: unknown): void {
     const waiting = this.take(call);
     if (waiting === undefined) return;
-    if (error instanceof TransportError) this.rejectWithCause(waiting, error);
+    if (error instanceof TransportError || error instanceof PeerNotFoundError) this.rejectWithCause(waiting, error);
     else waiting.reject(error);
   }
 

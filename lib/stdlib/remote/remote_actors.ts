@@ -11,7 +11,7 @@
  * cannot be sent is a dead letter. Nothing here throws into the user's code or rejects unheard.
  */
 
-import { ActorNotFoundError, LibeamError, NodeDownError, TransportError } from "../../errors.js";
+import { ActorNotFoundError, LibeamError, NodeDownError, PeerNotFoundError, TransportError } from "../../errors.js";
 import { ActorId, givenActorId, isGivenId } from "../../kernel/actor_id.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../../kernel/cell.js";
@@ -175,10 +175,16 @@ export class RemoteActors {
     return failed === undefined ? this.calls.call(id, method, value, terms) : rejected(failed.error);
   }
 
-  /** An actor that was never made is not found; what its caller should know is why it was not made. */
+  /**
+   * What a caller should know: an actor that was never made is not found, and the reason is why it was not made; a node
+   * without an address that was lost is down.
+   */
   private whyNot(id: ActorId, error: unknown): unknown {
-    const unreached = error instanceof ActorNotFoundError || error instanceof TransportError;
-    return unreached ? (this.failedSpawns.get(id.id)?.error ?? error) : error;
+    const isUnknown = error instanceof PeerNotFoundError;
+    const unreached = isUnknown || error instanceof ActorNotFoundError || error instanceof TransportError;
+    const failed = unreached ? this.failedSpawns.get(id.id) : undefined;
+    if (failed !== undefined) return failed.error;
+    return isUnknown && this.losses.countOf(id.systemId) > 0 ? new NodeDownError(id.systemId, error) : error;
   }
 
   /** @internal */
