@@ -25,6 +25,7 @@
 
 mod blocks;
 mod said;
+mod seeds;
 mod streams;
 
 pub use said::read as read_said;
@@ -38,6 +39,7 @@ use libeam_core::membership::member::{Event, NodeId, Record};
 use libeam_core::membership::{Hint, Identity, Membership, Output};
 use parking_lot::Mutex;
 use said::Said;
+use seeds::Seeds;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -61,8 +63,8 @@ pub const STREAM_TIMEOUT: Duration = Duration::from_secs(1);
 pub const EVENTS_MAX: usize = 65_536;
 /// Times that a port is chosen anew because the other protocol has it.
 const PORT_ATTEMPTS: usize = 16;
-/// Time between two looks at what the names of seeds mean.
-const RESOLVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Time after which a machine that wants nothing is looked at all the same.
+const IDLE: Duration = Duration::from_secs(10);
 /// Time between two news of packets that were not let in, in microseconds.
 const REJECTS_INTERVAL_US: u64 = 1_000_000;
 /// Bytes of a datagram that are read; longer ones are none of ours.
@@ -167,11 +169,23 @@ impl Gossip {
     /// # Errors
     /// When the address cannot be bound, or the thread not be started.
     pub fn start(options: GossipOptions, on_news: impl Fn() + Send + 'static) -> io::Result<Self> {
+        Self::start_with(options, on_news, seeds::lookup)
+    }
+
+    /// The same with a way of its own to find out what names mean.
+    fn start_with<L, F>(options: GossipOptions, on_news: impl Fn() + Send + 'static, lookup: L) -> io::Result<Self>
+    where
+        L: Fn(String) -> F + Clone + Send + 'static,
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
         let (udp, tcp) = bind(options.bind)?;
         let local = udp.local_addr()?;
         let ip = options.advertise.unwrap_or_else(|| advertised(local.ip()));
         let addr = SocketAddr::new(ip, local.port());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(seeds::RESOLVERS_MAX)
+            .build()?;
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (commands, received) = mpsc::unbounded_channel();
         let for_thread = Arc::clone(&shared);
@@ -181,10 +195,15 @@ impl Gossip {
                 // Sockets become the runtime's inside of it.
                 let sockets = UdpSocket::from_std(udp).and_then(|udp| Ok((udp, TcpListener::from_std(tcp)?)));
                 match sockets {
-                    Ok((udp, tcp)) => Driver::new(options, addr, for_thread, on_news).run(udp, tcp, received).await,
+                    Ok((udp, tcp)) => {
+                        let seeds = Seeds::ask(&options.seeds, &lookup);
+                        Driver::new(options, addr, for_thread, on_news).run(udp, tcp, seeds, received).await;
+                    }
                     Err(error) => tracing::error!(%error, "the sockets of the gossip driver cannot be used"),
                 }
             });
+            // Whoever ends the driver does not wait for name servers.
+            runtime.shutdown_background();
         })?;
         Ok(Self { commands, shared, addr, thread: Some(thread) })
     }
@@ -309,7 +328,6 @@ struct Driver<F> {
     clock: MonotonicClock,
     shared: Arc<Mutex<Shared>>,
     on_news: F,
-    seeds: Vec<String>,
     /// Before this, packets that were not let in are no news.
     rejects_not_before_us: u64,
     /// Nodes that a test has cut off.
@@ -318,36 +336,29 @@ struct Driver<F> {
 
 impl<F: Fn()> Driver<F> {
     fn new(options: GossipOptions, addr: SocketAddr, shared: Arc<Mutex<Shared>>, on_news: F) -> Self {
-        let GossipOptions { config, id, epoch, meta, keys, seed, seeds, blocked, .. } = options;
+        let GossipOptions { config, id, epoch, meta, keys, seed, blocked, .. } = options;
         let clock = MonotonicClock;
         let said = Said::new(meta);
         let identity = Identity { id, epoch, addr, meta: said.bytes() };
         let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
-        Self {
-            machine,
-            said,
-            clock,
-            shared,
-            on_news,
-            seeds,
-            rejects_not_before_us: 0,
-            blocks: Blocks::from_iter(blocked),
-        }
+        Self { machine, said, clock, shared, on_news, rejects_not_before_us: 0, blocks: Blocks::from_iter(blocked) }
     }
 
-    async fn run(mut self, udp: UdpSocket, tcp: TcpListener, mut commands: mpsc::UnboundedReceiver<Command>) {
+    async fn run(
+        mut self,
+        udp: UdpSocket,
+        tcp: TcpListener,
+        mut seeds: Seeds,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+    ) {
         let (mut streams, mut requests, mut answers) = Streams::new();
-        let (found, mut resolved) = mpsc::channel(1);
-        if !self.seeds.is_empty() {
-            tokio::spawn(resolve(self.seeds.clone(), found));
-        }
         let mut buffer = vec![0; DATAGRAM_BYTES];
         loop {
             self.speak();
             self.flush(&udp, &mut streams).await;
             let due = [self.machine.poll_timeout(), self.said.poll_timeout()].into_iter().flatten().min();
             let due = due.and_then(|due_us| self.clock.instant(due_us));
-            let due = due.map_or_else(|| Instant::now() + RESOLVE_INTERVAL, Instant::from_std);
+            let due = due.map_or_else(|| Instant::now() + IDLE, Instant::from_std);
             tokio::select! {
                 biased;
                 ready = udp.readable() => match ready {
@@ -358,7 +369,7 @@ impl<F: Fn()> Driver<F> {
                 Some(answer) = answers.recv() => self.answered(&answer),
                 accepted = tcp.accept() => if let Ok((stream, from)) = accepted { streams.serve(stream, from) },
                 Some(command) = commands.recv() => if !self.obey(command) { return },
-                Some(seeds) = resolved.recv() => self.machine.join(&seeds, self.clock.now_us()),
+                Some(addrs) = seeds.changed() => self.machine.join(&addrs, self.clock.now_us()),
                 () = sleep_until(due) => {
                     self.read_all(&udp, &mut buffer);
                     self.machine.handle_timeout(self.clock.now_us());
@@ -472,29 +483,5 @@ impl<F: Fn()> Driver<F> {
         if news {
             (self.on_news)();
         }
-    }
-}
-
-/// Finds out what the names of seeds mean, again and again.
-async fn resolve(seeds: Vec<String>, found: mpsc::Sender<Vec<SocketAddr>>) {
-    let mut last = Vec::new();
-    loop {
-        let mut addrs = Vec::new();
-        for seed in &seeds {
-            let name = seed.strip_prefix("dns:").unwrap_or(seed);
-            match tokio::net::lookup_host(name).await {
-                Ok(resolved) => addrs.extend(resolved),
-                Err(error) => tracing::warn!(%seed, %error, "a seed cannot be resolved; it is tried again"),
-            }
-        }
-        addrs.sort_unstable();
-        addrs.dedup();
-        if addrs != last && !addrs.is_empty() {
-            last.clone_from(&addrs);
-            if found.send(addrs).await.is_err() {
-                return;
-            }
-        }
-        tokio::time::sleep(RESOLVE_INTERVAL).await;
     }
 }
