@@ -27,6 +27,8 @@ class FakeLink {
   readonly answers: Array<0 | 1 | 2> = [];
   namesAsked = 0;
 
+  constructor(private readonly prefix = "node") {}
+
   takeFrames(into: Buffer): number {
     const portion = this.portions.shift();
     let used = 4;
@@ -46,7 +48,7 @@ class FakeLink {
 
   sender(number: number): string {
     this.namesAsked++;
-    return `node-${number}`;
+    return `${this.prefix}-${number}`;
   }
 
   takeEvents(): NativeLinkEvent[] {
@@ -84,6 +86,18 @@ test("messages are taken in order, with their senders, and then what has happene
   inbox.read();
   expect(seen).toEqual(["node-1 3 1 one", "node-1 0 2 two", "node-0 1 7 ", "node-1 2 9 three", up]);
   expect(link.namesAsked, "once per node").toBe(2);
+});
+
+test("another link has numbers of its own for the same nodes", () => {
+  const { link, inbox, seen } = opened();
+  link.portions.push({ flags: 0, frames: [[0, message(3, 1, "")]] });
+  inbox.read();
+  inbox.close();
+  const next = new FakeLink("next");
+  inbox.open(next as unknown as NativeLink);
+  next.portions.push({ flags: 0, frames: [[0, message(3, 2, "")]] });
+  inbox.read();
+  expect(seen).toEqual(["node-0 3 1 ", "next-0 3 2 "]);
 });
 
 test("a frame that is bigger than the buffer is taken all the same", () => {

@@ -57,8 +57,9 @@ export class Inbox {
     private readonly takeEvent: (event: NativeLinkEvent) => void,
   ) {}
 
-  /** Reads from a link from now on; its bell has to call `read`. */
+  /** Reads from a link from now on; its bell has to call `read`. Another link has numbers of its own. */
   open(link: NativeLink): void {
+    this.senders.length = 0;
     this.link = link;
   }
 
