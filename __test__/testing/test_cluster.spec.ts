@@ -96,6 +96,12 @@ describe("a TestCluster", () => {
       );
       expect(new Set([...pids, process.pid]).size).toBe(3);
 
+      // Whatever an actor throws, its node goes on.
+      const error = await rejection(nodes[0].callActor("bank-1", "fail"));
+      expect(error).toMatchObject({ name: "RangeError", message: "no funds" });
+      expect(error.cause).toBeInstanceOf(TransportError);
+      expect(await nodes[0].callActor("bank-1", "pid")).toBe(pids[0]);
+
       expect(await agent.call("stopActor", "savings")).toBe(true);
       expect(await agent.call("stopActor", "savings")).toBe(false);
       const unknown = await rejection(agent.call("callActor", "savings", "balance"));

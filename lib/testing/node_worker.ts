@@ -9,6 +9,7 @@ import { LibeamError } from "../errors.js";
 import { loggerConfig } from "../kernel/logger.js";
 import { Actor, type ActorClass } from "../stdlib/actor.js";
 import { isActorDefinition } from "../stdlib/create_actor.js";
+import { plainError } from "../stdlib/remote/plain_errors.js";
 import { FaultyGossipUDP } from "./faulty_gossip.js";
 import { FaultyTransport } from "./faulty_transport.js";
 import { callActor, NodeAgent } from "./node_agent.js";
@@ -81,9 +82,18 @@ async function answer({ number, request }: NodeWorkerCallMessage): Promise<void>
     const [name, message, ...rest] = codec.decode(request);
     reply = codec.encode({ ok: await callActor(running as System, name, message, rest) });
   } catch (error) {
-    reply = codec.encode({ error });
+    reply = refusal(error);
   }
   tell({ type: "done", number, reply });
+}
+
+/** What was thrown, or what is left of it if it cannot be sent. */
+function refusal(error: unknown): Uint8Array {
+  try {
+    return codec.encode({ error });
+  } catch (why) {
+    return codec.encode({ error: plainError(error, why) });
+  }
 }
 
 async function boot(message: NodeWorkerBootMessage): Promise<void> {

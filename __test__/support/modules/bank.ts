@@ -15,6 +15,9 @@ export const Account = createActor((ctx, self, start = 0) => {
     .onCall("balance", () => balance)
     .onCall("where", () => ctx.self.id.systemId)
     .onCall("pid", () => process.pid)
+    .onCall("fail", () => {
+      throw Object.assign(new RangeError("no funds"), { code: Symbol("funds") });
+    })
     .onCast("set", (amount: number) => {
       balance = amount;
     });
