@@ -190,3 +190,19 @@ fn one_session_speaks_for_a_node_and_its_lives_only_go_on() {
     roster.forget("a");
     assert_eq!(roster.epoch("a"), None);
 }
+
+#[test]
+fn a_life_that_the_owner_has_forgotten_is_no_measure_for_the_next_one() {
+    let mut roster = Roster::default();
+    let node = NodeId::from("a");
+    roster.expect(&node);
+    let last = roster.seat(&node, 7);
+    roster.forget("a");
+    assert!(roster.is_current("a", last), "what it has said before its end counts");
+    // Its clock was set back between the two lives.
+    roster.expect(&node);
+    assert_eq!(roster.epoch("a"), None);
+    let next = roster.seat(&node, 3);
+    assert!(!roster.is_current("a", last) && roster.is_current("a", next));
+    assert_eq!(roster.epoch("a"), Some(3));
+}

@@ -221,6 +221,25 @@ fn an_earlier_life_is_not_let_in() {
 }
 
 #[test]
+fn a_life_with_an_earlier_clock_is_let_in_once_its_owner_has_forgotten_the_one_before() {
+    let (mut a, old) = (Node::of("a", 1), Node::of("b", 9));
+    a.connect(&old);
+    old.connect(&a);
+    a.wait_up("b", 9);
+    old.send("a", b"last words");
+    a.wait_until("message", |node| node.messages.len() == 1);
+    // Its process is back at once, and membership has said so; the connections of before have not been missed.
+    let mut new = Node::of("b", 4);
+    a.link.disconnect("b");
+    a.connect(&new);
+    new.connect(&a);
+    a.wait_up("b", 4);
+    new.wait_up("a", 1);
+    new.send("a", b"first words");
+    a.wait_until("message", |node| node.messages.len() == 2);
+}
+
+#[test]
 fn a_later_life_replaces_the_earlier_one() {
     let (mut a, mut old) = (Node::of("a", 1), Node::of("b", 1));
     a.connect(&old);

@@ -3,12 +3,16 @@
 //! A node has one session towards this one at a time. Another one of the same life replaces it: the node has
 //! dialled anew because its connection broke, even if that has not been noticed here. What still comes over the
 //! replaced one is stale, or order would not hold. A node is remembered while it has a session or is expected.
+//!
+//! A life that begins later by its node's clock is the later one. That clock may be set back between two lives, so which of
+//! two comes after the other is for membership to say in the end: whom the owner forgets has no life that is known.
 
 use crate::membership::member::NodeId;
 use std::collections::HashMap;
 
 #[derive(Debug, Default)]
 struct Known {
+    /// The latest life; 0 if none is known.
     epoch: u64,
     session: Option<u64>,
     expected: bool,
@@ -65,10 +69,11 @@ impl Roster {
         self.nodes.entry(node.clone()).or_default().expected = true;
     }
 
-    /// Nobody does any more.
+    /// Nobody does any more: the node's life is over. What its session still brings was said before.
     pub fn forget(&mut self, node: &str) {
         if let Some(known) = self.nodes.get_mut(node) {
             known.expected = false;
+            known.epoch = 0;
             self.drop_if_unknown(node);
         }
     }
