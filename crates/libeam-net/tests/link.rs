@@ -240,6 +240,24 @@ fn a_life_with_an_earlier_clock_is_let_in_once_its_owner_has_forgotten_the_one_b
 }
 
 #[test]
+fn a_peer_that_is_removed_is_down_at_once_and_says_no_more() {
+    let (mut a, mut old) = pair();
+    a.send("b", b"for the old one");
+    a.link.disconnect("b");
+    assert_eq!(a.link.take_news().events, [LinkEvent::Down { node: NodeId::from("b"), epoch: 1 }]);
+    let new = Node::of("b", 2);
+    a.connect(&new);
+    a.wait_up("b", 2);
+    old.wait_until("message", |node| node.messages.len() == 1);
+    // The connection to the old one is over by now: it was kept for that message.
+    drop(old);
+    drop(new);
+    a.wait_for("end", |event| matches!(event, LinkEvent::Down { epoch: 2, .. }));
+    let downs = a.events.iter().filter(|event| matches!(event, LinkEvent::Down { .. }));
+    assert_eq!(downs.count(), 1);
+}
+
+#[test]
 fn a_later_life_replaces_the_earlier_one() {
     let (mut a, mut old) = (Node::of("a", 1), Node::of("b", 1));
     a.connect(&old);

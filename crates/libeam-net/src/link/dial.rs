@@ -34,6 +34,16 @@ struct Wish {
     redials: u64,
 }
 
+/// What the owner has been told of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Down,
+    /// It is up with this life.
+    Up(u64),
+    /// The owner has removed it: it is down, and nothing more is told.
+    Removed,
+}
+
 /// A peer as all threads see it.
 pub(super) struct Peer {
     node: NodeId,
@@ -41,8 +51,7 @@ pub(super) struct Peer {
     filled: Notify,
     pulse: Arc<Pulse>,
     wish: watch::Sender<Wish>,
-    /// The life that it is up with.
-    up: Mutex<Option<u64>>,
+    told: Mutex<Told>,
 }
 
 impl Peer {
@@ -53,7 +62,7 @@ impl Peer {
             filled: Notify::new(),
             pulse: Arc::clone(&shared.pulse),
             wish: watch::Sender::new(Wish { addr, stop: false, redials: 0 }),
-            up: Mutex::new(None),
+            told: Mutex::new(Told::Down),
         }
     }
 
@@ -89,9 +98,46 @@ impl Peer {
         self.wish.send_modify(|wish| wish.stop = true);
     }
 
+    /// The owner has removed the peer. It is told now what a connection that takes its time to end would tell later, when
+    /// there may be another one to the same node.
+    pub fn remove(&self, shared: &Shared) {
+        let mut told = self.told.lock();
+        self.tell_down(*told, shared);
+        *told = Told::Removed;
+        shared.roster.lock().forget(&self.node);
+        drop(told);
+        self.stop();
+    }
+
+    /// It is up. Race: the owner may have removed it since it was greeted.
+    fn begin(&self, epoch: u64, shared: &Shared) {
+        let mut told = self.told.lock();
+        if *told != Told::Removed {
+            *told = Told::Up(epoch);
+            shared.roster.lock().note(&self.node, epoch);
+            shared.inbox.tell(LinkEvent::Up { node: self.node.clone(), epoch });
+        }
+    }
+
+    /// It is up no more.
+    fn end(&self, shared: &Shared) {
+        let mut told = self.told.lock();
+        self.outgoing.lock().clear();
+        if *told != Told::Removed {
+            self.tell_down(*told, shared);
+            *told = Told::Down;
+        }
+    }
+
+    fn tell_down(&self, told: Told, shared: &Shared) {
+        if let Told::Up(epoch) = told {
+            shared.inbox.tell(LinkEvent::Down { node: self.node.clone(), epoch });
+        }
+    }
+
     /// The peer has greeted: whoever waits to dial it, or is connected to an earlier life of it, dials at once.
     pub fn has_greeted(&self, epoch: u64) {
-        if self.up.lock().is_none_or(|up| up < epoch) {
+        if !matches!(*self.told.lock(), Told::Up(up) if up >= epoch) {
             self.wish.send_modify(|wish| wish.redials += 1);
         }
     }
@@ -189,11 +235,10 @@ impl<'a> Line<'a> {
         let welcome = self.greet(&socket, &mut monitor, nonce).await;
         let (greeted, broken) = match welcome {
             Ok(welcome) => {
-                let node = self.peer.node.clone();
-                let epoch = welcome.epoch;
-                self.begin(epoch);
+                (self.up, self.deadline) = (true, None);
+                self.peer.begin(welcome.epoch, self.shared);
                 let over = self.send_all(&socket, &mut monitor).await;
-                self.end(LinkEvent::Down { node, epoch });
+                self.peer.end(self.shared);
                 (true, over.err().unwrap_or(Broken::Changed))
             }
             Err(broken) => (false, broken),
@@ -201,19 +246,6 @@ impl<'a> Line<'a> {
         // What should arrive has been confirmed by then.
         let _ = socket.close_with_linger(Some(Duration::ZERO)).await;
         (greeted, broken)
-    }
-
-    fn begin(&mut self, epoch: u64) {
-        self.shared.roster.lock().note(&self.peer.node, epoch);
-        (self.up, self.deadline) = (true, None);
-        *self.peer.up.lock() = Some(epoch);
-        self.shared.inbox.tell(LinkEvent::Up { node: self.peer.node.clone(), epoch });
-    }
-
-    fn end(&mut self, down: LinkEvent) {
-        *self.peer.up.lock() = None;
-        self.peer.outgoing.lock().clear();
-        self.shared.inbox.tell(down);
     }
 
     /// Connects, says who this is, and hears who that is.

@@ -13,7 +13,8 @@
 //! States of a peer, per `connect`: dialling, greeting, up (`LinkEvent::Up`), and dialling again after
 //! `LinkEvent::Down`. What is sent before `Up` waits; what waits at `Down` is lost with what was under way, so
 //! that whatever arrives has no gaps. `disconnect`, and the end of a [`Link`], send what waits for up to
-//! [`FAREWELL`].
+//! [`FAREWELL`]. `disconnect` tells `Down` at once, and nothing of that peer afterwards: there may be another connection to
+//! its node by then.
 //!
 //! Limits. `queue_bytes_max` per peer for what is to be sent ([`Sent::Full`]), and once for what has arrived: beyond
 //! that the ROUTER is not read, so senders fill up too. Within the sockets [`HWM_FRAMES`] frames per connection and
@@ -258,8 +259,7 @@ impl Link {
     pub fn disconnect(&self, node: &str) {
         let removed = self.shared.peers.write().remove(node);
         if let Some(peer) = removed {
-            peer.stop();
-            self.shared.roster.lock().forget(node);
+            peer.remove(&self.shared);
         }
     }
 
