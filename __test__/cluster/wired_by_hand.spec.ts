@@ -16,23 +16,35 @@ import {
   LocalCluster,
   type LogEntry,
   loggerConfig,
+  type PeerState,
   ProcessGroupManager,
   RegistrySync,
   TelemetryEvents,
   telemetry,
 } from "libeam";
+import { allocatePorts } from "libeam/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { makeProbe } from "../support/probe.js";
 import { runScript } from "../support/run_script.js";
-import { gate, thrown } from "../support/time.js";
+import { gate, rejection, thrown } from "../support/time.js";
+
+const gossips: GossipProtocol[] = [];
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
+afterEach(async () => {
+  await Promise.all(gossips.splice(0).map((gossip) => gossip.stop()));
+});
 
 afterEach(() => telemetry.reset());
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 } as const;
 
-function makeGossip(): GossipProtocol {
-  return new GossipProtocol("a", "tcp://a:1", "127.0.0.1:0", new GossipUDP({ address: "127.0.0.1", port: 0 }));
+function makeGossip(nodeId = "a", seedNodes: string[] = [], port = 0): GossipProtocol {
+  const udp = new GossipUDP({ address: "127.0.0.1", port });
+  const options = { preset: "fast" as const, seedNodes };
+  const gossip = new GossipProtocol(nodeId, `tcp://${nodeId}:1`, `127.0.0.1:${port}`, udp, options);
+  gossips.push(gossip);
+  return gossip;
 }
 
 describe("nodes that are wired by hand", () => {
@@ -121,6 +133,56 @@ describe("nodes that are wired by hand", () => {
       expect(thrown(() => new make(5 as any, transport, cluster))).toBeInstanceOf(InvalidArgumentError);
     }
     expect(thrown(() => new DistributedRegistry("", sync))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it("start once, however often they are told to", async () => {
+    const [{ gossip: port }] = await allocatePorts(1);
+    const gossip = makeGossip("a", [], port);
+    await Promise.all([gossip.start(), gossip.start()]);
+    await gossip.start();
+    await gossip.stop();
+    await makeGossip("b", [], port).start(); // Nobody else listens there.
+  });
+
+  it("may try again when they could not start", async () => {
+    const first = makeGossip();
+    await first.start();
+    const second = makeGossip("b", [], Number(first.address?.split(":")[1]));
+    expect(await rejection(second.start())).toMatchObject({ code: "GOSSIP_START" });
+    await first.stop();
+    await second.start();
+    expect(second.address).toBeDefined();
+  });
+
+  it("say in the same words that their name means nothing", async () => {
+    const udp = new GossipUDP({ address: "127.0.0.1", port: 0 });
+    const gossip = new GossipProtocol("a", "tcp://a:1", "no host:0", udp);
+    const error = await rejection(gossip.start());
+    expect(error).toMatchObject({ code: "GOSSIP_START", cause: { syscall: "getaddrinfo" } });
+  });
+
+  it.each(["stop", "leave"] as const)("do not start after all if they are told to %s meanwhile", async (end) => {
+    const gossip = makeGossip();
+    const starting = gossip.start();
+    await gossip[end]();
+    await starting;
+    expect(gossip.address).toBeUndefined();
+  });
+
+  it.each(["stop", "leave"] as const)("begin another life when they start again after %s", async (end) => {
+    const a = makeGossip("a");
+    const joined = makeProbe<PeerState>();
+    a.on("member_join", joined.push);
+    await a.start();
+    const b = makeGossip("b", [a.address as string]);
+    await b.start();
+    const first = await joined.next();
+    await b[end]();
+    await b.start();
+    expect(b.isLeaving()).toBe(false);
+    const second = await joined.next();
+    expect([first.id, second.id]).toEqual(["b", "b"]);
+    expect(second.generation).toBeGreaterThan(first.generation);
   });
 
   it("need not wait for a goodbye that is cut short", async () => {

@@ -147,7 +147,12 @@ export class GossipProtocol extends Emitter {
   /** Packets that were not let in, as far as it was told. */
   private rejectedTold = 0;
   private readonly facts: { address: string; roles: readonly string[]; metadata: Record<string, string> };
-  private readonly epoch = Date.now();
+  /** Names this life: when it began, in ms since the epoch by this node's clock. */
+  private epoch = Date.now();
+  /** The start of this life, under way or done; undefined when it has ended. */
+  private started: Promise<void> | undefined;
+  /** Whether there was a life before. */
+  private hasLived = false;
   private native: NativeGossip | undefined;
   /** The goodbye; undefined if none was said. */
   private farewell: Promise<void> | undefined;
@@ -193,44 +198,63 @@ export class GossipProtocol extends Emitter {
     return this.nodeId;
   }
 
-  /** Opens the sockets and looks for the seeds. @throws LibeamError (GOSSIP_START) if the address cannot be bound */
-  async start(): Promise<void> {
-    if (this.native !== undefined) return;
-    this.farewell = undefined;
-    const { preset = "lan", gossipIntervalMs, failureTimeoutMs, gossipFanout, seedNodes = [] } = this.options;
-    const { address, port } = this.udp;
-    const advertise = await advertisedIp(this.gossipAddress);
-    const keys = this.auth?._gossipKeys() ?? [];
-    this.keyIds = keys.map(({ id }) => id);
+  /**
+   * Opens the sockets and looks for the seeds. A node that has left or was stopped begins another life.
+   *
+   * @throws LibeamError (GOSSIP_START) if an address cannot be bound, or not be found; it may be tried again
+   */
+  start(): Promise<void> {
+    if (this.started === undefined) {
+      if (this.hasLived) this.epoch = Math.max(Date.now(), this.epoch + 1);
+      this.hasLived = true;
+      this.farewell = undefined;
+      const started: Promise<void> = this.open(() => this.started === started);
+      this.started = started;
+    }
+    return this.started;
+  }
+
+  private async open(isWanted: () => boolean): Promise<void> {
     try {
-      this.native = startGossip(
-        {
-          id: this.nodeId,
-          epoch: this.epoch,
-          meta: encodeFacts(this.facts),
-          bind: withPort(address, port),
-          ...(advertise === undefined ? {} : { advertise }),
-          seeds: seedNodes,
-          keys,
-          preset,
-          ...(gossipIntervalMs === undefined ? {} : { probeIntervalMs: gossipIntervalMs / 2 }),
-          ...(failureTimeoutMs === undefined ? {} : { suspicionMs: failureTimeoutMs }),
-          ...(gossipFanout === undefined ? {} : { fanout: gossipFanout }),
-          seed: randomInt(SEED_MAX),
-          blocked: this.udp._blocked,
-        },
-        () => this.readNews(),
-      );
-      this.tellLoop();
-      this.udp._opened(this.native);
+      const advertise = await advertisedIp(this.gossipAddress);
+      if (isWanted()) this.listen(advertise);
     } catch (error) {
+      if (isWanted()) this.started = undefined;
+      const { address, port } = this.udp;
       const message = `Gossip of node ${this.nodeId} could not be started: ${(error as Error).message}`;
       throw new LibeamError(message, "GOSSIP_START", { nodeId: this.nodeId, address, port }, { cause: error });
     }
   }
 
+  private listen(advertise: string | undefined): void {
+    const { preset = "lan", gossipIntervalMs, failureTimeoutMs, gossipFanout, seedNodes = [] } = this.options;
+    const keys = this.auth?._gossipKeys() ?? [];
+    this.keyIds = keys.map(({ id }) => id);
+    this.native = startGossip(
+      {
+        id: this.nodeId,
+        epoch: this.epoch,
+        meta: encodeFacts(this.facts),
+        bind: withPort(this.udp.address, this.udp.port),
+        ...(advertise === undefined ? {} : { advertise }),
+        seeds: seedNodes,
+        keys,
+        preset,
+        ...(gossipIntervalMs === undefined ? {} : { probeIntervalMs: gossipIntervalMs / 2 }),
+        ...(failureTimeoutMs === undefined ? {} : { suspicionMs: failureTimeoutMs }),
+        ...(gossipFanout === undefined ? {} : { fanout: gossipFanout }),
+        seed: randomInt(SEED_MAX),
+        blocked: this.udp._blocked,
+      },
+      () => this.readNews(),
+    );
+    this.tellLoop();
+    this.udp._opened(this.native);
+  }
+
   /** Ends at once, without a goodbye: the others will find out by themselves. */
   async stop(): Promise<void> {
+    this.started = undefined;
     this.udp._opened(undefined);
     this.native?.stop();
     this.native = undefined;
@@ -242,7 +266,7 @@ export class GossipProtocol extends Emitter {
   /** Says goodbye, waits until it is spread, and stops. How often and when it is said goes by the cluster's size, not by these. */
   async leave(_broadcastCount?: number, _intervalMs?: number): Promise<void> {
     if (this.native !== undefined) this.farewell ??= this.sayGoodbye(this.native);
-    await this.farewell;
+    await (this.farewell ?? this.stop());
   }
 
   private async sayGoodbye(native: NativeGossip): Promise<void> {
