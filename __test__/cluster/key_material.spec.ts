@@ -178,6 +178,14 @@ describe("resolveCookie", () => {
     expect(error.message).toContain("is empty");
   });
 
+  it("refuses a file that is no text: other bytes would give the same cookie", () => {
+    const path = join(folder, "bytes");
+    writeFileSync(path, Buffer.from([...Buffer.from("sixteen characters"), 0xc3, 0x28, 0xff]));
+    const error = thrown(() => resolveCookie({}, { LIBEAM_COOKIE_FILE: path }));
+    expect(error).toBeInstanceOf(InvalidCookieError);
+    for (const part of [path, "LIBEAM_COOKIE_FILE", "UTF-8"]) expect(error.message).toContain(part);
+  });
+
   it("says which file cannot be read, and why", () => {
     for (const [path, why] of [
       [join(folder, "none"), "ENOENT"],

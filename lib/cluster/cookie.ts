@@ -25,6 +25,8 @@ const PREDICTABLE_CHARS_MIN = 6;
 const EXAMINED_CHARS_MAX = 256;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
+/** Refuses what is no text: different bytes would all become the same replacement character. */
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 
 const log = createLogger("cookie");
 
@@ -66,9 +68,9 @@ export function resolveCookie(
 function readCookie(path: string): string {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = UTF_8.decode(readFileSync(path));
   } catch (error) {
-    const why = (error as Error).message;
+    const why = error instanceof TypeError ? "it is no UTF-8" : (error as Error).message;
     throw new InvalidCookieError(`The cookie file "${path}" of LIBEAM_COOKIE_FILE cannot be read: ${why}`, undefined, {
       cause: error,
     });
