@@ -47,6 +47,21 @@ describe("an advertised address", () => {
     expect(error.context).toMatchObject({ option: "LIBEAM_ADVERTISE_ADDRESS", expected: "an IP address" });
   });
 
+  it.each(["0.0.0.0", "::", "[::0]"])(
+    "is refused if it is %j, where everybody reaches only themselves",
+    async (address) => {
+      vi.stubEnv("LIBEAM_ADVERTISE_ADDRESS", address);
+      for (const [option, more] of [
+        ["advertiseAddress", { advertiseAddress: address }],
+        ["LIBEAM_ADVERTISE_ADDRESS", {}],
+      ] as const) {
+        const error = await rejection(startNode("a", [], more));
+        expect(error).toBeInstanceOf(InvalidOptionError);
+        expect(error.context).toMatchObject({ option, expected: "an IP address that leads to this node" });
+      }
+    },
+  );
+
   it("comes from the option first", async () => {
     vi.stubEnv("LIBEAM_ADVERTISE_ADDRESS", "localhost");
     const node = await startNode("a", [], { advertiseAddress: "127.0.0.1" });

@@ -26,6 +26,11 @@ export function ipOf(option: string, value: unknown): string {
   return ip;
 }
 
+/** Whether an IP address means all addresses of a machine, which is where to listen and no place to connect to. */
+export function isUnspecified(ip: string): boolean {
+  return /^[0:.]+$/.test(ip);
+}
+
 /** A port; 0 is any free one. @throws InvalidOptionError */
 export function checkedPort(option: string, port: unknown, max: number = PORT_MAX): number {
   if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= max) return port as number;

@@ -17,7 +17,7 @@ import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import { ActorSystem } from "../stdlib/actor_system.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { SystemLimits } from "../stdlib/system_limits.js";
-import { checkedPort, ipOf, PORT_MAX, portOf, withPort } from "./addresses.js";
+import { checkedPort, ipOf, isUnspecified, PORT_MAX, portOf, withPort } from "./addresses.js";
 import { ClusterKeyring, type Keyring } from "./cluster_keyring.js";
 import type { WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie } from "./cookie.js";
@@ -186,8 +186,13 @@ export async function stopNode(
 
 /** Without a check, a node that is set up wrong would be found out by all others. */
 function advertisedIp({ advertiseAddress }: DistributedConfig): string {
-  if (advertiseAddress !== undefined) return ipOf("advertiseAddress", advertiseAddress);
-  return ipOf("LIBEAM_ADVERTISE_ADDRESS", process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1");
+  const [option, value] =
+    advertiseAddress === undefined
+      ? ["LIBEAM_ADVERTISE_ADDRESS", process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1"]
+      : ["advertiseAddress", advertiseAddress];
+  const ip = ipOf(option, value);
+  if (isUnspecified(ip)) throw new InvalidOptionError(option, value, "an IP address that leads to this node");
+  return ip;
 }
 
 function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: number; gossip: number } {

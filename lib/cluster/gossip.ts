@@ -28,7 +28,7 @@ import {
 } from "../kernel/native.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
-import { checkedPort, ipOf, isHostAndPort, withPort } from "./addresses.js";
+import { checkedPort, ipOf, isHostAndPort, isUnspecified, withPort } from "./addresses.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
 const log = createLogger("GossipProtocol");
@@ -496,7 +496,7 @@ function assertOptions(options: GossipOptions): void {
 /** The address that the others are told; undefined for the one that is listened at. */
 async function advertisedIp(gossipAddress: string): Promise<string | undefined> {
   const host = gossipAddress.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-  if (host === "" || host === "0.0.0.0" || host === "::") return undefined;
+  if (host === "" || isUnspecified(host)) return undefined;
   return isIP(host) === 0 ? (await lookup(host)).address : host;
 }
 
