@@ -14,6 +14,7 @@
 import { randomInt } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { InvalidArgumentError, InvalidOptionError, LibeamError } from "../errors.js";
 import type { LoopState, PeerState } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
@@ -459,7 +460,9 @@ export class GossipProtocol extends Emitter {
     }
     this.suspects.clear();
     for (const member of live.values()) {
-      if (!this.peers.has(member.id)) this.joined(member);
+      const known = this.peers.get(member.id);
+      if (known === undefined) this.joined(member);
+      else if (!saysTheSame(known, stateOf(member))) this.update(member);
       if (member.status === "suspect") this.suspects.add(member.id);
     }
   }
@@ -503,6 +506,11 @@ async function advertisedIp(gossipAddress: string): Promise<string | undefined> 
 function stateOf(member: NativeMember): PeerState {
   const life = { ...member, gossipAddress: member.address };
   return peerState(life, decodeFacts(member.meta), "alive", member.eventLoop);
+}
+
+/** Whether two states differ in nothing but when they were heard of. */
+function saysTheSame(one: PeerState, other: PeerState): boolean {
+  return isDeepStrictEqual({ ...one, lastUpdated: 0 }, { ...other, lastUpdated: 0 });
 }
 
 function peerState(
