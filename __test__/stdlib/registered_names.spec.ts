@@ -13,7 +13,7 @@ import {
   NameAlreadyRegisteredError,
   type RegisterNameOptions,
 } from "libeam";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Worker } from "../support/actors.js";
 import { empty, makeSystem } from "../support/system.js";
 import { rejection, thrown } from "../support/time.js";
@@ -112,5 +112,36 @@ it("registerName with consistency home needs a registry that reserves names", as
   const ref = system.spawn(Worker, { args: ["w", () => {}] });
   const error = await rejection(system.registerName("x", ref, { consistency: "home" }));
   expect(error.code).toBe("RESERVATIONS_NOT_SUPPORTED");
+  await system.shutdown();
+});
+
+it.each([
+  ["local", "register"],
+  ["home", "confirmReservation"],
+] as const)(
+  "registerName with consistency %s leaves nothing behind when the registry fails",
+  async (consistency, step) => {
+    const registry = new LocalRegistry();
+    const system = new ActorSystem(new LocalCluster("n"), new InMemoryTransport("n"), registry);
+    const ref = system.spawn(Worker, { args: ["w", () => {}] });
+    const failing = vi.spyOn(registry, step).mockRejectedValueOnce(new Error("the registry is away"));
+    expect((await rejection(system.registerName("x", ref, { consistency }))).message).toBe("the registry is away");
+    expect(failing).toHaveBeenCalledOnce();
+    expect(await system.getActorByName("x")).toBeNull();
+    expect(system.unregisterName("x")).toBe(false);
+    await registry.releaseReservation(failing.mock.calls[0]?.[0] as string);
+    await system.registerName("x", ref, { consistency });
+    expect(await system.getActorByName("x")).not.toBeNull();
+    await system.shutdown();
+  },
+);
+
+it("registerName takes a name of which a registry says undefined for one that nobody has", async () => {
+  const registry = Object.assign(new LocalRegistry(), { lookup: async () => undefined }) as never;
+  const system = new ActorSystem(new LocalCluster("n"), new InMemoryTransport("n"), registry);
+  const ref = system.spawn(Worker, { args: ["w", () => {}] });
+  await system.registerName("x", ref);
+  await system.registerName("y", ref, { consistency: "home" });
+  expect([await system.getActorByName("x"), await system.getActorByName("y")]).toEqual([ref, ref]);
   await system.shutdown();
 });

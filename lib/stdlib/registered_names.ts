@@ -72,10 +72,12 @@ export class RegisteredNames {
 
   private async registerHere(name: string, cell: ActorCell): Promise<void> {
     const { registry, id } = this.host;
-    if ((await registry.lookup(name)) !== null) throw new NameAlreadyRegisteredError(name);
+    if (((await registry.lookup(name)) ?? null) !== null) throw new NameAlreadyRegisteredError(name);
     this.assertFree(name, cell);
-    this.keep(name, cell);
-    await registry.register(name, id, cell.ref.id.id);
+    await this.keepIfTaken(name, cell, async () => {
+      await registry.register(name, id, cell.ref.id.id);
+      return true;
+    });
   }
 
   private async registerAtHome(name: string, cell: ActorCell): Promise<void> {
@@ -88,16 +90,28 @@ export class RegisteredNames {
     if (reservation === null) throw new NameAlreadyRegisteredError(name);
     const { reservationId } = reservation;
     try {
-      if ((reservation.holder ?? (await registry.lookup(name))) !== null) throw new NameAlreadyRegisteredError(name);
+      const holder = reservation.holder ?? (await registry.lookup(name)) ?? null;
+      if (holder !== null) throw new NameAlreadyRegisteredError(name);
       this.assertFree(name, cell);
     } catch (error) {
       await registry.releaseReservation(reservationId);
       throw error;
     }
+    const confirm = registry.confirmReservation.bind(registry);
+    await this.keepIfTaken(name, cell, () => confirm(reservationId, cell.ref.id.id));
+  }
+
+  /** Keeps a name, from before the registry is told; one that it does not take, or fails to, is forgotten. */
+  private async keepIfTaken(name: string, cell: ActorCell, tell: () => Promise<boolean>): Promise<void> {
     this.keep(name, cell);
-    if (await registry.confirmReservation(reservationId, cell.ref.id.id)) return;
-    this.forget(name);
-    throw new NameAlreadyRegisteredError(name);
+    let taken = false;
+    try {
+      taken = await tell();
+    } finally {
+      // Race: it may have been given back, and taken for another actor, meanwhile.
+      if (!taken && this.cells.get(name) === cell) this.forget(name);
+    }
+    if (!taken) throw new NameAlreadyRegisteredError(name);
   }
 
   /** Checks what may change while the registry is asked. */
