@@ -6,6 +6,7 @@ import {
   type DistributedConfig,
   GossipProtocol,
   GossipUDP,
+  InvalidArgumentError,
   InvalidCookieError,
   InvalidOptionError,
   type LogEntry,
@@ -13,7 +14,7 @@ import {
 } from "libeam";
 import { beforeEach, expect, it } from "vitest";
 import { startNode } from "../support/loopback_nodes.js";
-import { rejection } from "../support/time.js";
+import { rejection, thrown } from "../support/time.js";
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
 
@@ -32,6 +33,9 @@ it.each([
   ["bindAddress", { bindAddress: "localhost" }],
   ["bindAddress", { bindAddress: null }],
   ["salt", { salt: 5 }],
+  ["gossip", { gossip: 5 }],
+  ["gossip", { gossip: null }],
+  ["preset", { gossip: "slow" }],
   ["seedNodes", { seedNodes: "127.0.0.1:5002" }],
   ["seedNodes", { seedNodes: undefined }],
   ["gossip", { gossip: null }],
@@ -66,6 +70,15 @@ it.each([
   const error = await rejection(startNode("a", [seed as never]));
   expect(error).toBeInstanceOf(InvalidOptionError);
   expect(error.context.option).toBe("seedNodes");
+});
+
+it("a node's id is at most 255 bytes long, which is what the packets of nodes have room for", async () => {
+  const nodeId = "é".repeat(128);
+  expect(await rejection(startNode(nodeId))).toBeInstanceOf(InvalidArgumentError);
+  expect(thrown(() => new GossipProtocol(nodeId, "", "127.0.0.1:0", new GossipUDP(0)))).toBeInstanceOf(
+    InvalidArgumentError,
+  );
+  await startNode("é".repeat(127));
 });
 
 it("a weak cookie is warned about once", async () => {

@@ -13,7 +13,7 @@ import { InvalidOptionError } from "../errors.js";
 import type { Transport } from "../kernel/collaborators.js";
 import { createLogger } from "../kernel/logger.js";
 import type { MailboxConfig, ShutdownOptions, SystemTimeouts } from "../kernel/options.js";
-import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import { assertNodeId, assertPlainOptions } from "../kernel/validate.js";
 import { ActorSystem } from "../stdlib/actor_system.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { SystemLimits } from "../stdlib/system_limits.js";
@@ -104,7 +104,7 @@ export async function startNode(config: DistributedConfig, seams: Seams = {}): P
   assertPlainOptions("createSystem options", config);
   const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
   const { bindAddress = "0.0.0.0" } = config;
-  assertName("nodeId", nodeId);
+  assertNodeId("nodeId", nodeId);
   if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
   const { rpc, gossip: gossipPort } = portsOf(config);
   const advertise = advertisedIp(config);

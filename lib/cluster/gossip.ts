@@ -28,7 +28,7 @@ import {
   startGossip,
 } from "../kernel/native.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import { assertNodeId, assertPlainOptions } from "../kernel/validate.js";
 import { checkedPort, ipOf, isHostAndPort, isUnspecified, withPort } from "./addresses.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
@@ -180,7 +180,7 @@ export class GossipProtocol extends Emitter {
     roles: string[] = [],
   ) {
     super("GossipProtocol");
-    assertName("node id", nodeId);
+    assertNodeId("node id", nodeId);
     if (!(udp?._udp instanceof GossipUDP)) throw new InvalidArgumentError("udp", "a GossipUDP", udp);
     this.udp = udp._udp;
     assertKeys(auth);

@@ -27,6 +27,8 @@ import type {
 export const DELAY_MS_MAX = 2 ** 31 - 1;
 /** Longest actor, group or node name, in UTF-16 units. */
 export const NAME_CHARS_MAX = 255;
+/** Longest id of a node of a cluster, in bytes of UTF-8. */
+export const NODE_ID_BYTES_MAX = 255;
 /** Largest `maxSize` of a bounded mailbox, in messages. */
 export const MAILBOX_MESSAGES_MAX = 2 ** 31 - 1;
 
@@ -72,6 +74,13 @@ export function assertName(what: string, value: unknown): asserts value is strin
       value,
     );
   }
+}
+
+/** Accepts a name that the packets of nodes have room for. */
+export function assertNodeId(what: string, value: unknown): asserts value is string {
+  assertName(what, value);
+  if (Buffer.byteLength(value) <= NODE_ID_BYTES_MAX) return;
+  throw new InvalidArgumentError(what, `a name of at most ${NODE_ID_BYTES_MAX} bytes in UTF-8`, value);
 }
 
 /** The cell behind a ref. @throws InvalidArgumentError for what is no ref. */
