@@ -81,6 +81,15 @@ it("a node's id is at most 255 bytes long, which is what the packets of nodes ha
   await startNode("é".repeat(127));
 });
 
+it("a fact that nobody has published is none, whatever its name", async () => {
+  const node = await startNode("a");
+  for (const key of ["toString", "constructor", "__proto__"]) {
+    expect(node.cluster.getMetadata("a", key)).toBeUndefined();
+    node.cluster.setMetadata(key, "published");
+    expect(node.cluster.getMetadata("a", key)).toBe("published");
+  }
+});
+
 it("a weak cookie is warned about once", async () => {
   const entries: LogEntry[] = [];
   loggerConfig.configure({ level: "warn", handler: (entry) => entries.push(entry) });

@@ -344,12 +344,12 @@ export class GossipProtocol extends Emitter {
 
   /** A fact that this node publishes. */
   getMetadata(key: string): string | undefined {
-    return this.facts.metadata[key];
+    return factOf(this.facts.metadata, key);
   }
 
   /** A fact that a node publishes. */
   getPeerMetadata(nodeId: string, key: string): string | undefined {
-    return this.getPeerState(nodeId)?.metadata?.[key];
+    return factOf(this.getPeerState(nodeId)?.metadata, key);
   }
 
   /** Packets that were not let in, for example because they were sealed with another key. */
@@ -506,6 +506,10 @@ async function advertisedIp(gossipAddress: string): Promise<string | undefined> 
 function stateOf(member: NativeMember): PeerState {
   const life = { ...member, gossipAddress: member.address };
   return peerState(life, decodeFacts(member.meta), "alive", member.eventLoop);
+}
+
+function factOf(metadata: Readonly<Record<string, string>> = {}, key: string): string | undefined {
+  return Object.hasOwn(metadata, key) ? metadata[key] : undefined;
 }
 
 /** Whether two states differ in nothing but when they were heard of. */
