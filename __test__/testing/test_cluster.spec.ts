@@ -6,7 +6,14 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { ActorNotFoundError, type DistributedCluster, LibeamError, loggerConfig, TransportError } from "libeam";
+import {
+  ActorNotFoundError,
+  type DistributedCluster,
+  LibeamError,
+  loggerConfig,
+  TransportError,
+  ZeroMQTransport,
+} from "libeam";
 import { NodeAgent, type NodePorts, TestCluster, type TestClusterConfig } from "libeam/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { loaderFlags } from "../../lib/testing/type_script.js";
@@ -236,12 +243,29 @@ describe("a TestCluster that cannot be made", () => {
     "because a module fails, says which node and why, and leaves nothing behind",
     async () => {
       const url = new URL("data:text/javascript,throw new RangeError('no such bank')");
-      const error = await rejection(TestCluster.create({ size: 1, actorModules: [url] }));
-      expect(error).toMatchObject({ code: "NODE_START_FAILED", context: { nodeId: "test-node-1" } });
-      expect(error.message).toContain("no such bank");
+      const error = await rejection(TestCluster.create({ size: 1, actorModules: [BANK, url] }));
+      expect(error).toMatchObject({
+        code: "NODE_START_FAILED",
+        context: { nodeId: "test-node-1", code: "ACTOR_MODULE" },
+        message: `Test node test-node-1 could not be started: module ${url} cannot be imported: no such bank`,
+      });
+      expect(error.cause.stack).toContain("RangeError");
     },
     HUNG_AFTER_MS,
   );
+
+  it("because there can be no further process leaves nothing behind", async () => {
+    const { execPath } = process;
+    const transports = vi.spyOn(ZeroMQTransport.prototype, "connect").mock.contexts as ZeroMQTransport[];
+    process.execPath = "no\0path"; // Refused before there is a process.
+    try {
+      expect(await rejection(TestCluster.create({ size: 1 }))).toMatchObject({ code: "NODE_START_FAILED" });
+    } finally {
+      process.execPath = execPath;
+      vi.restoreAllMocks();
+    }
+    expect(transports.map(({ address }) => address)).toEqual([undefined]);
+  });
 });
 
 describe("TypeScript modules", () => {

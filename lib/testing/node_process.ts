@@ -38,15 +38,12 @@ export class NodeProcess {
   private readonly orders = new Map<number, Waiting>();
   private numbers = 0;
 
+  /** @throws LibeamError (NODE_START_FAILED) if there can be no further process */
   constructor(
     readonly nodeId: string,
     flags: string[],
   ) {
-    this.child = fork(fileURLToPath(workerEntry()), [], {
-      execArgv: flags,
-      serialization: "advanced",
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    });
+    this.child = this.fork(flags);
     const { child } = this;
     this.ended = new Promise((resolve) => {
       child.once("exit", () => resolve());
@@ -66,6 +63,18 @@ export class NodeProcess {
       for (const { reject } of this.orders.values()) reject(this.notRunning());
       this.orders.clear();
     });
+  }
+
+  private fork(flags: string[]): ChildProcess {
+    try {
+      return fork(fileURLToPath(workerEntry()), [], {
+        execArgv: flags,
+        serialization: "advanced",
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      });
+    } catch (error) {
+      throw this.startError(error as Error);
+    }
   }
 
   /** Starts the node; resolves when it sees all others. @throws LibeamError (NODE_START_FAILED) */

@@ -5,7 +5,7 @@
 import { Codec } from "../cluster/codec.js";
 import { joinCluster, type System } from "../cluster/create_system.js";
 import type { DistributedCluster } from "../cluster/distributed_cluster.js";
-import { LibeamError } from "../errors.js";
+import { LibeamError, messageOf } from "../errors.js";
 import { loggerConfig } from "../kernel/logger.js";
 import { Actor, type ActorClass } from "../stdlib/actor.js";
 import { isActorDefinition } from "../stdlib/create_actor.js";
@@ -46,10 +46,18 @@ function tell(response: NodeWorkerResponse): void {
 }
 
 function fail(error: unknown): void {
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
   const code = error instanceof LibeamError ? { code: error.code } : {};
+  const stack = stackOf(error);
   if (process.send === undefined) process.exit(1);
-  process.send({ type: "error", message, ...code, ...(stack ? { stack } : {}) }, () => process.exit(1));
+  process.send({ type: "error", message: messageOf(error), ...code, ...(stack ? { stack } : {}) }, () =>
+    process.exit(1),
+  );
+}
+
+/** Where it went wrong first, if that is known. */
+function stackOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return stackOf(error.cause) ?? error.stack;
 }
 
 function obey(message: Exclude<NodeWorkerMessage, NodeWorkerBootMessage>): void {
@@ -99,7 +107,7 @@ function refusal(error: unknown): Uint8Array {
 async function boot(message: NodeWorkerBootMessage): Promise<void> {
   const { nodeId, cookie, seedNodes, members, timeoutMs, gossip, faultInjection, logLevel } = message;
   loggerConfig.configure({ level: logLevel });
-  const modules = await Promise.all(message.actorModules.map((url) => import(url)));
+  const modules = await Promise.all(message.actorModules.map(load));
   const listen = { bindAddress: "127.0.0.1", advertiseAddress: "127.0.0.1", port: 0 };
   const seams = {
     transport: (inner: ConstructorParameters<typeof FaultyTransport>[0]) => {
@@ -125,6 +133,15 @@ async function boot(message: NodeWorkerBootMessage): Promise<void> {
   const agent = system.spawn(NodeAgent, { name: `agent@${nodeId}`, args: [endingWith(system, () => end())] });
   await system.waitForCluster({ nodes: members, timeout: timeoutMs });
   tell({ type: "ready", ...whereabouts(system), agent: { ...agent.id } });
+}
+
+async function load(url: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(url);
+  } catch (error) {
+    const message = `module ${url} cannot be imported: ${messageOf(error)}`;
+    throw new LibeamError(message, "ACTOR_MODULE", { url }, { cause: error });
+  }
 }
 
 /** The system, whose end is the end of the process. */

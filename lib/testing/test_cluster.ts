@@ -107,8 +107,9 @@ export class TestCluster implements AsyncDisposable {
     const controllerId = `${settings.nodeIdPrefix}-controller`;
     const ids = Array.from({ length: settings.size }, (_, at) => `${settings.nodeIdPrefix}-${at + 1}`);
     const system = await joinCluster(nodeConfig(settings, controllerId), faults?.seams);
-    const processes = ids.map((id) => new NodeProcess(id, flags));
+    const processes: NodeProcess[] = [];
     try {
+      for (const id of ids) processes.push(new NodeProcess(id, flags));
       const message = bootMessage(settings, gossipOf(system, controllerId), [controllerId, ...ids]);
       const [booted] = await Promise.all([
         Promise.all(processes.map((process) => process.boot({ ...message, nodeId: process.nodeId }))),
