@@ -3,6 +3,7 @@
  */
 
 import { describe, expect, it } from "vitest";
+import { makeProbe } from "../../support/probe.js";
 import { collect, countUp, eventually, range, silent } from "../../support/stages.js";
 import { makeSystem } from "../../support/system.js";
 import { gate, turns } from "../../support/time.js";
@@ -87,6 +88,21 @@ describe("the broadcast dispatcher", () => {
     await free.seen.atLeast(100);
     expect(free.seen.events.slice(0, 100)).toEqual(range(0, 100));
     door.open();
+  });
+
+  it("gives each consumer events of its own, whatever the others do with theirs", async () => {
+    const system = makeSystem();
+    const { producer } = countUp(system, { ...broadcast, end: 100, demand: "accumulate" });
+    const taken = makeProbe<number>();
+    const greedy = collect(system, (events) => {
+      while (events.length > 0) taken.push(events.shift() as number);
+    });
+    const other = collect(system);
+    for (const { consumer } of [greedy, other]) await consumer.subscribe(producer, { maxDemand: 10, minDemand: 0 });
+    producer.demand("forward");
+    expect(await other.seen.take(100)).toEqual(range(0, 100));
+    expect(await taken.take(100)).toEqual(range(0, 100));
+    expect((await greedy.consumer.stats()).received).toBe(100);
   });
 
   it("has no demand without consumers, and buffers", async () => {

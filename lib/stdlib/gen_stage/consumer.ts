@@ -43,14 +43,14 @@ class ConsumerActor extends StageActor<ConsumerPlan> {
 
   private handle({ incoming, events, ended }: Handover): unknown {
     const { callbacks } = this.plan;
-    if (ended === undefined) return callbacks.handleEvents(events as any[], incoming.ref, this.state);
+    this.received += events.length;
+    if (ended === undefined) return callbacks.handleEvents(events, incoming.ref, this.state);
     this.plan.inlet.remove(incoming.ref.tag);
     return callbacks.handleCancel === undefined ? this.state : callbacks.handleCancel(ended, incoming.ref, this.state);
   }
 
-  private handled({ incoming, events, ended }: Handover, state: unknown): void {
+  private handled({ incoming, ended }: Handover, state: unknown): void {
     this.state = state;
-    this.received += events.length;
     if (ended !== undefined) this.follow(incoming.terms, ended);
     else this.replenish(incoming);
   }

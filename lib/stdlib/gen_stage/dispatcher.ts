@@ -21,7 +21,7 @@ export interface DispatchTarget<T = any> {
   readonly partition: number | string | undefined;
   /** Events that it has asked for and not been sent. */
   readonly pending: number;
-  /** Sends it events, at most `pending`. The array belongs to the consumer afterwards. @throws StageError */
+  /** Sends it events, at most `pending`. Nobody changes the array afterwards. @throws StageError */
   send(events: readonly T[]): void;
 }
 

@@ -65,12 +65,10 @@ export class Incoming {
 /** Events to hand over, or the end of a subscription. */
 export interface Handover {
   incoming: Incoming;
-  events: readonly any[];
+  events: any[];
   /** Set if the subscription has ended; there are no events then. */
   ended: SubscriptionEnd | undefined;
 }
-
-const NOTHING: readonly any[] = Object.freeze([]);
 
 /** See the module's header. */
 export class Inlet {
@@ -127,7 +125,7 @@ export class Inlet {
       const incoming = this.subscriptions.get(arrival.tag);
       if (arrival.kind === "ended") {
         this.shift();
-        if (incoming !== undefined) return { incoming, events: NOTHING, ended: arrival.reason };
+        if (incoming !== undefined) return { incoming, events: [], ended: arrival.reason };
       } else if (incoming === undefined || arrival.revoked) {
         this.shift(); // Cancelled; the producer has taken it back, or will.
       } else if (most <= 0) {
@@ -139,14 +137,15 @@ export class Inlet {
     return undefined;
   }
 
-  private takeFrom(batch: Batch, incoming: Incoming, most: number): readonly any[] {
+  /** An array of the handler's own: the batch is of all consumers of a broadcast, and of the outlet. */
+  private takeFrom(batch: Batch, incoming: Incoming, most: number): any[] {
     const { events, at } = batch;
     const count = Math.min(most, incoming.portion, events.length - at);
     batch.at = at + count;
     incoming.pending -= count;
     incoming.received += count;
     if (batch.at === events.length) this.shift();
-    return count === events.length ? events : events.slice(at, at + count);
+    return events.slice(at, at + count);
   }
 
   private shift(): void {

@@ -83,18 +83,18 @@ class ProducerConsumerActor extends StageActor<ProducerConsumerPlan> {
 
   private handle({ incoming, events, ended }: Handover): unknown {
     const { callbacks, inlet } = this.plan;
-    if (ended === undefined) return callbacks.handleEvents(events as any[], incoming.ref, this.state);
+    this.received += events.length;
+    if (ended === undefined) return callbacks.handleEvents(events, incoming.ref, this.state);
     inlet.remove(incoming.ref.tag);
     return callbacks.handleCancel === undefined
       ? [[], this.state]
       : callbacks.handleCancel(ended, incoming.ref, this.state);
   }
 
-  private handled({ incoming, events, ended }: Handover, result: unknown): void {
+  private handled({ incoming, ended }: Handover, result: unknown): void {
     assertProduced(ended === undefined ? "handleEvents" : "handleCancel", result);
     const [made, state, end] = result;
     this.state = state;
-    this.received += events.length;
     this.plan.outlet.accept(made);
     this.plan.end = endOf(end);
     if (ended === undefined || this.plan.end !== undefined) return;

@@ -1,7 +1,7 @@
 /**
  * BroadcastDispatcher: every event to every consumer, at the pace of the slowest (GenStage.BroadcastDispatcher).
  *
- * Consumers share the arrays that they get.
+ * Consumers share the batches that they are sent.
  */
 
 import { type Dispatcher, type DispatchTarget, NO_EVENTS } from "../dispatcher.js";
