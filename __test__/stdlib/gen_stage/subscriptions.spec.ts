@@ -13,7 +13,7 @@ import {
   ProducerConsumer,
   SubscriptionError,
 } from "libeam";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Echo } from "../../support/actors.js";
 import { gone, makeProbe } from "../../support/probe.js";
 import { collect, countUp, eventually, range, silent } from "../../support/stages.js";
@@ -53,6 +53,13 @@ async function pair(cancel: CancelMode | undefined, kind: "consumer" | "producer
     return true;
   };
   return { system, producer, stage, finish, reason, alive };
+}
+
+/** How many listeners a signal has from now on. */
+function spyOnListeners(signal: AbortSignal): () => number {
+  const add = vi.spyOn(signal, "addEventListener");
+  const remove = vi.spyOn(signal, "removeEventListener");
+  return () => add.mock.calls.length - remove.mock.calls.length;
 }
 
 describe.each(["consumer", "producer-consumer"] as const)("when the producer ends, a %s", (kind) => {
@@ -362,6 +369,58 @@ describe("an AbortSignal", () => {
     await consumer.subscribe(countUp(system, { end: 1, done: true }).producer, { signal });
     await ends.next();
     expect(removed.events).toEqual(["abort", "abort"]);
+  });
+
+  it("is forgotten when the consumer ends, and followed again when it has only crashed", async () => {
+    const system = makeSystem();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const listening = spyOnListeners(signal);
+    const { producer } = silent(system);
+    const crashing = collect(system, () => {
+      throw new Error("crash");
+    });
+    await crashing.consumer.subscribe(producer, { signal });
+    const stopped = collect(system);
+    await stopped.consumer.subscribe(producer, { signal });
+    await stopped.consumer.stop();
+    expect(listening()).toBe(1);
+    producer.emit([1]);
+    await crashing.seen.next();
+    await eventually(async () => (await crashing.consumer.stats()).received === 0);
+    expect(listening()).toBe(1);
+    controller.abort();
+    await eventually(async () => (await producer.stats()).downstream.length === 0);
+    expect(listening()).toBe(0);
+  });
+
+  it("that was followed by a consumer alone is forgotten with it", async () => {
+    const system = makeSystem();
+    const { signal } = new AbortController();
+    const listening = spyOnListeners(signal);
+    for (const how of ["stop", "kill"] as const) {
+      const { consumer } = collect(system);
+      await consumer.subscribe(silent(system).producer, { signal });
+      expect(listening()).toBe(1);
+      if (how === "stop") await consumer.stop();
+      else system.system.sendExit(null, consumer.getRef(), "kill");
+      await eventually(() => listening() === 0);
+    }
+  });
+
+  it("that aborts between two incarnations cancels the subscription", async () => {
+    const system = makeSystem();
+    const controller = new AbortController();
+    const { producer } = silent(system);
+    const crash = (): never => {
+      throw new Error("crash");
+    };
+    const { consumer, seen } = collect(system, crash, undefined, { terminate: () => controller.abort() });
+    await consumer.subscribe(producer, { maxDemand: 2, minDemand: 1, signal: controller.signal });
+    producer.emit([1, 2]);
+    await eventually(async () => (await producer.stats()).downstream.length === 0);
+    expect((await consumer.stats()).upstream).toEqual([]);
+    expect(seen.events).toEqual([1]);
   });
 
   it("must be one", async () => {

@@ -36,8 +36,9 @@ export class Incoming {
   started = false;
   /** The watch of the current incarnation. */
   watchRef: WatchRef | undefined;
-  /** Runs when the subscription is over. */
-  release: (() => void) | undefined;
+  /** The subscription's signal cancels it, as long as an incarnation runs; gives what makes the signal forget that. */
+  listen: (() => () => void) | undefined;
+  private release: (() => void) | undefined;
 
   constructor(
     readonly ref: SubscriptionRef,
@@ -52,6 +53,17 @@ export class Incoming {
   /** Events that may be asked for now. */
   get room(): number {
     return this.terms.maxDemand - this.pending - this.active;
+  }
+
+  /** Follows the signal, if there is one. */
+  follow(): void {
+    this.release ??= this.listen?.();
+  }
+
+  /** The signal knows of nothing here any more. */
+  unfollow(): void {
+    this.release?.();
+    this.release = undefined;
   }
 
   /** Asks for more. */
@@ -78,18 +90,35 @@ export class Inlet {
   private queue: (Batch | Ended)[] = [];
   private head = 0;
   private tags = 0;
+  private suspended = false;
 
   /** A name for a new subscription. */
   newTag(consumer: ActorRef): string {
     return `${consumer.id.id}/${++this.tags}`;
   }
 
+  /** A subscription is made; its signal cancels it from now on. */
+  listen(tag: string, listen: () => () => void): void {
+    const incoming = this.subscriptions.get(tag);
+    if (incoming === undefined) return;
+    incoming.listen = listen;
+    if (!this.suspended) incoming.follow();
+  }
+
+  /** An incarnation has ended. If it was the last one, nobody would take the listeners from the signals. */
+  suspend(): void {
+    this.suspended = true;
+    for (const incoming of this.subscriptions.values()) incoming.unfollow();
+  }
+
   /** A new incarnation takes over; watches and timers ended with the old one. */
   resume(owner: StageActor): void {
+    this.suspended = false;
     for (const incoming of this.subscriptions.values()) {
       incoming.watchRef = owner._watch(incoming.ref.producerRef);
       incoming.active = 0;
       if (!incoming.started) owner._startSoon(incoming.ref.tag);
+      incoming.follow();
     }
   }
 
@@ -114,7 +143,7 @@ export class Inlet {
   remove(tag: string): Incoming | undefined {
     const incoming = this.subscriptions.get(tag);
     this.subscriptions.delete(tag);
-    incoming?.release?.();
+    incoming?.unfollow();
     return incoming;
   }
 

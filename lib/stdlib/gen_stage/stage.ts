@@ -160,6 +160,7 @@ export abstract class StageActor<P extends StagePlan = StagePlan> extends Actor 
   }
 
   override async terminate(): Promise<void> {
+    this.plan.inlet?.suspend();
     await this.plan.callbacks.terminate?.(this.state);
   }
 
@@ -263,16 +264,9 @@ export abstract class SubscribingStage extends Stage {
       throw error;
     }
     const subscription = new SubscriptionRef(tag, source);
-    if (signal !== undefined) this.cancelOn(signal, subscription);
+    const cancel = (): void => void this.cancelSubscription(subscription);
+    if (signal !== undefined) this.inlet.listen(tag, () => whenAborted(signal, cancel));
     return subscription;
-  }
-
-  private cancelOn(signal: AbortSignal, subscription: SubscriptionRef): void {
-    const incoming = this.inlet.subscriptions.get(subscription.tag);
-    if (incoming === undefined) return;
-    incoming.release = whenAborted(signal, () => {
-      this.cancelSubscription(subscription);
-    });
   }
 
   /** Ends a subscription: no event is handed over from now on. */
