@@ -10,9 +10,10 @@
 
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { WatchRef } from "../../kernel/info.js";
+import { Ear, type Line } from "./line.js";
 import type { Terms } from "./options.js";
 import type { SubscriptionStats } from "./outlet.js";
-import type { Batch, Ended, SubscriptionEnd } from "./protocol.js";
+import type { Batch, Ended, StageCast, SubscriptionEnd } from "./protocol.js";
 import type { StageActor } from "./stage.js";
 
 /** Names a subscription. */
@@ -39,10 +40,14 @@ export class Incoming {
   /** The subscription's signal cancels it, as long as an incarnation runs; gives what makes the signal forget that. */
   listen: (() => () => void) | undefined;
   private release: (() => void) | undefined;
+  /** What a producer of another node says. */
+  readonly ear = new Ear();
 
   constructor(
     readonly ref: SubscriptionRef,
     readonly terms: Terms,
+    /** To a producer of another node. */
+    private readonly line: Line | undefined,
   ) {}
 
   /** Most events that are handed over at once. */
@@ -55,22 +60,34 @@ export class Incoming {
     return this.terms.maxDemand - this.pending - this.active;
   }
 
-  /** Follows the signal, if there is one. */
-  follow(): void {
+  /** An incarnation follows the signal, if there is one, and speaks to the producer. */
+  resume(): void {
     this.release ??= this.listen?.();
+    this.line?.stay();
   }
 
-  /** The signal knows of nothing here any more. */
-  unfollow(): void {
+  /** An incarnation has ended, or the subscription. The signal knows of nothing here any more. */
+  rest(): void {
     this.release?.();
     this.release = undefined;
+    this.line?.leave();
   }
 
   /** Asks for more. */
   ask(count: number): void {
     this.started = true;
     this.pending += count;
-    this.ref.producerRef.cast({ kind: "ask", tag: this.ref.tag, count });
+    this.say({ kind: "ask", tag: this.ref.tag, count });
+  }
+
+  /** Wants no more events. */
+  cancel(): void {
+    this.say({ kind: "cancel", tag: this.ref.tag });
+  }
+
+  private say(message: StageCast): void {
+    if (this.line === undefined) this.ref.producerRef.cast(message);
+    else this.line.say(message);
   }
 }
 
@@ -102,13 +119,13 @@ export class Inlet {
     const incoming = this.subscriptions.get(tag);
     if (incoming === undefined) return;
     incoming.listen = listen;
-    if (!this.suspended) incoming.follow();
+    if (!this.suspended) incoming.resume();
   }
 
   /** An incarnation has ended. If it was the last one, nobody would take the listeners from the signals. */
   suspend(): void {
     this.suspended = true;
-    for (const incoming of this.subscriptions.values()) incoming.unfollow();
+    for (const incoming of this.subscriptions.values()) incoming.rest();
   }
 
   /** A new incarnation takes over; watches and timers ended with the old one. */
@@ -118,7 +135,7 @@ export class Inlet {
       incoming.watchRef = owner._watch(incoming.ref.producerRef);
       incoming.active = 0;
       if (!incoming.started) owner._startSoon(incoming.ref.tag);
-      incoming.follow();
+      incoming.resume();
     }
   }
 
@@ -143,7 +160,7 @@ export class Inlet {
   remove(tag: string): Incoming | undefined {
     const incoming = this.subscriptions.get(tag);
     this.subscriptions.delete(tag);
-    incoming?.unfollow();
+    incoming?.rest();
     return incoming;
   }
 

@@ -19,8 +19,9 @@ import { BroadcastDispatcher } from "./dispatchers/broadcast.js";
 import { DemandDispatcher } from "./dispatchers/demand.js";
 import { PartitionDispatcher } from "./dispatchers/partition.js";
 import { EventBuffer } from "./event_buffer.js";
+import { areNear, Ear, Line } from "./line.js";
 import type { DemandMode, OutletTerms, Terms } from "./options.js";
-import { Batch, type SubscriptionEnd } from "./protocol.js";
+import { Batch, type Ended, type SubscriptionEnd } from "./protocol.js";
 import type { StageActor } from "./stage.js";
 
 const log = createLogger("GenStage");
@@ -36,14 +37,16 @@ class Outgoing implements DispatchTarget {
   /** Batches that may not be finished, oldest first, from `first` on. */
   private flight: Batch[] = [];
   private first = 0;
+  /** What a consumer of another node says. */
+  readonly ear = new Ear();
 
   constructor(
     readonly tag: string,
     readonly consumer: ActorRef,
     readonly terms: Terms,
     public watchRef: WatchRef,
-    /** The consumer is of this node, so both sides see how far a batch is. */
-    private readonly isNear: boolean,
+    /** To a consumer of another node. Of one of this node both sides see how far a batch is. */
+    readonly line: Line | undefined,
   ) {}
 
   get partition(): number | string | undefined {
@@ -59,11 +62,17 @@ class Outgoing implements DispatchTarget {
     this.pending -= count;
     this.dispatched += count;
     const batch = new Batch(this.tag, events);
-    if (this.isNear) {
+    if (this.line === undefined) {
       this.forgetFinished();
       this.flight.push(batch);
     }
-    this.consumer.cast(batch);
+    this.say(batch);
+  }
+
+  /** Tells the consumer something, behind the events that it was sent. */
+  say(message: Batch | Ended): void {
+    if (this.line === undefined) this.consumer.cast(message);
+    else this.line.say(message);
   }
 
   /** Takes back what the consumer has not handed over. */
@@ -109,7 +118,7 @@ export interface OutletStats {
   dispatched: number;
   /** Events dropped because a buffer was full. */
   dropped: number;
-  /** Events that the partition dispatcher could not assign. */
+  /** Events that the partition dispatcher could not assign, or that cannot be sent to the node of their consumer. */
   discarded: number;
   consumers: SubscriptionStats[];
 }
@@ -124,6 +133,8 @@ export class Outlet implements DispatcherHost {
   private dropped = 0;
   private discards = 0;
   private dispatchedBefore = 0;
+  /** The consumers were told the end. */
+  private finished = false;
   /** The actor of the current incarnation. */
   private owner: StageActor | undefined;
 
@@ -147,17 +158,25 @@ export class Outlet implements DispatcherHost {
     }
   }
 
+  /** An incarnation has ended. */
+  suspend(): void {
+    for (const { line } of this.consumers.values()) line?.leave();
+  }
+
   /** A new incarnation takes over; watches ended with the old one. */
   resume(owner: StageActor): void {
     this.owner = owner;
-    for (const outgoing of this.consumers.values()) outgoing.watchRef = owner._watch(outgoing.consumer);
+    for (const outgoing of this.consumers.values()) {
+      outgoing.watchRef = owner._watch(outgoing.consumer);
+      outgoing.line?.stay();
+    }
   }
 
   /** Registers a consumer. @throws SubscriptionError, or what the dispatcher throws */
   subscribe(tag: string, consumer: ActorRef, terms: Terms): void {
     const owner = this.owner as StageActor;
-    const isNear = consumer.id.systemId === owner.self.id.systemId;
-    const outgoing = new Outgoing(tag, consumer, terms, owner._watch(consumer), isNear);
+    const line = areNear(consumer, owner.self) ? undefined : this.lineTo(consumer);
+    const outgoing = new Outgoing(tag, consumer, terms, owner._watch(consumer), line);
     try {
       this.dispatcher.subscribe(outgoing);
     } catch (error) {
@@ -166,6 +185,29 @@ export class Outlet implements DispatcherHost {
     }
     this.consumers.set(tag, outgoing);
     if (telemetry.active) this.tell(TelemetryEvents.genStage.subscribe, {}, { consumer_tag: tag });
+  }
+
+  private lineTo(consumer: ActorRef): Line {
+    return new Line(consumer, {
+      instead: (message, error) => (message instanceof Batch ? this.divide(message, error) : []),
+      heard: () => this.owner?.self.cast({ kind: "work" }),
+    });
+  }
+
+  /** A batch cannot be sent to another node: halves may be. An event that cannot is lost, and another one takes its place. */
+  private divide({ tag, events }: Batch, error: unknown): Batch[] {
+    const middle = events.length >> 1;
+    if (middle > 0) return [new Batch(tag, events.slice(0, middle)), new Batch(tag, events.slice(middle))];
+    const outgoing = this.consumers.get(tag);
+    if (outgoing !== undefined) outgoing.dispatched--;
+    this.discard("it cannot be sent to the node of its consumer", error);
+    this.owner?.self.cast({ kind: "ask", tag, count: 1 });
+    return [];
+  }
+
+  /** The listener to a consumer of another node. */
+  earOf(tag: string): Ear | undefined {
+    return this.consumers.get(tag)?.ear;
   }
 
   /** A consumer wants more. */
@@ -186,6 +228,7 @@ export class Outlet implements DispatcherHost {
     this.dispatchedBefore += outgoing.dispatched;
     const undelivered = outgoing.revoke();
     outgoing.pending = 0;
+    outgoing.line?.close();
     this.buffer.unshift(this.dispatcher.cancel(outgoing, undelivered));
     if (telemetry.active) {
       this.tell(TelemetryEvents.genStage.cancel, {}, { consumer_tag: tag, reason: reason.type });
@@ -229,16 +272,20 @@ export class Outlet implements DispatcherHost {
     return need === 0 ? 0 : need + Math.max(0, this.buffer.size - this.buffer.length);
   }
 
-  /** Whether nothing waits here. */
+  /** Whether nothing waits here, or is on its way to another node. */
   get drained(): boolean {
-    return this.buffer.length === 0 && (this.dispatcher.queued?.() ?? 0) === 0;
+    if (this.buffer.length > 0 || (this.dispatcher.queued?.() ?? 0) > 0) return false;
+    for (const { line } of this.consumers.values()) if (line?.idle === false) return false;
+    return true;
   }
 
-  /** Everything has been sent: tells the consumers. */
-  finish(): void {
-    for (const { consumer, tag } of this.consumers.values()) {
-      consumer.cast({ kind: "ended", tag, reason: { type: "done" } });
+  /** Everything has been sent: tells the consumers the end. Gives whether all have heard it. */
+  finish(reason: SubscriptionEnd): boolean {
+    if (!this.finished) {
+      for (const outgoing of this.consumers.values()) outgoing.say({ kind: "ended", tag: outgoing.tag, reason });
     }
+    this.finished = true;
+    return this.drained;
   }
 
   private drain(): void {
@@ -271,9 +318,13 @@ export class Outlet implements DispatcherHost {
 
   /** An event could not be assigned to a partition. */
   discarded(_event: unknown, error: unknown): void {
-    this.discards++;
     const cause = error instanceof Error ? error : new StageError(`The hash of an event threw ${inspect(error)}`);
-    log.error("An event was discarded: it belongs to no partition", cause, { actorId: this.ownerId });
+    this.discard("it belongs to no partition", cause);
+  }
+
+  private discard(why: string, error: unknown): void {
+    this.discards++;
+    log.error(`An event was discarded: ${why}`, error, { actorId: this.ownerId });
     if (telemetry.active) this.tell(TelemetryEvents.genStage.discard, { event_count: 1 }, { error });
   }
 

@@ -90,8 +90,7 @@ class ProducerActor extends StageActor<ProducerPlan> {
   private finish(end: StageEnd): void {
     if (!this.plan.outlet.drained) return;
     if (end !== "done") throw end.error;
-    this.plan.outlet.finish();
-    this.exit(this.self);
+    if (this.plan.outlet.finish({ type: "done" })) this.exit(this.self);
   }
 }
 

@@ -113,13 +113,10 @@ class ProducerConsumerActor extends StageActor<ProducerConsumerPlan> {
     const { outlet } = this.plan;
     if (!outlet.drained) return;
     if (end === "done") {
-      outlet.finish();
-      this.exit(this.self);
+      if (outlet.finish({ type: "done" })) this.exit(this.self);
     } else if (end.origin === "own") {
       throw end.error;
-    } else {
-      const reason: SubscriptionEnd = { type: "error", error: end.error };
-      for (const { tag, stage } of outlet.stats().consumers) stage.cast({ kind: "ended", tag, reason });
+    } else if (outlet.finish({ type: "error", error: end.error })) {
       this.exit(this.self, "kill"); // Abnormal, and not logged: the one that failed has been.
     }
   }

@@ -30,12 +30,18 @@
  * dispatcher. Sender and receiver share the batch if both are of one node; from a consumer of another node nothing comes
  * back, since nobody here knows how far it was.
  *
+ * # Between nodes
+ * What a stage says to one of another node goes by a {@link Line} (`said`), which repeats what the transport has not
+ * taken or has lost: demand and events come once and in order until one of the two ends. A producer that is done, or has
+ * failed behind its events, ends when all have heard it.
+ *
  * # Deliberately absent
- * Acknowledgements (delivery between stages is at most once), and events without demand.
+ * Acknowledgements of handled events (delivery between stages is at most once), and events without demand.
  */
 
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { TerminationReason, WatchRef } from "../../kernel/info.js";
+import type { Saying } from "./line.js";
 import type { DemandMode, Terms } from "./options.js";
 
 /** Events on their way from one producer to one consumer. */
@@ -67,6 +73,7 @@ export interface Ended {
 export type StageCall =
   | { kind: "subscribe"; tag: string; consumer: ActorRef; terms: Terms }
   | { kind: "subscribed"; tag: string; producer: ActorRef; terms: Terms }
+  | Saying
   | { kind: "stats" };
 
 /** Casts to a stage: to its outlet, to its inlet, and to both. */

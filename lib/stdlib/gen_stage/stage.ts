@@ -10,9 +10,18 @@ import { Actor, type ActorClass } from "../actor.js";
 import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { whenAborted } from "./abort.js";
 import { Incoming, type Inlet, SubscriptionRef } from "./inlet.js";
+import { areNear, HEARD, Line, type Saying } from "./line.js";
 import { type StageSource, type SubscriptionOptions, sourceRef, subscriptionTerms, type Terms } from "./options.js";
 import type { Outlet, OutletStats, SubscriptionStats } from "./outlet.js";
-import { isOrderly, type StageCall, type StageCast, SUBSCRIBED, type SubscriptionEnd } from "./protocol.js";
+import {
+  type Batch,
+  type Ended,
+  isOrderly,
+  type StageCall,
+  type StageCast,
+  SUBSCRIBED,
+  type SubscriptionEnd,
+} from "./protocol.js";
 
 /** What is known of a stage. */
 export interface StageStats extends Omit<OutletStats, "consumers"> {
@@ -94,15 +103,31 @@ export abstract class StageActor<P extends StagePlan = StagePlan> extends Actor 
       return SUBSCRIBED;
     }
     if (message?.kind === "subscribed" && inlet !== undefined) return this.subscribed(inlet, message);
+    if (message?.kind === "said") return this.hear(message);
     if (message?.kind === "stats") return this.stats();
     throw new UnknownCallMethodError(String(message?.kind ?? "(a stage serves no calls of your own)"));
   }
 
   private subscribed(inlet: Inlet, { tag, producer, terms }: { tag: string; producer: ActorRef; terms: Terms }): void {
-    const incoming = new Incoming(new SubscriptionRef(tag, producer), terms);
+    const line = areNear(producer, this.self) ? undefined : new Line(producer);
+    const incoming = new Incoming(new SubscriptionRef(tag, producer), terms, line);
     incoming.watchRef = this.watch(producer);
     inlet.subscriptions.set(tag, incoming);
     this._startSoon(tag);
+  }
+
+  /** A stage of another node says something. */
+  private hear(saying: Saying): string {
+    const { inlet, outlet } = this.plan;
+    const { kind, tag } = saying.message ?? {};
+    const isDemand = kind === "ask" || kind === "cancel";
+    const ear = isDemand ? outlet?.earOf(tag) : inlet?.subscriptions.get(tag)?.ear;
+    const take = (message: StageCast): void => {
+      // In front of the producer's DOWN, which may be next. Demand can be late, and a dispatcher that it makes throw is a crash.
+      if (!isDemand) inlet?.push(message as Batch | Ended);
+      this.self.cast(isDemand ? message : { kind: "work" });
+    };
+    return ear?.hear(saying, take) ?? HEARD; // Without a subscription there is nothing left to be said.
   }
 
   private stats(): StageStats {
@@ -161,6 +186,7 @@ export abstract class StageActor<P extends StagePlan = StagePlan> extends Actor 
 
   override async terminate(): Promise<void> {
     this.plan.inlet?.suspend();
+    this.plan.outlet?.suspend();
     await this.plan.callbacks.terminate?.(this.state);
   }
 
@@ -256,11 +282,16 @@ export abstract class SubscribingStage extends Stage {
     const { signal } = options;
     if (signal?.aborted) throw new CallAbortedError(signal.reason);
     const tag = this.inlet.newTag(this.ref);
-    await subscribeTo(source, { kind: "subscribe", tag, consumer: this.ref, terms });
+    const isNear = areNear(source, this.ref);
+    let mayBeKnown = !isNear; // Another node's answer may be lost.
     try {
+      await subscribeTo(source, { kind: "subscribe", tag, consumer: this.ref, terms });
+      mayBeKnown = true;
       await this.ref.call({ kind: "subscribed", tag, producer: source, terms });
     } catch (error) {
-      source.cast({ kind: "cancel", tag });
+      const cancel: StageCast = { kind: "cancel", tag };
+      if (isNear && mayBeKnown) source.cast(cancel);
+      else if (mayBeKnown) inPassing(source, cancel);
       throw error;
     }
     const subscription = new SubscriptionRef(tag, source);
@@ -273,10 +304,17 @@ export abstract class SubscribingStage extends Stage {
   protected cancelSubscription(subscription: SubscriptionRef): boolean {
     const incoming = this.inlet.remove(subscription?.tag);
     if (incoming === undefined) return false;
-    incoming.ref.producerRef.cast({ kind: "cancel", tag: incoming.ref.tag });
+    incoming.cancel();
     if (incoming.watchRef !== undefined) this.ref.cast({ kind: "unwatch", watchRef: incoming.watchRef });
     return true;
   }
+}
+
+/** Says one thing to a stage of another node. */
+function inPassing(to: ActorRef, message: StageCast): void {
+  const line = new Line(to);
+  line.say(message);
+  line.leave();
 }
 
 async function subscribeTo(producer: ActorRef, request: object): Promise<void> {
