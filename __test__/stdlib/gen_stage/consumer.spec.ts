@@ -158,6 +158,14 @@ describe("a consumer", () => {
     expect(system.system.getActors()).toEqual([]);
   });
 
+  it.each(["init", "handleCancel", "terminate"])("refuses a %s that is no function", (name) => {
+    const system = makeSystem();
+    const error = thrown(() => Consumer.start(system, { handleEvents: () => {}, [name]: 5 } as any));
+    expect(error).toBeInstanceOf(InvalidArgumentError);
+    expect(error.message).toBe(`Invalid Consumer ${name}: expected a function, got 5`);
+    expect(system.system.getActors()).toEqual([]);
+  });
+
   it("serves no calls of others", async () => {
     const { consumer } = collect(makeSystem());
     await expect(consumer.getRef().call("hello")).rejects.toMatchObject({ code: "UNKNOWN_CALL_METHOD" });

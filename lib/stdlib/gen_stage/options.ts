@@ -138,13 +138,17 @@ function assertDispatcher(config: DispatcherConfig): void {
   }
 }
 
+/** What a stage may leave out. */
+const OPTIONAL_CALLBACKS = ["init", "handleCancel", "terminate"];
+
 /** Checks the callbacks of a stage. @throws InvalidArgumentError */
 export function assertCallbacks(what: string, callbacks: unknown, required: readonly string[]): void {
   if (callbacks === null || typeof callbacks !== "object") {
     throw new InvalidArgumentError(`${what} callbacks`, "an object", callbacks);
   }
-  for (const name of required) {
+  for (const name of [...required, ...OPTIONAL_CALLBACKS]) {
     const callback = (callbacks as Record<string, unknown>)[name];
+    if (callback === undefined && !required.includes(name)) continue;
     if (typeof callback !== "function") throw new InvalidArgumentError(`${what} ${name}`, "a function", callback);
   }
 }
