@@ -4,7 +4,7 @@
 
 import { type Dispatcher, type DispatchTarget, Producer } from "libeam";
 import { describe, expect, it } from "vitest";
-import { makeProbe } from "../../support/probe.js";
+import { gone, makeProbe } from "../../support/probe.js";
 import { collect, eventually, range, silent } from "../../support/stages.js";
 import { loggedErrors, makeSystem } from "../../support/system.js";
 import { gate, rejection, turns } from "../../support/time.js";
@@ -129,6 +129,43 @@ describe("a custom dispatcher", () => {
     await turns();
     expect(seen.events).toEqual([]);
     expect((await producer.stats()).downstream[0].pending).toBe(3);
+  });
+
+  it.each([
+    ["demand", () => Number.NaN, "a whole number from 0; it gave NaN"],
+    ["demand", () => -5, "a whole number from 0; it gave -5"],
+    ["demand", () => 0.5, "a whole number from 0; it gave 0.5"],
+    ["demand", () => undefined, "a whole number from 0; it gave undefined"],
+    ["dispatch", () => 5, "the rest of the events; it gave 5"],
+    ["dispatch", () => [1, 2, 3, 4], "the rest of the events; it gave [ 1, 2, 3, 4 ]"],
+    ["cancel", () => 5, "events to dispatch again; it gave 5"],
+  ] as [keyof Dispatcher, () => any, string][])(
+    "whose %s() gives what it must not crashes the producer",
+    async (...of) => {
+      const [method, give, why] = of;
+      const system = makeSystem({ supervision: { strategy: "Stop" } });
+      const dispatcher = Object.assign(new RoundRobin(), { [method]: give });
+      const { producer } = silent(system, { ...custom(dispatcher), demand: "accumulate" });
+      const { consumer } = collect(system);
+      const subscription = await consumer.subscribe(producer, { maxDemand: 5 });
+      const end = gone(system, producer.getRef());
+      producer.emit([1, 2, 3]);
+      await eventually(async () => (await producer.getDemand()) === 5);
+      producer.demand("forward");
+      if (method === "cancel") consumer.cancel(subscription);
+      expect((await end) as any).toMatchObject({ type: "error", error: { code: "STAGE" } });
+      expect(((await end) as any).error.message).toBe(`${method}() of a dispatcher must give ${why}`);
+    },
+  );
+
+  it("whose cancel() gives nothing has nothing to dispatch again", async () => {
+    const system = makeSystem();
+    const dispatcher = Object.assign(new RoundRobin(), { cancel: () => undefined as any });
+    const { producer } = silent(system, { ...custom(dispatcher), demand: "accumulate" });
+    const { consumer } = collect(system);
+    consumer.cancel(await consumer.subscribe(producer));
+    await eventually(async () => (await producer.stats()).downstream.length === 0);
+    expect(loggedErrors()).toEqual([]);
   });
 
   it("may leave out asked() and queued()", async () => {

@@ -6,7 +6,7 @@
  * back. A dispatcher that keeps events itself (one queue per partition) says so with `queued()`.
  *
  * Write your own with `dispatcher: { type: "custom", dispatcher }`. What a dispatcher throws in `subscribe` refuses the
- * subscription; thrown elsewhere it crashes the producer.
+ * subscription; thrown elsewhere it crashes the producer, and so does a result that is none.
  */
 
 import type { ActorRef } from "../../kernel/actor_ref.js";

@@ -229,7 +229,7 @@ export class Outlet implements DispatcherHost {
     const undelivered = outgoing.revoke();
     outgoing.pending = 0;
     outgoing.line?.close();
-    this.buffer.unshift(this.dispatcher.cancel(outgoing, undelivered));
+    this.buffer.unshift(this.takenBack(this.dispatcher.cancel(outgoing, undelivered)));
     if (telemetry.active) {
       this.tell(TelemetryEvents.genStage.cancel, {}, { consumer_tag: tag, reason: reason.type });
     }
@@ -263,7 +263,7 @@ export class Outlet implements DispatcherHost {
 
   /** Events that consumers have asked for and that are not in the buffer. */
   need(): number {
-    return this.mode === "accumulate" ? 0 : Math.max(0, this.dispatcher.demand() - this.buffer.length);
+    return this.mode === "accumulate" ? 0 : Math.max(0, this.demand() - this.buffer.length);
   }
 
   /** Events that can be taken in while consumers lack some: what they lack, and what the buffer has room for. */
@@ -291,7 +291,7 @@ export class Outlet implements DispatcherHost {
   private drain(): void {
     if (this.mode === "accumulate") return;
     while (this.buffer.length > 0) {
-      const count = Math.min(this.dispatcher.demand(), this.buffer.length);
+      const count = Math.min(this.demand(), this.buffer.length);
       if (count === 0) return;
       const rest = this.dispatch(this.buffer.take(count));
       this.buffer.unshift(rest);
@@ -299,8 +299,24 @@ export class Outlet implements DispatcherHost {
     }
   }
 
+  /** What the dispatcher could use. It may be the user's, and what is no count would have events handed over for ever. */
+  private demand(): number {
+    const demand = this.dispatcher.demand();
+    if (Number.isSafeInteger(demand) && demand >= 0) return demand;
+    throw mustGive("demand", "a whole number from 0", demand);
+  }
+
+  private takenBack(events: unknown): readonly any[] {
+    if (Array.isArray(events)) return events;
+    if (events === undefined) return NO_EVENTS;
+    throw mustGive("cancel", "events to dispatch again", events);
+  }
+
   private dispatch(events: readonly any[]): readonly any[] {
     const rest = this.dispatcher.dispatch(events) ?? NO_EVENTS;
+    if (!Array.isArray(rest) || rest.length > events.length) {
+      throw mustGive("dispatch", "the rest of the events", rest);
+    }
     if (telemetry.active && rest.length < events.length) {
       this.tell(TelemetryEvents.genStage.dispatch, { event_count: events.length - rest.length }, {});
     }
@@ -354,4 +370,8 @@ export class Outlet implements DispatcherHost {
       }),
     };
   }
+}
+
+function mustGive(method: string, what: string, given: unknown): StageError {
+  return new StageError(`${method}() of a dispatcher must give ${what}; it gave ${inspect(given)}`);
 }
