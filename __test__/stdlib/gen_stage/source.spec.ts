@@ -224,6 +224,22 @@ describe("back-pressure", () => {
     expect(chunks.events.map(({ length }) => length)).toEqual([40, 40, 20]);
   });
 
+  it("gives the event loop its turns, however much is there and asked for", async () => {
+    const system = makeSystem();
+    let read = 0;
+    async function* endless(): AsyncGenerator<number> {
+      for (;;) yield read++;
+    }
+    const { consumer, seen } = collect(system);
+    await consumer.subscribe(Producer.from(system, endless()), { maxDemand: 1_000_000 });
+    await seen.atLeast(1);
+    for (let i = 0; i < 5; i++) {
+      const before = read;
+      await turn();
+      expect(read - before).toBeLessThan(5_000);
+    }
+  });
+
   it("does not wait for a demand to be met", async () => {
     const system = makeSystem();
     const door = gate();

@@ -3,7 +3,7 @@
  *
  * A source is asked with `pull(demand)`. An iterable gives that much at once. The others owe it and deliver when
  * something comes (`emit`), in batches: all that became available in one turn of the event loop, or at once when nothing
- * more is owed. A source reads only while it owes, so a stage never holds more than its consumers have asked for, and since the
+ * more is owed. What is always there is read TURN_EVENTS at a time; then the event loop has its turn. A source reads only while it owes, so a stage never holds more than its consumers have asked for, and since the
  * stage does not wait for the reader it answers `stop()` and `stats()` at any time.
  *
  * Nothing is read before the first pull. What happens at once: a Node stream gets the listeners that keep it from taking the
@@ -101,12 +101,17 @@ class IterableSource extends Source {
   }
 }
 
+/** Events that are read one after the other before timers and I/O come in between. */
+const TURN_EVENTS = 1_024;
+
 const NOTHING_YET: Pulled = [[], undefined];
 
 /** Reads an async iterator, one event after the other while some are owed. */
 class AsyncSource extends Source {
   private iterator: AsyncIterator<any> | undefined;
   private owed = 0;
+  /** Events read so far. */
+  private count = 0;
   /** A loop reads. */
   private reading = false;
   /** Events of this turn of the event loop. */
@@ -137,7 +142,7 @@ class AsyncSource extends Source {
     this.reading = true;
     try {
       this.iterator ??= this.open();
-      while (this.owed > 0) {
+      while (this.owed > 0 && !this.closed) {
         const { done, value } = await this.iterator.next();
         if (this.closed) return;
         if (done) {
@@ -147,6 +152,7 @@ class AsyncSource extends Source {
         this.batch.push(value);
         if (--this.owed === 0) this.flush();
         else this.flushing ??= setImmediate(() => this.flush());
+        if (++this.count % TURN_EVENTS === 0) await new Promise((resolve) => setImmediate(resolve));
       }
     } catch (error) {
       if (!this.closed) this.ended(new Failure(error, "own"));
