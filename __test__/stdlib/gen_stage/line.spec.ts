@@ -36,6 +36,8 @@ function makeLine(speaker?: Speaker<string>) {
   return { told, line: new Line<any>({ call } as any, speaker) };
 }
 
+const silentSpeaker: Speaker<string> = { instead: () => [], heard: () => {}, gone: () => {} };
+
 /** So many pauses go by. */
 async function pauses(count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
@@ -51,7 +53,7 @@ const unsendable = (): unknown => new TransportError("too long", "node", undefin
 describe("a line", () => {
   it("says everything at once, and is idle when all is heard", async () => {
     const heard = vi.fn();
-    const { line, told } = makeLine({ instead: () => [], heard });
+    const { line, told } = makeLine({ ...silentSpeaker, heard });
     for (const message of ["a", "b", "c"]) line.say(message);
     expect([told.attempts, line.idle]).toEqual([3, false]);
     await turns();
@@ -77,7 +79,7 @@ describe("a line", () => {
 
   it("says other things in place of what cannot be sent, before what comes behind it", async () => {
     const instead = (message: string): string[] => (message.length > 1 ? [...message] : []);
-    const { line, told } = makeLine({ instead, heard: () => {} });
+    const { line, told } = makeLine({ ...silentSpeaker, instead });
     told.failure = (message) => (message.length > 1 || message === "x" ? unsendable() : undefined);
     for (const message of ["a", "bxc", "d", "x", "ef"]) line.say(message);
     await pauses(2);

@@ -85,6 +85,11 @@ export class Incoming {
     this.say({ kind: "cancel", tag: this.ref.tag });
   }
 
+  /** The producer is gone. One of another node may only be out of sight, and is told. */
+  part(): void {
+    if (this.line !== undefined) this.cancel();
+  }
+
   private say(message: StageCast): void {
     if (this.line === undefined) this.ref.producerRef.cast(message);
     else this.line.say(message);
@@ -151,8 +156,10 @@ export class Inlet {
 
   /** A watched producer is gone: its subscriptions end behind what has arrived. */
   down(watchRef: WatchRef, reason: SubscriptionEnd): void {
-    for (const { ref, watchRef: own } of this.subscriptions.values()) {
-      if (own === watchRef) this.push({ kind: "ended", tag: ref.tag, reason });
+    for (const incoming of this.subscriptions.values()) {
+      if (incoming.watchRef !== watchRef) continue;
+      this.push({ kind: "ended", tag: incoming.ref.tag, reason });
+      incoming.part();
     }
   }
 

@@ -15,6 +15,7 @@
  * - The transport will never take the message: its owner gives others in its place (half a batch each, or none), which
  *   get its number and those behind it. Nobody has taken any of these, since they were all early.
  * - The other stage, its node or this system has ended: the line is closed. Who watches the other stage is told.
+ * - The other stage has no such subscription (any more) and answers GONE: the line is closed, and its owner is told.
  * - Anything else (a full queue, a lost connection): again, for as long as the speaker stays. Behind one that has left,
  *   whose stage or subscription has ended, REPEATS_MAX times in a row: nobody would hear that the other side is gone.
  *
@@ -36,9 +37,10 @@ const REPEATS_MAX = 60;
 /** The other side is gone, or never was a stage. */
 const ENDS = ["ACTOR_NOT_FOUND", "NODE_DOWN", "SYSTEM_SHUTTING_DOWN", "UNKNOWN_CALL_METHOD", "NOT_IMPLEMENTED"];
 
-/** What the listener answers: it has that message, or misses one before it. */
-export const HEARD = "libeam:heard";
+/** What the listener answers: it has that message, misses one before it, or has no ear for any. */
+const HEARD = "libeam:heard";
 const EARLY = "libeam:early";
+export const GONE = "libeam:gone";
 
 /** Something that is said on a line. */
 export interface Saying<M = any> {
@@ -66,6 +68,8 @@ export interface Speaker<M> {
   instead(message: M, error: unknown): M[];
   /** Everything was heard. */
   heard(): void;
+  /** The other stage knows of no subscription. */
+  gone(): void;
 }
 
 /** See the module's header. */
@@ -128,6 +132,7 @@ export class Line<M extends object = object> {
     const saying: Saying<M> = { kind: "said", number, message: said.message };
     this.to.call(saying, { timeout: Number.POSITIVE_INFINITY }).then((answer) => {
       if (answer === HEARD) this.heard(number);
+      else if (answer === GONE) this.gone();
       else failed(EARLY);
     }, failed);
   }
@@ -141,6 +146,12 @@ export class Line<M extends object = object> {
     this.pauseMs = PAUSE_MS;
     this.repeats = 0;
     if (this.idle) this.speaker?.heard();
+  }
+
+  private gone(): void {
+    if (this.state === "closed") return;
+    this.close();
+    this.speaker?.gone();
   }
 
   private failed(number: number, error: unknown): void {

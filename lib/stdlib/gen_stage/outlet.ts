@@ -75,6 +75,13 @@ class Outgoing implements DispatchTarget {
     else this.line.say(message);
   }
 
+  /** It has cancelled, or is gone. One of another node may only be out of sight, and is told. */
+  part(reason: SubscriptionEnd): void {
+    if (reason.type === "cancelled") this.line?.close();
+    else this.line?.say({ kind: "ended", tag: this.tag, reason });
+    this.line?.leave();
+  }
+
   /** Takes back what the consumer has not handed over. */
   revoke(): readonly any[] {
     const events: any[] = [];
@@ -175,7 +182,7 @@ export class Outlet implements DispatcherHost {
   /** Registers a consumer. @throws SubscriptionError, or what the dispatcher throws */
   subscribe(tag: string, consumer: ActorRef, terms: Terms): void {
     const owner = this.owner as StageActor;
-    const line = areNear(consumer, owner.self) ? undefined : this.lineTo(consumer);
+    const line = areNear(consumer, owner.self) ? undefined : this.lineTo(consumer, tag);
     const outgoing = new Outgoing(tag, consumer, terms, owner._watch(consumer), line);
     try {
       this.dispatcher.subscribe(outgoing);
@@ -187,10 +194,11 @@ export class Outlet implements DispatcherHost {
     if (telemetry.active) this.tell(TelemetryEvents.genStage.subscribe, {}, { consumer_tag: tag });
   }
 
-  private lineTo(consumer: ActorRef): Line {
+  private lineTo(consumer: ActorRef, tag: string): Line {
     return new Line(consumer, {
       instead: (message, error) => (message instanceof Batch ? this.divide(message, error) : []),
       heard: () => this.owner?.self.cast({ kind: "work" }),
+      gone: () => this.owner?.self.cast({ kind: "cancel", tag }),
     });
   }
 
@@ -228,7 +236,7 @@ export class Outlet implements DispatcherHost {
     this.dispatchedBefore += outgoing.dispatched;
     const undelivered = outgoing.revoke();
     outgoing.pending = 0;
-    outgoing.line?.close();
+    outgoing.part(reason);
     this.buffer.unshift(this.takenBack(this.dispatcher.cancel(outgoing, undelivered)));
     if (telemetry.active) {
       this.tell(TelemetryEvents.genStage.cancel, {}, { consumer_tag: tag, reason: reason.type });

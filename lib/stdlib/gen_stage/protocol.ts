@@ -33,7 +33,8 @@
  * # Between nodes
  * What a stage says to one of another node goes by a {@link Line} (`said`), which repeats what the transport has not
  * taken or has lost: demand and events come once and in order until one of the two ends. A producer that is done, or has
- * failed behind its events, ends when all have heard it.
+ * failed behind its events, ends when all have heard it. A DOWN may mean there that the other stage could not be watched.
+ * Who gets it says `ended` or `cancel`, and who knows nothing of a subscription answers so: it ends on both sides.
  *
  * # Deliberately absent
  * Acknowledgements of handled events (delivery between stages is at most once), and events without demand.

@@ -10,7 +10,7 @@ import { Actor, type ActorClass } from "../actor.js";
 import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { whenAborted } from "./abort.js";
 import { Incoming, type Inlet, SubscriptionRef } from "./inlet.js";
-import { areNear, HEARD, Line, type Saying } from "./line.js";
+import { areNear, GONE, Line, type Saying } from "./line.js";
 import { type StageSource, type SubscriptionOptions, sourceRef, subscriptionTerms, type Terms } from "./options.js";
 import type { Outlet, OutletStats, SubscriptionStats } from "./outlet.js";
 import {
@@ -109,11 +109,16 @@ export abstract class StageActor<P extends StagePlan = StagePlan> extends Actor 
   }
 
   private subscribed(inlet: Inlet, { tag, producer, terms }: { tag: string; producer: ActorRef; terms: Terms }): void {
-    const line = areNear(producer, this.self) ? undefined : new Line(producer);
+    const line = areNear(producer, this.self) ? undefined : this.lineTo(producer, tag);
     const incoming = new Incoming(new SubscriptionRef(tag, producer), terms, line);
     incoming.watchRef = this.watch(producer);
     inlet.subscriptions.set(tag, incoming);
     this._startSoon(tag);
+  }
+
+  private lineTo(producer: ActorRef, tag: string): Line {
+    const gone: Ended = { kind: "ended", tag, reason: { type: "killed" } };
+    return new Line(producer, { instead: () => [], heard: () => {}, gone: () => this.self.cast(gone) });
   }
 
   /** A stage of another node says something. */
@@ -127,7 +132,7 @@ export abstract class StageActor<P extends StagePlan = StagePlan> extends Actor 
       if (!isDemand) inlet?.push(message as Batch | Ended);
       this.self.cast(isDemand ? message : { kind: "work" });
     };
-    return ear?.hear(saying, take) ?? HEARD; // Without a subscription there is nothing left to be said.
+    return ear?.hear(saying, take) ?? GONE;
   }
 
   private stats(): StageStats {
