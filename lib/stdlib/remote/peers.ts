@@ -65,6 +65,7 @@ export class Peers {
     private readonly tagFor: (node: string) => LossTag,
     /** Answers what this node asks itself. */
     private readonly perform: (from: string, request: RemoteRequest) => unknown,
+    private readonly isMember: (node: string) => boolean,
   ) {}
 
   /** Asks a node. @throws what it answers, TransportError, TimeoutError, NodeDownError */
@@ -96,16 +97,27 @@ export class Peers {
     }
   }
 
-  /** Orders what may be late: where there is no room it is ordered again. @throws like `order` */
+  /**
+   * Orders what may be late and may be done twice: where there is no room it is ordered again, and after a lost connection to
+   * a node that is a member.
+   *
+   * @throws what it answers, TransportError, PeerNotFoundError, NodeDownError
+   */
   async orderInTime(node: string, body: RemoteRequest): Promise<any> {
+    let left = REPEATS_MAX;
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       try {
-        return await this.order(node, body);
+        return await this.ask(node, body, DELAY_MS_MAX);
       } catch (error) {
-        if (!isForNow(error)) throw error;
+        if (error instanceof Refusal) throw error.error;
+        if (!isForNow(error) && (!this.mayReturn(node, error) || left-- === 0)) throw error;
       }
       await this.guarded(node, pause(pauseMs));
     }
+  }
+
+  private mayReturn(node: string, error: unknown): boolean {
+    return error instanceof TransportError && !isUnsendable(error) && this.isMember(node);
   }
 
   /** Asks until there is an answer. @throws what it is, NodeDownError, SystemShuttingDownError */

@@ -112,7 +112,8 @@ export class RemoteActors {
     const { id, kernel } = host;
     const { losses } = this;
     const perform = (from: string, request: RemoteRequest): unknown => this.perform(from, request);
-    const peers = new Peers(id, host.transport, (node) => losses.tagFor(node), perform);
+    const isMember = (node: string): boolean => host.isMember(node);
+    const peers = new Peers(id, host.transport, (node) => losses.tagFor(node), perform, isMember);
     const countActors = (): number => kernel.countActors();
     const loads = new Loads(id, peers, countActors);
     this.peers = peers;
