@@ -100,6 +100,23 @@ test("another link has numbers of its own for the same nodes", () => {
   expect(seen).toEqual(["node-0 3 1 ", "next-0 3 2 "]);
 });
 
+test("who takes a message does not read the next ones over it", () => {
+  const link = new FakeLink();
+  const seen: string[] = [];
+  const inbox: Inbox = new Inbox(
+    (_from, _kind, _number, bytes, start, end) => {
+      inbox.readAll();
+      seen.push(bytes.toString("latin1", start, end));
+    },
+    () => {},
+  );
+  inbox.open(link as unknown as NativeLink);
+  link.portions.push({ flags: 0, frames: [[0, Buffer.concat([message(3, 0, "first"), message(3, 0, "second")])]] });
+  link.portions.push({ flags: 0, frames: [[0, message(3, 0, "third")]] });
+  inbox.readAll();
+  expect(seen).toEqual(["first", "second", "third"]);
+});
+
 test("a frame that is bigger than the buffer is taken all the same", () => {
   const { link, inbox, seen } = opened();
   const text = "x".repeat(1 << 20);

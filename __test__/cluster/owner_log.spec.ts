@@ -70,6 +70,21 @@ async function deaf(node: LogNode, during: () => void): Promise<void> {
   for (const spy of lost) spy.mockRestore();
 }
 
+it("a transport that throws where it must not costs nobody who sets or joins anything", async () => {
+  const [a, b] = await pair();
+  const publish = vi.spyOn(a.transport, "publish").mockImplementation(() => {
+    throw new Error("broken wire");
+  });
+  const publishTo = vi.spyOn(a.transport, "publishTo").mockReturnValue(undefined as never);
+  a.log.set("x", 1);
+  a.members.emit("member_join", "b");
+  publish.mockRestore();
+  publishTo.mockRestore();
+  a.log.set("y", 2);
+  await turns();
+  expect(seenBy(b, "a")).toEqual({ x: 1, y: 2 });
+});
+
 describe("a log", () => {
   it("shows what other nodes set, change and remove, and keeps places", async () => {
     const [a, b] = await pair();

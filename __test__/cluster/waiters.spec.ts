@@ -68,6 +68,15 @@ it("are refused when the node is removed and when the transport closes", async (
   }
 });
 
+it("are answered by a node that has come back within the turn in which it was removed", async () => {
+  near.removePeer("far");
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  const { waiter, told } = waiterFor("far");
+  near.ask(waiter, "again");
+  expect(await told).toEqual(["answered", "again"]);
+  expect(near.getHealth().details?.connected).toEqual(["far"]);
+});
+
 it("fail at once when they cannot be handed over, and tell nothing later", async () => {
   const [unknown, unsendable] = [recorderFor("nowhere"), recorderFor("far")];
   expect(() => near.ask(unknown.waiter, 1)).toThrow(PeerNotFoundError);

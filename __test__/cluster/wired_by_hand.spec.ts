@@ -2,7 +2,9 @@
  * Nodes whose parts a program puts together by itself.
  */
 
+import { EventEmitter } from "node:events";
 import {
+  ActorSystem,
   CookieAuthenticator,
   DistributedCluster,
   DistributedRegistry,
@@ -14,6 +16,7 @@ import {
   InMemoryTransport,
   InvalidArgumentError,
   LocalCluster,
+  LocalRegistry,
   type LogEntry,
   loggerConfig,
   type PeerState,
@@ -133,6 +136,15 @@ describe("nodes that are wired by hand", () => {
       expect(thrown(() => new make(5 as any, transport, cluster))).toBeInstanceOf(InvalidArgumentError);
     }
     expect(thrown(() => new DistributedRegistry("", sync))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it("forget those that have left, when what those have said is taken", async () => {
+    const cluster = Object.assign(new EventEmitter(), { nodeId: "a", getMembers: () => ["a"] });
+    const transport = Object.assign(new InMemoryTransport("a"), { removePeer: vi.fn<(node: string) => void>() });
+    const system = new ActorSystem(cluster, transport, new LocalRegistry());
+    cluster.emit("member_leave", "b");
+    expect(transport.removePeer.mock.calls).toEqual([["b"]]);
+    await system.shutdown();
   });
 
   it("start once, however often they are told to", async () => {

@@ -156,10 +156,6 @@ function wire(
     const address = cluster.getPeerState(peer)?.address;
     if (address !== undefined) transport.updatePeers([[peer, address]]);
   });
-  cluster.on("member_leave", (peer: string) => {
-    transport.receive(); // What it has said before counts: gossip may be faster.
-    transport.removePeer(peer);
-  });
   const sync = new RegistrySync(nodeId, carrier, cluster);
   const registry = new DistributedRegistry(nodeId, sync);
   const { supervision, mailbox, timeouts, limits } = config;

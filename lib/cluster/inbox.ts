@@ -42,6 +42,8 @@ export class Inbox {
   private readonly senders: string[] = [];
   private link: NativeLink | undefined;
   private awake = false;
+  /** A portion is read, which is in the buffer until that is over. */
+  private reading = false;
   private readonly look = (): void => {
     const answer = this.link?.idle();
     if (answer === ASK_AGAIN) {
@@ -73,10 +75,22 @@ export class Inbox {
     for (let portions = 0; portions < PORTIONS_MAX && this.read(); portions++);
   }
 
-  /** Takes what there is; at most a portion of it, and the link's bell rings again. Tells whether there was a message. */
+  /**
+   * Takes what there is; at most a portion of it, and the link's bell rings again. Tells whether there was a message. Does
+   * nothing while a message is being taken.
+   */
   read(): boolean {
     const { link } = this;
-    if (link === undefined) return false;
+    if (link === undefined || this.reading) return false;
+    this.reading = true;
+    try {
+      return this.readPortion(link);
+    } finally {
+      this.reading = false;
+    }
+  }
+
+  private readPortion(link: NativeLink): boolean {
     let { buffer } = this;
     let used = link.takeFrames(buffer);
     if (used < 0) {

@@ -244,7 +244,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     for (const [node, address] of peers) {
       const target = address.replace(/^tcp:\/\//, "");
       if (node === this.options.nodeId || this.peers.get(node) === target) continue;
-      if (this.peers.has(node)) this.link?.disconnect(node);
+      if (this.peers.has(node)) this.hangUp(node);
       this.peers.set(node, target);
       this.reach(node, target);
       for (const { kind, number, payload } of this.early.get(node) ?? []) {
@@ -264,14 +264,21 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     }
   }
 
-  /** Forgets a node that is gone; what waits for its answer is refused. */
+  /** Forgets a node that is gone, when what it has said is taken; what waits for its answer is refused. */
   removePeer(node: string): void {
+    this.receive(); // Whoever says that it is gone may be faster than its last words.
     this.early.delete(node);
     if (!this.peers.delete(node)) return;
     this.outboxes?.forget(node);
-    if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
-    this.link?.disconnect(node);
+    this.hangUp(node);
+    this.unconnected(node);
     this.lost(node);
+  }
+
+  /** Ends a connection, and hears of that now: what is said to the node from now on goes another way. */
+  private hangUp(node: string): void {
+    this.link?.disconnect(node);
+    this.receive();
   }
 
   /** Sets the handler of requests, in place of the one before. `instead` is asked for answers that cannot be sent. */
@@ -439,12 +446,16 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
       this.connected.add(node);
       this.observe(TelemetryEvents.transport.connect, node);
     } else if (kind === "down") {
-      if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
+      this.unconnected(node);
       this.lost(node);
     } else {
       this.log.warn(`A connection was refused: ${reason}`, { peer: node });
       this.observe(TelemetryEvents.transport.refuse, node, { reason });
     }
+  }
+
+  private unconnected(node: string): void {
+    if (this.connected.delete(node)) this.observe(TelemetryEvents.transport.disconnect, node);
   }
 
   private lost(node: string): void {

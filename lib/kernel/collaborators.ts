@@ -127,6 +127,8 @@ export interface Transport {
   makeRefs?(makeRef: (id: ActorId) => ActorRef): void;
   /** Tells where the other nodes are. */
   updatePeers(peers: Array<[nodeId: string, address: string]>): void;
+  /** Forgets a node that has left the cluster, when what it has said is taken. The system says so. */
+  removePeer?(nodeId: string): void;
   /** Opens it; whoever wires a system does so before its start. */
   connect(): Promise<void>;
   /** Closes it, after the system has shut down. */

@@ -205,7 +205,10 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     }
     followLoop(cluster, this.kernel.loop);
     this.placement = new PlacementEngine(cluster, this.remote.loads);
-    cluster.on?.("member_leave", (nodeId: string) => this.handleNodeFailure(nodeId));
+    cluster.on?.("member_leave", (nodeId: string) => {
+      transport.removePeer?.(nodeId);
+      this.handleNodeFailure(nodeId);
+    });
     cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
     transport.makeRefs?.((id) => this.getRef(id));
     registry.onConflict?.((conflict) => this.nameLost(conflict));

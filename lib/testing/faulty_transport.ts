@@ -117,6 +117,10 @@ export class FaultyTransport implements Transport {
     this.#inner.updatePeers(peers);
   }
 
+  removePeer(nodeId: string): void {
+    this.#inner.removePeer?.(nodeId);
+  }
+
   connect(): Promise<void> {
     return this.#inner.connect();
   }

@@ -223,11 +223,12 @@ export class OwnerLog<E> {
   private tell(message: LogMessage<E>, node?: string): void {
     const { transport, topic } = this.options;
     if (this.subscription === undefined) return;
-    const sent =
-      node === undefined || transport.publishTo === undefined
-        ? transport.publish(topic, message)
-        : transport.publishTo(node, topic, message);
-    sent.catch(() => {}); // What is lost is noticed by its version.
+    // What is lost is noticed by its version. A transport of the user's may throw where it must not.
+    const publish = async (): Promise<void> => {
+      if (node === undefined || transport.publishTo === undefined) await transport.publish(topic, message);
+      else await transport.publishTo(node, topic, message);
+    };
+    publish().catch(() => {});
   }
 
   private sendTable(node: string): void {
