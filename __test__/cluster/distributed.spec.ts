@@ -289,7 +289,7 @@ it("D18: a node that ends has said everything before its goodbye: casts, the ans
   b.spawn(Speaker, { name: "speaker" });
   const speaker = await found(a, "speaker");
   await listener.call("watch", speaker);
-  const LENGTH = 8 << 20;
+  const LENGTH = 4 << 20;
   expect(await speaker.call("last", listener, Buffer.alloc(LENGTH), { timeout: 30_000 })).toBe("answer");
   await heard.find((event) => typeof event === "string");
   expect(heard.events).toEqual([...Array(8).fill(LENGTH), "normal"]);

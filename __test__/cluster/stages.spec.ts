@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 
 /** What becomes of a request. */
-type Fate = "served" | "refused" | "lost" | "answer lost";
+type Fate = "served" | "refused" | "lost" | "answer lost" | "impossible";
 
 /** Requests are copied, as between processes. */
 class RoughTransport extends InMemoryTransport {
@@ -55,6 +55,7 @@ class RoughTransport extends InMemoryTransport {
     if (fate === "served") return super.request(node, bytes, timeout);
     this.failed.push(fate);
     if (fate === "refused") throw new TransportError("too much waits for it already", node, undefined, "queue_full");
+    if (fate === "impossible") throw new TypeError("such requests are none of mine");
     if (fate === "answer lost") await super.request(node, bytes, timeout);
     throw new TransportError("the connection was lost before it answered", node);
   }
@@ -156,7 +157,7 @@ describe("over a transport that refuses, and loses requests and answers,", () =>
       const [far, near] = [collect(two), collect(one)];
       await near.consumer.subscribe(producer, { maxDemand: 10 });
       const transport = side === "producer" ? a : b;
-      transport.fate = () => (isWatch(transport.last) ? "lost" : "served");
+      transport.fate = () => (isWatch(transport.last) ? "impossible" : "served");
       await far.consumer.subscribe(seenFrom(two, producer), { maxDemand: 10 });
       expect((await far.ends.next()).reason.type).toBe("killed");
       await eventually(async () => (await producer.stats()).downstream.length === 1);
@@ -165,6 +166,20 @@ describe("over a transport that refuses, and loses requests and answers,", () =>
       expect(await near.seen.take(100)).toEqual(range(0, 100));
     },
   );
+
+  it("a subscription outlives connections that are lost before both sides watch each other", async () => {
+    const { one, two, a, b } = await roughPair();
+    const { producer } = countUp(one, { end: 100 });
+    const { consumer, seen, ends } = collect(two);
+    for (const transport of [a, b]) {
+      let losses = 3;
+      transport.fate = () => (isWatch(transport.last) && losses-- > 0 ? "lost" : "served");
+    }
+    await consumer.subscribe(seenFrom(two, producer), { maxDemand: 10 });
+    expect(await seen.take(100)).toEqual(range(0, 100));
+    await Promise.all([a, b].map(({ failed }) => failed.atLeast(3)));
+    expect(ends.events).toEqual([]);
+  });
 
   it("a producer that is done stays until its consumers have heard of it", async () => {
     const { one, two, a } = await roughPair();

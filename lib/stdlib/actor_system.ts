@@ -205,14 +205,18 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     }
     followLoop(cluster, this.kernel.loop);
     this.placement = new PlacementEngine(cluster, this.remote.loads);
-    cluster.on?.("member_leave", (nodeId: string) => {
-      transport.removePeer?.(nodeId);
-      this.handleNodeFailure(nodeId);
-    });
-    cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
+    this.followMembers();
     transport.makeRefs?.((id) => this.getRef(id));
     registry.onConflict?.((conflict) => this.nameLost(conflict));
     this.groups.attach();
+  }
+
+  private followMembers(): void {
+    this.cluster.on?.("member_leave", (nodeId: string) => {
+      this.transport.removePeer?.(nodeId);
+      this.handleNodeFailure(nodeId);
+    });
+    this.cluster.on?.("member_join", (nodeId: string) => this.remote.nodeJoined(nodeId));
   }
 
   // Life of the system.

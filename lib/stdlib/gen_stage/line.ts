@@ -26,12 +26,10 @@
 import { LibeamError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import { createLogger } from "../../kernel/logger.js";
+import { PAUSE_MS, PAUSE_MS_MAX } from "../remote/backlog.js";
 
 const log = createLogger("GenStage");
 
-/** Pause before what was not heard is said again, at first and at most, in milliseconds. */
-const PAUSE_MS = 10;
-const PAUSE_MS_MAX = 640;
 /** How often in a row something is repeated when nobody waits for it. */
 const REPEATS_MAX = 60;
 /** The other side is gone, or never was a stage. */
