@@ -387,7 +387,7 @@ describe("a bounded mailbox", () => {
     );
     const ref = system.spawn(Ticker, { mailbox: { maxSize: 1 } });
     const blocked = ref.call("block");
-    await nodeTimer(10);
+    await vi.waitFor(() => expect(system.system._counters().messages).toBe(20)); // All are in the mailbox.
     const fits = ref.call("ticks");
     door.open();
     await blocked;
