@@ -501,7 +501,7 @@ describe("a link across nodes", () => {
   });
 });
 
-describe("while too much waits for a node already", () => {
+describe("D20: while too much waits for a node already", () => {
   it("the ends that it has to know of wait, and come in order when there is room", async () => {
     const { one, two, fromOne, transports } = await pair({ supervision: { strategy: "Stop" } });
     const { ref, heard } = listener(one, true);
@@ -522,6 +522,21 @@ describe("while too much waits for a node already", () => {
     crowded.isFull = false;
     const told = (await heard.take(6)).map(({ type, actorRef }) => `${type} ${actorRef.id.id}`);
     expect(told).toEqual(targets.flatMap(({ id }) => [`exit ${id.id}`, `down ${id.id}`]));
+  });
+
+  it("a call rejects with TransportError, and a cast is a dead letter", async () => {
+    const { two, fromOne, transports } = await pair();
+    const counter = fromOne(two.spawn(Counter, { args: [1] }));
+    const lost = makeProbe<any>();
+    telemetry.attach("lost", [TelemetryEvents.actor.deadLetter], (_event, _numbers, facts) => lost.push(facts));
+    onTestFinished(() => void telemetry.detach("lost"));
+    transports[0].isFull = true;
+    const error = await rejection(counter.call("add", 1));
+    expect([error.code, error.context.reason]).toEqual(["TRANSPORT_ERROR", "queue_full"]);
+    counter.cast("set", 5);
+    expect(lost.events).toMatchObject([{ message_type: "cast", reason: "not_sent" }]);
+    transports[0].isFull = false;
+    expect(await counter.call("add", 1)).toBe(2);
   });
 
   it("exit signals wait, and what is sent after them does not come before", async () => {
