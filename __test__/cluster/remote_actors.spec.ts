@@ -8,39 +8,24 @@ import {
   ActorId,
   ActorNotFoundError,
   type ActorRef,
-  ActorSystem,
+  type ActorSystem,
   CallAbortedError,
-  type Cluster,
   createActor,
   type DownMessage,
   type ExitMessage,
   InMemoryTransport,
-  LocalRegistry,
-  loggerConfig,
   NodeDownError,
   PeerNotFoundError,
-  ProcessGroupManager,
   type SupervisionOptions,
   TelemetryEvents,
   TimeoutError,
   TransportError,
   telemetry,
 } from "libeam";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { type PairOptions, startPair } from "../support/in_memory_pair.js";
 import { makeProbe } from "../support/probe.js";
 import { gate, rejection, turns } from "../support/time.js";
-
-const NODES = ["one", "two"];
-
-/** Membership as a user would write it. */
-const clusterOf = (nodeId: string): Cluster => ({ nodeId, getMembers: () => NODES });
-
-const systems: ActorSystem[] = [];
-
-beforeEach(() => loggerConfig.configure({ level: "none" }));
-afterEach(async () => {
-  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 100, drainMailboxes: false })));
-});
 
 /** A transport whose queue is full when a test says so. */
 class NarrowTransport extends InMemoryTransport {
@@ -70,29 +55,11 @@ class NarrowTransport extends InMemoryTransport {
   }
 }
 
-interface PairOptions {
-  supervision?: Partial<SupervisionOptions>;
-  hasGroups?: boolean;
-}
-
-async function pair({ supervision, hasGroups = false }: PairOptions = {}) {
-  const registry = new LocalRegistry();
-  const transports = NODES.map((node) => new NarrowTransport(node)) as [NarrowTransport, NarrowTransport];
-  transports[0].setPeer("two", transports[1]);
-  transports[1].setPeer("one", transports[0]);
-  const managers: ProcessGroupManager[] = [];
-  const made = NODES.map((node, i) => {
-    const [cluster, transport] = [clusterOf(node), transports[i] as NarrowTransport];
-    const groups = hasGroups ? new ProcessGroupManager(node, transport, cluster) : undefined;
-    if (groups !== undefined) managers.push(groups);
-    return new ActorSystem(cluster, transport, registry, supervision, undefined, undefined, undefined, groups);
-  });
-  systems.push(...made);
-  await Promise.all([...managers.map((groups) => groups.connect()), ...made.map((system) => system.start())]);
-  const [one, two] = made as [ActorSystem, ActorSystem];
+async function pair(options?: PairOptions) {
+  const nodes = await startPair((node) => new NarrowTransport(node), options);
   /** A ref to an actor of `two` as `one` sees it. */
-  const fromOne = (ref: ActorRef) => one.getRef(ref.id) as any;
-  return { one, two, transports, fromOne };
+  const fromOne = (ref: ActorRef) => nodes.one.getRef(ref.id) as any;
+  return { ...nodes, fromOne };
 }
 
 const Counter = createActor("Counter", (ctx, self, start: number) => {

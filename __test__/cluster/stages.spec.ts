@@ -3,34 +3,16 @@
  * whatever the transport does.
  */
 
-import {
-  ActorSystem,
-  type Cluster,
-  InMemoryTransport,
-  LocalRegistry,
-  loggerConfig,
-  Producer,
-  ProducerConsumer,
-  type System,
-  TransportError,
-} from "libeam";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Codec } from "../../lib/cluster/codec.js";
+import { InMemoryTransport, Producer, ProducerConsumer, type System, TransportError } from "libeam";
+import { describe, expect, it } from "vitest";
+import { Codec, type MakeRef } from "../../lib/cluster/codec.js";
 import { Dice } from "../support/dice.js";
+import { startPair } from "../support/in_memory_pair.js";
 import { gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeProbe } from "../support/probe.js";
 import { printedSeed } from "../support/seed.js";
 import { collect, countUp, eventually, range, silent } from "../support/stages.js";
 import { rejection } from "../support/time.js";
-
-const NODES = ["one", "two"];
-const clusterOf = (nodeId: string): Cluster => ({ nodeId, getMembers: () => NODES });
-const systems: ActorSystem[] = [];
-
-beforeEach(() => loggerConfig.configure({ level: "none" }));
-afterEach(async () => {
-  await Promise.all(systems.splice(0).map((system) => system.shutdown({ timeout: 100, drainMailboxes: false })));
-});
 
 /** What becomes of a request. */
 type Fate = "served" | "refused" | "lost" | "answer lost" | "impossible";
@@ -43,6 +25,10 @@ class RoughTransport extends InMemoryTransport {
   last: any;
   /** What was not served, or not answered. */
   readonly failed = makeProbe<Fate>();
+
+  makeRefs(makeRef: MakeRef): void {
+    this.codec.makeRef = makeRef;
+  }
 
   override onRequest(handler: (message: unknown) => unknown): void {
     super.onRequest((bytes) => handler(this.codec.decode(bytes)));
@@ -63,18 +49,9 @@ class RoughTransport extends InMemoryTransport {
 
 /** Two nodes of this process, and the transport of each. */
 async function roughPair() {
-  const [a, b] = NODES.map((node) => new RoughTransport(node)) as [RoughTransport, RoughTransport];
-  a.setPeer("two", b);
-  b.setPeer("one", a);
-  const registry = new LocalRegistry();
-  const [one, two] = [a, b].map((transport) => {
-    const system = new ActorSystem(clusterOf(transport.getNodeId()), transport, registry);
-    transport.codec.makeRef = (id) => system.getRef(id);
-    systems.push(system);
-    return system as any;
-  });
-  await Promise.all(systems.map((system) => system.start()));
-  return { one, two, a, b };
+  const { one, two, transports } = await startPair((node) => new RoughTransport(node));
+  const [a, b] = transports;
+  return { one: one as any, two: two as any, a, b };
 }
 
 /** Whether a request is to watch an actor. */
