@@ -124,3 +124,25 @@ it("of nodes that come and go for ever the last ones are remembered", () => {
     0, 0, 1, 1,
   ]);
 });
+
+describe("a node whose clock was set back", () => {
+  it("is heard when its life before was lost", () => {
+    const [a, b] = pair();
+    a.lose("b");
+    const next = new Losses(ALIVE[1] - 50);
+    expect(a.hear("b", next.tagFor("a"))).toBe("known");
+    next.hear("a", a.tagFor("b"));
+    next.lose("a");
+    expect(a.hear("b", next.tagFor("a"))).toBe("lost");
+    expect(a.hear("b", b.tagFor("a"))).toBe("known");
+  });
+
+  it("is not heard while a later life is there", () => {
+    const [a] = pair();
+    const before = new Losses(ALIVE[1] - 50);
+    before.hear("a", a.tagFor("b"));
+    before.lose("a");
+    expect(a.hear("b", before.tagFor("a"))).toBe("known");
+    expect(a.lifeOf("b")).toBe(ALIVE[1]);
+  });
+});

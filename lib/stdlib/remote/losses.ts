@@ -80,11 +80,17 @@ export class Losses {
     return [this.life, between.lost, between.knew, between.lifeLost ?? null];
   }
 
-  /** A node has spoken of its life; an earlier one than is known changes nothing. */
+  /**
+   * A node has spoken of its life; an earlier one than is known changes nothing. But after a loss it may be the next one all
+   * the same, of a node whose clock was set back.
+   */
   saw(node: string, life: number): void {
     const between = this.between(node);
-    if (between.life !== undefined && life > between.life) Object.assign(between, unknown());
-    between.life = Math.max(life, between.life ?? life);
+    const known = between.life ?? life;
+    const wasLost = between.lost > 0 && between.lifeLost === known;
+    if (life < known && !wasLost) return;
+    if (life !== known) Object.assign(between, unknown());
+    between.life = life;
   }
 
   /** Takes what a node has said; what is no tag says nothing. */
