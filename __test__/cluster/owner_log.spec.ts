@@ -70,6 +70,23 @@ async function deaf(node: LogNode, during: () => void): Promise<void> {
   for (const spy of lost) spy.mockRestore();
 }
 
+it("the table of a life that began earlier by its clock than the one that was given up is taken", async () => {
+  const [a, b] = await pair();
+  b.log.set("x", 1);
+  await turns();
+  a.members.emit("member_leave", "b");
+  const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() - 60_000);
+  const next = make("b");
+  clock.mockRestore();
+  wire(a, next);
+  await next.log.connect();
+  next.log.set("y", 2);
+  a.members.emit("member_join", "b");
+  next.members.emit("member_join", "a");
+  await turns();
+  expect(seenBy(a, "b")).toEqual({ y: 2 });
+});
+
 it("a transport that throws where it must not costs nobody who sets or joins anything", async () => {
   const [a, b] = await pair();
   const publish = vi.spyOn(a.transport, "publish").mockImplementation(() => {

@@ -282,7 +282,7 @@ export class OwnerLog<E> {
     if (lifeLost === undefined) return false;
     const knows =
       kind === "heard" && message.to === this.options.nodeId && message.count === this.losses.countOf(owner);
-    if (knows || life > lifeLost) {
+    if (knows || life !== lifeLost) {
       this.doubtful.delete(owner);
       return false;
     }
