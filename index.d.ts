@@ -219,6 +219,10 @@ export interface NativeLink {
   takeEvents(): NativeLinkEvent[];
   /** What to do while awake: 0 ask again in the loop's next turn, 1 fetch the news, 2 wait for `onNews`. */
   idle(): 0 | 1 | 2;
+  /** Begins the end: what waits is sent for up to a second, and nothing more is taken. */
+  end(): void;
+  /** Whether the sockets are closed and the thread is gone, so that `stop` does not wait. */
+  hasEnded(): boolean;
   /** Closes the sockets and ends the thread; what waits is sent first, for up to a second. */
   stop(): void;
 }

@@ -265,6 +265,20 @@ impl NativeLink {
         Array::from_vec::<Object<'_>>(env, events)
     }
 
+    /// Begins the end: what waits is sent for up to a second, and nothing more is taken.
+    #[napi(catch_unwind)]
+    pub fn end(&self) {
+        if let Some(link) = &*self.line.link.borrow() {
+            link.end();
+        }
+    }
+
+    /// Whether the sockets are closed and the thread is gone, so that `stop` does not wait.
+    #[napi(catch_unwind)]
+    pub fn has_ended(&self) -> bool {
+        self.line.link.borrow().as_ref().is_none_or(Link::has_ended)
+    }
+
     /// Closes the sockets and ends the thread; what waits is sent for up to a second.
     #[napi(catch_unwind)]
     pub fn stop(&self) {

@@ -2,14 +2,12 @@
  * Answers for which the queue of their node has no room.
  */
 
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { loggerConfig } from "libeam";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type LateAnswer, LateAnswers } from "../../lib/cluster/late_answers.js";
 import { makeTransport } from "../support/loopback_transports.js";
 import { makeProbe } from "../support/probe.js";
-import { gate } from "../support/time.js";
+import { wayTo } from "../support/ways.js";
 
 const MIB = 1 << 20;
 /** What the queue of a node holds, and what may wait for room in it. */
@@ -18,31 +16,10 @@ const WAITING_MIB = 64;
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
 
-/** A way to an address on which nothing moves until it is opened. */
-async function blockedWay(address: string) {
-  const way = gate<void>();
-  const sockets: Socket[] = [];
-  const server = createServer({ pauseOnConnect: true }, (near) => {
-    sockets.push(near.on("error", () => {}));
-    void way.promise.then(() => {
-      const [host, port] = address.split(":");
-      const far = connect(Number(port), host).on("error", () => {});
-      sockets.push(far);
-      near.pipe(far).pipe(near);
-    });
-  });
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return { address: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`, open: () => way.open() };
-}
-
 it("answers come when there is room, though the queue is too small for them", async () => {
   const [near, far] = [makeTransport("near"), makeTransport("far")];
   await Promise.all([near.connect(), far.connect()]);
-  const way = await blockedWay(near.address as string);
+  const way = await wayTo(near.address as string, "blocked");
   near.updatePeers([["far", `tcp://${far.address}`]]);
   far.updatePeers([["near", way.address]]);
   const count = QUEUE_MIB + WAITING_MIB - 4;

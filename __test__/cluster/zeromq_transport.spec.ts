@@ -13,7 +13,8 @@ import {
 } from "libeam";
 import { beforeEach, expect, it } from "vitest";
 import { makeTransport } from "../support/loopback_transports.js";
-import { rejection } from "../support/time.js";
+import { nodeTimer, rejection } from "../support/time.js";
+import { wayTo } from "../support/ways.js";
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
 
@@ -54,3 +55,25 @@ it.each([null, "far", [["far"]], [["far", 1]], [null]])(
     expect(await rejection(near.request("far", 1, 100))).toBeInstanceOf(PeerNotFoundError);
   },
 );
+
+it("ends without holding up the event loop, though a node takes nothing of what waits for it", async () => {
+  const [near, far] = [makeTransport("near"), makeTransport("far")];
+  await Promise.all([near.connect(), far.connect()]);
+  const way = await wayTo(far.address as string);
+  near.updatePeers([["far", way.address]]);
+  far.updatePeers([["near", `tcp://${near.address}`]]);
+  far.onRequest(() => "hello");
+  await near.request("far", 1, 10_000);
+  way.block();
+  for (let n = 0; n < 4; n++) near.post("far", Buffer.alloc(8 << 20));
+  let isOver = false;
+  const ended = Promise.all([near.disconnect(), near.disconnect()]).then(() => {
+    isOver = true;
+  });
+  let turns = 0;
+  for (; !isOver; turns++) await nodeTimer(10);
+  await ended;
+  expect(turns).toBeGreaterThan(10);
+  await near.connect();
+  expect(near.address).toBeDefined();
+});

@@ -61,6 +61,8 @@ const PUBLICATION = 4;
 /** Asks for an answer and nothing else. */
 const RECEIPT = 5;
 
+/** How long the end of a link may take, in milliseconds; a farewell takes a second at most. */
+const CLOSE_MS = 5_000;
 /** Messages that wait for the address of one node at most. */
 const EARLY_MESSAGES_MAX = 1_024;
 /** Nodes whose address is waited for at most. */
@@ -129,6 +131,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   });
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
+  /** The end of the last link. */
+  private closing: Promise<void> = Promise.resolve();
   private outboxes: Outboxes | undefined;
   private readonly inbox = new Inbox(
     (from, kind, number, bytes, start, end) => this.received(from, kind, number, bytes, start, end),
@@ -187,6 +191,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   /** Binds the socket. @throws TransportError if the address cannot be bound */
   async connect(): Promise<void> {
+    await this.closing;
     if (this.link !== undefined) return;
     const { nodeId, cluster = "libeam" } = this.options;
     const keys = this.keys === undefined ? undefined : { ...this.keys, accepted: this.accepted };
@@ -218,11 +223,14 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.link?.setKeys({ ...keys, accepted: this.accepted });
   }
 
-  /** Closes everything; what waits for an answer is refused. */
+  /**
+   * Closes everything; what waits for an answer is refused. Resolves when the port is free: what waits for other nodes is
+   * sent for up to a second before.
+   */
   async disconnect(): Promise<void> {
     this.outboxes?.flush();
     this.inbox.close();
-    this.link?.stop();
+    if (this.link !== undefined) this.closing = this.close(this.link);
     this.link = undefined;
     this.outboxes = undefined;
     this.early.clear();
@@ -231,6 +239,14 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
       this.waiting.take(number);
       waiting.refused(new TransportError("Transport disconnected", waiting.node));
     }
+    await this.closing;
+  }
+
+  /** The event loop turns meanwhile. */
+  private async close(link: NativeLink): Promise<void> {
+    link.end();
+    await until(() => link.hasEnded(), performance.now() + CLOSE_MS);
+    link.stop();
   }
 
   /**

@@ -334,6 +334,18 @@ impl Link {
         self.send_command(Command::Rekey);
     }
 
+    /// Begins the end: what waits is sent for up to [`FAREWELL`], and nothing more is taken. The drop does not wait once
+    /// `has_ended`.
+    pub fn end(&self) {
+        self.send_command(Command::Stop);
+    }
+
+    /// Whether the sockets are closed and the thread is gone.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     fn send_command(&self, command: Command) {
         // The thread ends with the link only.
         let _ = self.commands.send(command);
@@ -342,7 +354,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.send_command(Command::Stop);
+        self.end();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
