@@ -24,7 +24,6 @@ const PREDICTABLE_CHARS_MIN = 6;
 /** What comes after is not looked at; every cookie of that length without a pattern is strong. */
 const EXAMINED_CHARS_MAX = 256;
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Refuses what is no text: different bytes would all become the same replacement character. */
 const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -43,7 +42,7 @@ export function assertCookie(cookie: unknown): asserts cookie is string {
       cookie.length,
     );
   }
-  if (LONE_SURROGATE.test(cookie)) throw new InvalidCookieError("Cookie must be well-formed Unicode.");
+  if (!cookie.isWellFormed()) throw new InvalidCookieError("Cookie must be well-formed Unicode.");
 }
 
 /**

@@ -12,7 +12,6 @@ import { assertCookie, warnIfWeak } from "./cookie.js";
 /** The salt of clusters that name none. */
 export const DEFAULT_SALT = "libeam-v2";
 const SALT_CHARS_MAX = 255;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Keys of the transport (Curve25519), each of 40 characters in Z85. */
 export interface CurveKeyPair {
@@ -22,7 +21,7 @@ export interface CurveKeyPair {
 
 /** Accepts 1 to 255 characters of well-formed Unicode. @throws InvalidOptionError */
 function assertSalt(salt: unknown): asserts salt is string {
-  const valid = typeof salt === "string" && salt !== "" && salt.length <= SALT_CHARS_MAX && !LONE_SURROGATE.test(salt);
+  const valid = typeof salt === "string" && salt !== "" && salt.length <= SALT_CHARS_MAX && salt.isWellFormed();
   if (!valid) {
     throw new InvalidOptionError(
       "salt",
@@ -43,7 +42,7 @@ export function deriveKeys(
   cookie: string,
   salt: string = DEFAULT_SALT,
 ): { hmacKey: Buffer; curveKeyPair: CurveKeyPair } {
-  if (typeof cookie !== "string" || cookie === "" || LONE_SURROGATE.test(cookie)) {
+  if (typeof cookie !== "string" || cookie === "" || !cookie.isWellFormed()) {
     // Not the value: a cookie with a fault is still almost the cookie.
     throw new InvalidArgumentError("cookie", "a non-empty, well-formed string", typeof cookie);
   }

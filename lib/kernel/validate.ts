@@ -46,8 +46,6 @@ const SYSTEM_TIMEOUTS: readonly (keyof SystemTimeouts)[] = [
 ];
 const OVERFLOW_STRATEGIES: readonly MailboxOverflowStrategy[] = ["drop-newest", "drop-oldest", "error"];
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 /** Accepts 0 to DELAY_MS_MAX, and `Infinity` for no deadline. */
 export function assertTimeoutMs(option: string, value: unknown): asserts value is number {
   if (value === Number.POSITIVE_INFINITY) return;
@@ -65,8 +63,7 @@ export function assertNonNegativeMs(option: string, value: unknown): asserts val
 
 /** Accepts 1 to NAME_CHARS_MAX characters of well-formed Unicode, which survive the way to another node unchanged. */
 export function assertName(what: string, value: unknown): asserts value is string {
-  const valid =
-    typeof value === "string" && value !== "" && value.length <= NAME_CHARS_MAX && !LONE_SURROGATE.test(value);
+  const valid = typeof value === "string" && value !== "" && value.length <= NAME_CHARS_MAX && value.isWellFormed();
   if (!valid) {
     throw new InvalidArgumentError(
       what,

@@ -26,7 +26,8 @@
 import { LibeamError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import { createLogger } from "../../kernel/logger.js";
-import { PAUSE_MS, PAUSE_MS_MAX } from "../remote/backlog.js";
+import { nextPause, PAUSE_MS } from "../remote/backlog.js";
+import { isUnsendable } from "../remote/peers.js";
 
 const log = createLogger("GenStage");
 
@@ -161,7 +162,7 @@ export class Line<M extends object = object> {
     const at = number - this.last - 1;
     for (const behind of this.unheard.slice(at, this.said)) behind.attempts++;
     this.said = at;
-    if (!isUnsendable(error)) {
+    if (error === EARLY || !isUnsendable(error)) {
       this.pause(error);
       return;
     }
@@ -182,7 +183,7 @@ export class Line<M extends object = object> {
       log.warn(`A stage of another node has not been reached for a while: ${this.to}`, { error });
     this.state = "pausing";
     setTimeout(() => this.resume(), this.pauseMs).unref();
-    this.pauseMs = Math.min(this.pauseMs * 2, PAUSE_MS_MAX);
+    this.pauseMs = nextPause(this.pauseMs);
   }
 
   private resume(): void {
@@ -190,12 +191,6 @@ export class Line<M extends object = object> {
     this.state = "open";
     this.flow();
   }
-}
-
-/** Whether a transport will never take a message; one of the user's may say so with an error of its own kind. */
-function isUnsendable(error: unknown): boolean {
-  if (error instanceof LibeamError) return error.context?.reason === "unsendable";
-  return error !== EARLY;
 }
 
 /** The other end of a line. */

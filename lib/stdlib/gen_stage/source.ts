@@ -3,8 +3,9 @@
  *
  * A source is asked with `pull(demand)`. An iterable gives that much at once. The others owe it and deliver when
  * something comes (`emit`), in batches: all that became available in one turn of the event loop, or at once when nothing
- * more is owed. What is always there is read TURN_EVENTS at a time; then the event loop has its turn. A source reads only while it owes, so a stage never holds more than its consumers have asked for, and since the
- * stage does not wait for the reader it answers `stop()` and `stats()` at any time.
+ * more is owed. What is always there is read TURN_EVENTS at a time; then the event loop has its turn. A source reads only
+ * while it owes, so a stage never holds more than its consumers have asked for, and since the stage does not wait for the
+ * reader it answers `stop()` and `stats()` at any time.
  *
  * Nothing is read before the first pull. What happens at once: a Node stream gets the listeners that keep it from taking the
  * process down, and the iterator of anything else that is async is made, since some (of `events.on`, of readline) lose what

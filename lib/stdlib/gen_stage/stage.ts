@@ -294,9 +294,7 @@ export abstract class SubscribingStage extends Stage {
       mayBeKnown = true;
       await this.ref.call({ kind: "subscribed", tag, producer: source, terms });
     } catch (error) {
-      const cancel: StageCast = { kind: "cancel", tag };
-      if (isNear && mayBeKnown) source.cast(cancel);
-      else if (mayBeKnown) inPassing(source, cancel);
+      if (mayBeKnown) sayOnce(source, { kind: "cancel", tag }, isNear);
       throw error;
     }
     const subscription = new SubscriptionRef(tag, source);
@@ -315,8 +313,12 @@ export abstract class SubscribingStage extends Stage {
   }
 }
 
-/** Says one thing to a stage of another node. */
-function inPassing(to: ActorRef, message: StageCast): void {
+/** Says one thing to a stage, of this node or of another one. */
+function sayOnce(to: ActorRef, message: StageCast, isNear: boolean): void {
+  if (isNear) {
+    to.cast(message);
+    return;
+  }
   const line = new Line(to);
   line.say(message);
   line.leave();

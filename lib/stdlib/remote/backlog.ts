@@ -6,9 +6,14 @@
  * Owner: the items that wait, and the timer. Bounds are up to whoever adds them.
  */
 
-/** The first pause, and the longest, in milliseconds. */
+/** The first pause before something is tried again, in milliseconds. */
 export const PAUSE_MS = 10;
-export const PAUSE_MS_MAX = 640;
+const PAUSE_MS_MAX = 640;
+
+/** The pause behind one of that length. */
+export function nextPause(pauseMs: number): number {
+  return Math.min(2 * pauseMs, PAUSE_MS_MAX);
+}
 
 /** See the module's header. */
 export class Backlog<T> {
@@ -55,6 +60,6 @@ export class Backlog<T> {
       if (!this.offerAgain()) this.wait();
     }, this.pauseMs);
     this.timer.unref();
-    this.pauseMs = Math.min(2 * this.pauseMs, PAUSE_MS_MAX);
+    this.pauseMs = nextPause(this.pauseMs);
   }
 }

@@ -17,7 +17,7 @@
 import { LibeamError, NodeDownError, SystemShuttingDownError, TransportError } from "../../errors.js";
 import type { Transport } from "../../kernel/collaborators.js";
 import { DELAY_MS_MAX } from "../../kernel/validate.js";
-import { Backlog, PAUSE_MS, PAUSE_MS_MAX } from "./backlog.js";
+import { Backlog, nextPause, PAUSE_MS } from "./backlog.js";
 import type { LossTag } from "./losses.js";
 import { plainBody } from "./plain_errors.js";
 import { type Envelope, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
@@ -105,7 +105,7 @@ export class Peers {
    */
   async orderInTime(node: string, body: RemoteRequest): Promise<any> {
     let left = REPEATS_MAX;
-    for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
+    for (let pauseMs = PAUSE_MS; ; pauseMs = nextPause(pauseMs)) {
       try {
         return await this.ask(node, body, DELAY_MS_MAX);
       } catch (error) {
@@ -298,7 +298,7 @@ function isForNow(error: unknown): boolean {
 }
 
 /** Whether a transport will never take a message; one of the user's may say so with an error of its own kind. */
-function isUnsendable(error: unknown): boolean {
+export function isUnsendable(error: unknown): boolean {
   if (error instanceof TransportError) return error.context?.reason === "unsendable";
   return !(error instanceof LibeamError);
 }
