@@ -5,9 +5,11 @@
  * receiver. One round gives one sample, elapsed time / operations. A round that completed less than it was asked for
  * throws WorkLostError, so a figure exists for finished work or not at all.
  *
- * Cases that are compared are interleaved: round 1 of each, round 2 of each, and so on, starting one case later every
- * time. A machine that slows down for a second slows all of them, and no case always runs behind the same other one.
- * A peer (another process doing the same work, see elixir.ts) takes its turn in the same rotation.
+ * Cases that are compared are interleaved: round 1 of each, round 2 of each, and so on. A machine that slows down for a
+ * while slows all of them. A peer (another process doing the same work, see elixir.ts) takes its turns in the same
+ * rounds. Within a round each process has its turns together: one that is not recorded first, since a processor that has
+ * waited for another process needs some 10 ms to be as fast as before, then its cases in an order that is another one in
+ * every round, so that none always runs behind the same other one.
  *
  * Before each round the young generation is collected, so that a case pays for its own garbage and not for its
  * predecessor's. Results are handed to `sink`, which keeps the optimiser from removing the work.
@@ -161,37 +163,68 @@ export async function interleave(
   cases: readonly Case[],
   options: { warmup: number; rounds: number; peers: readonly Peer[] },
 ): Promise<Measured[]> {
-  const turns: Turn[] = [];
+  const own = cases.map(
+    (one): Turn => ({
+      roundsMax: one.roundsMax ?? Number.POSITIVE_INFINITY,
+      samples: [],
+      take: () => sample(one.name, one.opsPerRound, one.run),
+    }),
+  );
   // A peer's case is measured once even if several of our cases are compared with it.
-  const asked = new Map<string, Turn>();
-  const measured = cases.map((one): Measured => {
-    const roundsMax = one.roundsMax ?? Number.POSITIVE_INFINITY;
-    const own: Turn = { roundsMax, samples: [], take: () => sample(one.name, one.opsPerRound, one.run) };
-    turns.push(own);
-    const peers = options.peers.flatMap((peer) =>
-      (one.elixir ?? []).map((name) => {
-        const id = `${peer.label}/${name}`;
-        const turn = asked.get(id) ?? { roundsMax, samples: [], take: () => peer.round(name) };
-        if (!asked.has(id)) turns.push(turn);
-        asked.set(id, turn);
-        return { label: peer.label, samples: turn.samples };
-      }),
-    );
-    return { samples: own.samples, peers };
+  const ofPeers = options.peers.map((peer) => {
+    const turns = new Map<string, Turn>();
+    for (const { elixir = [], roundsMax = Number.POSITIVE_INFINITY } of cases) {
+      for (const name of elixir) {
+        if (!turns.has(name)) turns.set(name, { roundsMax, samples: [], take: () => peer.round(name) });
+      }
+    }
+    return { label: peer.label, turns };
   });
-  await rotate(turns, options);
-  return measured;
+  await rotate([own, ...ofPeers.map(({ turns }) => [...turns.values()])], options);
+  return cases.map(({ elixir = [] }, index) => ({
+    samples: own[index]!.samples,
+    peers: ofPeers.flatMap(({ label, turns }) => elixir.map((name) => ({ label, samples: turns.get(name)!.samples }))),
+  }));
 }
 
-async function rotate(turns: readonly Turn[], options: { warmup: number; rounds: number }): Promise<void> {
+/** Takes the turns of all processes, round by round; `processes` has the turns of each. */
+async function rotate(
+  processes: readonly (readonly Turn[])[],
+  options: { warmup: number; rounds: number },
+): Promise<void> {
   for (let round = -options.warmup; round < options.rounds; round++) {
-    for (let i = 0; i < turns.length; i++) {
-      const turn = turns[(i + round + options.warmup) % turns.length]!;
+    for (const turns of inOrder(processes, round)) {
       // A long round warms up by itself: one is enough, and one less is taken.
-      const first = turn.roundsMax === Number.POSITIVE_INFINITY ? -options.warmup : -1;
-      if (round < first || round >= turn.roundsMax) continue;
-      const value = await turn.take();
-      if (round >= 0) turn.samples.push(value);
+      const due = inOrder(turns, round).filter(({ roundsMax }) =>
+        roundsMax === Number.POSITIVE_INFINITY ? true : round >= -1 && round < roundsMax,
+      );
+      await due.findLast(({ roundsMax }) => roundsMax === Number.POSITIVE_INFINITY)?.take();
+      for (const turn of due) {
+        const value = await turn.take();
+        if (round >= 0) turn.samples.push(value);
+      }
     }
   }
+}
+
+/** `items` in the order of this round: shuffled (Fisher and Yates), in the same way in every run. */
+function inOrder<T>(items: readonly T[], round: number): T[] {
+  const shuffled = [...items];
+  const random = numbers(round);
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const other = random() % (i + 1);
+    [shuffled[i], shuffled[other]] = [shuffled[other]!, shuffled[i]!];
+  }
+  return shuffled;
+}
+
+/** Numbers that look random and follow from `seed`: xorshift32 (Marsaglia, 2003). */
+function numbers(seed: number): () => number {
+  let state = Math.imul(seed + 0x1000, 0x9e3779b1) | 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 0;
+  };
 }
