@@ -2,7 +2,8 @@
  * Two nodes in two processes on this machine, encrypted: what a call and a cast to an actor of the other node cost.
  *
  * Every call echoes its payload, and its answer is looked at. A round of casts ends when the other node has said that it
- * handled all of them, each once and in order. The Elixir side does the same between two BEAMs: once as they are usually
+ * handled all of them, each once and in order. A round of events starts a producer on the other node and a consumer here,
+ * and ends when the consumer has handled the last one. The Elixir side does the same between two BEAMs: once as they are usually
  * started, which is without encryption, and once over TLS.
  *
  * Figures are nanoseconds per operation; "CPU" is the processor time of both processes, all their threads included.
@@ -12,12 +13,12 @@ import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { DistributedSystem } from "libeam";
-import { createSystem } from "libeam";
+import { Consumer, createSystem } from "libeam";
 import { counts } from "../counts.js";
 import { clusterScript, clusterTlsScript } from "../elixir.js";
 import { type Case, quantile, sink } from "../harness.js";
 import { compare, type Row, type Suite } from "../suite.js";
-import type { SinkRef } from "./cluster_node.js";
+import type { Numbered, SinkRef } from "./cluster_node.js";
 
 const cookie = "a cookie of the benchmark's own";
 const windows = [4, 64, 512];
@@ -70,6 +71,32 @@ function casts(ref: SinkRef): Case[] {
     run: async (ops: number) => {
       for (let i = 0; i < ops; i++) ref.cast("take", i, text);
       return ref.call("taken", { timeout: 60_000 });
+    },
+  }));
+}
+
+/** A producer of the other node, a consumer of this one. */
+function stages(system: DistributedSystem, ref: SinkRef): Case[] {
+  return payloads.map(({ label, key, text }) => ({
+    key: `remote_stage_${key}`,
+    name: `event, ${label}, producer there, consumer here`,
+    opsPerRound: counts.remote_casts,
+    run: async (ops: number) => {
+      let next = 0;
+      let ended = (): void => {};
+      const end = new Promise<void>((resolve) => {
+        ended = resolve;
+      });
+      const consumer = Consumer.start(system, {
+        handleEvents: (events: Numbered[]) => {
+          for (const { number } of events) if (number === next) next++;
+        },
+        handleCancel: ended,
+      });
+      await consumer.subscribe(await ref.call("produce", ops, text), { cancel: "temporary" });
+      await end;
+      await consumer.stop();
+      return next;
     },
   }));
 }
@@ -162,6 +189,7 @@ async function run(context: Parameters<Suite["run"]>[0]): Promise<Row[]> {
       latency(ref, 64, 0.5),
       latency(ref, 64, 0.99),
       ...casts(ref),
+      ...stages(system, ref),
       ...processorTime(ref),
     ];
     const rows = await compare("cluster", cases, context, clusterScript);
