@@ -84,7 +84,7 @@ export class LibeamError extends Error {
   /** Stable identifier in UPPER_SNAKE_CASE; switch on this, not on the message. */
   readonly code: string;
   /** Facts about the failure, small enough to log. */
-  readonly context?: Record<string, unknown>;
+  readonly context?: Record<string, unknown> | undefined;
 
   constructor(message: string, code: string, context?: Record<string, unknown>, options?: { cause?: unknown }) {
     super(message, options);

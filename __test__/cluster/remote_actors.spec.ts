@@ -16,7 +16,7 @@ import {
   InMemoryTransport,
   NodeDownError,
   PeerNotFoundError,
-  type SupervisionOptions,
+  type SupervisionConfig,
   TelemetryEvents,
   TimeoutError,
   TransportError,
@@ -262,7 +262,7 @@ describe("a call to another node ends early", () => {
 });
 
 describe("a watch across nodes", () => {
-  async function watched(supervision?: Partial<SupervisionOptions>) {
+  async function watched(supervision?: SupervisionConfig) {
     const nodes = await pair({ supervision });
     const target = nodes.two.spawn(Counter, { args: [1] });
     const { ref, heard } = listener(nodes.one);

@@ -130,7 +130,7 @@ describe("timers", () => {
 describe("the idle timeout", () => {
   function idler(ms: number) {
     const system = makeSystem();
-    const events = makeProbe<{ what: string; at: number; idleMs?: number }>();
+    const events = makeProbe<{ what: string; at: number; idleMs?: number | undefined }>();
     const stamp = (what: string, idleMs?: number) => events.push({ what, at: performance.now(), idleMs });
     const ref = system.spawn(
       createActor((_ctx, self) => {

@@ -11,7 +11,7 @@ import {
   LocalRegistry,
   loggerConfig,
   ProcessGroupManager,
-  type SupervisionOptions,
+  type SupervisionConfig,
 } from "../../lib/index.js";
 
 const NODES = ["one", "two"];
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 export interface PairOptions {
-  supervision?: Partial<SupervisionOptions>;
+  supervision?: SupervisionConfig | undefined;
   hasGroups?: boolean;
 }
 

@@ -33,7 +33,7 @@ export interface MemberReport {
   id: string;
   /** Ids of the members that the node sees, sorted. */
   members: string[];
-  address?: string;
+  address?: string | undefined;
   peer?: PeerState;
 }
 

@@ -43,7 +43,7 @@ declare const counter: ActorRefFrom<typeof Counter>;
 
 describe("a definition", () => {
   test("knows its arguments", () => {
-    expectTypeOf(Counter).toExtend<ActorDefinition<[start: number, label?: string]>>();
+    expectTypeOf(Counter).toExtend<ActorDefinition<[start: number, label?: string | undefined]>>();
     system.spawn(Counter, { args: [1] });
     system.spawn(Counter, { args: [1, "one"], name: "one", mailbox: { maxSize: 10, overflowStrategy: "error" } });
     // @ts-expect-error the first argument is a number

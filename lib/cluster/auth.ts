@@ -12,6 +12,7 @@
 import { InvalidOptionError } from "../errors.js";
 import type { PeerState } from "../kernel/collaborators.js";
 import type { NativeKey } from "../kernel/native.js";
+import type { SomeOf } from "../kernel/options.js";
 import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { GossipKeys } from "./gossip.js";
 import { type GossipSeal, isSealedWith, NonceCache, seal } from "./gossip_seal.js";
@@ -25,11 +26,11 @@ export interface GossipMessage {
   senderId: string;
   peers: PeerState[];
   /** {@link GOSSIP_PROTOCOL_VERSION}; absent means any. */
-  version?: number;
+  version?: number | undefined;
 }
 
 /** A gossip message with its seal; without it if it comes from a node that does not seal. */
-export interface AuthenticatedGossipMessage extends GossipMessage, Partial<GossipSeal> {}
+export interface AuthenticatedGossipMessage extends GossipMessage, SomeOf<GossipSeal> {}
 
 /** Seals gossip messages and checks the seals of others. */
 export interface Authenticator {
@@ -42,11 +43,11 @@ export interface Authenticator {
 /** How an authenticator remembers messages, and which keys it derives. */
 export interface CookieAuthenticatorOptions {
   /** Milliseconds for which a copy of a message is recognized; default 10 000, `Infinity` for no end. */
-  nonceTtlMs?: number;
+  nonceTtlMs?: number | undefined;
   /** Messages that are remembered at most, from 1 to 2^24; the oldest are forgotten first. Default 10 000. */
-  nonceCacheMaxSize?: number;
+  nonceCacheMaxSize?: number | undefined;
   /** Salt of the keys; default "libeam-v2". */
-  salt?: string;
+  salt?: string | undefined;
 }
 
 const NONCE_TTL_MS = 10_000;

@@ -8,17 +8,18 @@
 
 import { InvalidArgumentError, InvalidOptionError, SystemShuttingDownError, TimeoutError } from "../errors.js";
 import type { Cluster } from "../kernel/collaborators.js";
+import type { AllOf } from "../kernel/options.js";
 import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import { LocalCluster } from "./local_cluster.js";
 
 /** Conditions; all of them have to hold. */
 export interface WaitForClusterOptions {
   /** Live nodes at least, this one included. */
-  minMembers?: number;
+  minMembers?: number | undefined;
   /** Ids of nodes that must be there. */
-  nodes?: string[];
+  nodes?: string[] | undefined;
   /** Milliseconds; default 30,000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How long is waited for a cluster, in milliseconds. */
@@ -30,7 +31,7 @@ const MEMBERS_MIN = 2;
 const POLL_MS = 50;
 
 /** Whether a list of members meets all conditions. */
-export function isClusterReady(members: string[], options: { minMembers?: number; nodes?: string[] } = {}): boolean {
+export function isClusterReady(members: string[], options: Omit<WaitForClusterOptions, "timeout"> = {}): boolean {
   const { minMembers = 0, nodes = [] } = options;
   return members.length >= minMembers && nodes.every((node) => members.includes(node));
 }
@@ -73,7 +74,7 @@ export async function waitForCluster(cluster: Cluster, options: WaitForClusterOp
   }
 }
 
-function checked(options: WaitForClusterOptions, cluster: Cluster): Required<WaitForClusterOptions> {
+function checked(options: WaitForClusterOptions, cluster: Cluster): AllOf<WaitForClusterOptions> {
   assertPlainOptions("waitForCluster options", options);
   const { nodes = [], timeout = WAIT_FOR_CLUSTER_MS } = options as WaitForClusterOptions;
   const membersMin = options.nodes !== undefined || cluster instanceof LocalCluster ? 0 : MEMBERS_MIN;

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
-import type { MailboxConfig, ShutdownOptions, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
+import type { MailboxConfig, ShutdownOptions, SomeOf, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 import type { ActorClass } from "../stdlib/actor.js";
 import type { ActorRegistry, NamedRef } from "../stdlib/actor_registry.js";
@@ -26,21 +26,21 @@ import { LocalRegistry } from "./local_registry.js";
 import type { ZeroMQTransport } from "./zeromq_transport.js";
 
 /** How root actors are supervised. */
-export type SupervisionConfig = Partial<SupervisionOptions>;
+export type SupervisionConfig = SomeOf<SupervisionOptions>;
 
 /** Settings of a system in one process. */
 export interface LocalConfig {
-  type?: "local";
+  type?: "local" | undefined;
   /** Id of the node; default `local-` and eight random hex digits. */
-  nodeId?: string;
+  nodeId?: string | undefined;
   /** How crashes of root actors are treated; default Restart, 3 times in 5000 ms. */
-  supervision?: SupervisionConfig;
+  supervision?: SupervisionConfig | undefined;
   /** Bounds of all mailboxes; default unbounded. */
-  mailbox?: MailboxConfig;
+  mailbox?: MailboxConfig | undefined;
   /** Default timeouts. */
-  timeouts?: SystemTimeouts;
+  timeouts?: SystemTimeouts | undefined;
   /** Limits of the system. */
-  limits?: SystemLimits;
+  limits?: SystemLimits | undefined;
 }
 
 /** A running node. */

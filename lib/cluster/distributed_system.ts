@@ -40,39 +40,39 @@ import { ZeroMQTransport } from "./zeromq_transport.js";
 export interface DistributedConfig {
   type: "distributed";
   /** Default `node-` and eight random hex digits. */
-  nodeId?: string;
+  nodeId?: string | undefined;
   /** Port of the transport; gossip is two above. Default 5000. */
-  port?: number;
+  port?: number | undefined;
   /** Instead of `port`. */
-  ports?: { rpc: number; pub?: number; gossip: number };
+  ports?: { rpc: number; pub?: number | undefined; gossip: number } | undefined;
   /** IP address to listen at; default "0.0.0.0". */
-  bindAddress?: string;
+  bindAddress?: string | undefined;
   /** IP address at which the others reach this node; default LIBEAM_ADVERTISE_ADDRESS, or "127.0.0.1". */
-  advertiseAddress?: string;
+  advertiseAddress?: string | undefined;
   /** Gossip addresses of other nodes, `host:port` or `dns:name:port`. */
   seedNodes: string[];
   /** How gossip works, or the name of a preset. */
-  gossip?: GossipConfig | GossipPreset;
+  gossip?: GossipConfig | GossipPreset | undefined;
   /** How crashes of root actors are treated; default Restart, 3 times in 5000 ms. */
-  supervision?: SupervisionConfig;
+  supervision?: SupervisionConfig | undefined;
   /** Secret of the cluster, at least 16 characters; default LIBEAM_COOKIE or the file LIBEAM_COOKIE_FILE. */
-  cookie?: string;
+  cookie?: string | undefined;
   /** Separates clusters that have one cookie. */
-  salt?: string;
+  salt?: string | undefined;
   /** Seals gossip instead of the cookie: a CookieAuthenticator, a KeyringAuthenticator or a NullAuthenticator. */
-  auth?: GossipKeys;
+  auth?: GossipKeys | undefined;
   /** Waits until the cluster has formed. */
-  ready?: WaitForClusterOptions;
+  ready?: WaitForClusterOptions | undefined;
   /** Modules whose exported actors other nodes may spawn here, such as `new URL("./actors.js", import.meta.url)`. */
-  actors?: (string | URL)[];
+  actors?: (string | URL)[] | undefined;
   /** Roles of this node, for placement. */
-  roles?: string[];
+  roles?: string[] | undefined;
   /** Bounds of all mailboxes; default unbounded. */
-  mailbox?: MailboxConfig;
+  mailbox?: MailboxConfig | undefined;
   /** Default timeouts. */
-  timeouts?: SystemTimeouts;
+  timeouts?: SystemTimeouts | undefined;
   /** Limits of the system. */
-  limits?: SystemLimits;
+  limits?: SystemLimits | undefined;
 }
 
 const DEFAULT_PORT = 5_000;

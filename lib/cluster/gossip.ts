@@ -40,17 +40,17 @@ export type GossipPreset = "fast" | "lan" | "wan";
 /** How a node gossips. */
 export interface GossipOptions {
   /** Default "lan": a process that ends is known by all within about 2 s, a host within about 3.5 s (10 nodes). */
-  preset?: GossipPreset;
+  preset?: GossipPreset | undefined;
   /** Milliseconds between two rounds; each round probes twice. Replaces the preset's. */
-  gossipIntervalMs?: number;
+  gossipIntervalMs?: number | undefined;
   /** Accepted for compatibility; nothing has to be cleaned up. */
-  cleanupIntervalMs?: number;
+  cleanupIntervalMs?: number | undefined;
   /** Milliseconds that a silent node has at least. Replaces the preset's. */
-  failureTimeoutMs?: number;
+  failureTimeoutMs?: number | undefined;
   /** Members that a round of gossip goes to; default 3. */
-  gossipFanout?: number;
+  gossipFanout?: number | undefined;
   /** `host:port`, or `dns:name:port`; they are tried again until one answers. */
-  seedNodes?: string[];
+  seedNodes?: string[] | undefined;
 }
 
 /** How a node of `createSystem` gossips; its seeds are an option of their own. */
@@ -59,11 +59,11 @@ export type GossipConfig = Omit<GossipOptions, "seedNodes">;
 /** Where a node gossips. */
 export interface GossipUDPConfig {
   /** IP address to listen at; default "0.0.0.0". */
-  address?: string;
+  address?: string | undefined;
   /** Port to listen at; 0 is any free one. */
   port: number;
   /** Seals gossip, unless the protocol was given an authenticator of its own. */
-  auth?: GossipKeys;
+  auth?: GossipKeys | undefined;
 }
 
 /** Where a node gossips. The sockets are opened by the protocol that uses it. */

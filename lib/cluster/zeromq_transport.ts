@@ -44,13 +44,13 @@ export interface ZeroMQTransportOptions {
   /** Port to listen at; 0 is any free one. */
   rpcPort: number;
   /** Accepted for compatibility: publications share the connections of everything else. */
-  pubPort?: number;
+  pubPort?: number | undefined;
   /** Default "0.0.0.0". */
-  bindAddress?: string;
+  bindAddress?: string | undefined;
   /** Keys of the cluster; without them nothing is encrypted and everybody may connect. */
-  curveKeyPair?: CurveKeyPair;
+  curveKeyPair?: CurveKeyPair | undefined;
   /** Nodes of another cluster are refused; default "libeam". */
-  cluster?: string;
+  cluster?: string | undefined;
 }
 
 const REQUEST = 0;

@@ -34,20 +34,20 @@ export interface PeerState {
   /** When this node last heard of it, ms since the epoch by the local clock. */
   lastUpdated: number;
   /** Absent means "alive". */
-  status?: PeerStatus;
+  status?: PeerStatus | undefined;
   /** How its event loop does; "ok" also if nobody watches it, absent if nobody would tell. */
-  loop?: LoopState;
+  loop?: LoopState | undefined;
   /** Roles it declared; absent means none. */
-  roles?: string[];
+  roles?: string[] | undefined;
   /** Small facts it published about itself. */
-  metadata?: Record<string, string>;
+  metadata?: Record<string, string> | undefined;
 }
 
 /** A live member. */
 export interface ClusterPeer {
   /** Node id. */
   id: string;
-  status?: string;
+  status?: string | undefined;
 }
 
 /** Who belongs to the cluster. */
@@ -63,7 +63,7 @@ export interface Cluster {
   /** Ids of live members that are under suspicion. */
   getSuspects?(): string[];
   /** Whether it finds out about failed nodes by itself and emits `node_failed` with their ids. */
-  readonly detectsFailures?: boolean;
+  readonly detectsFailures?: boolean | undefined;
   /** Whether this node shuts down or has left, which `closing` tells: nobody is to wait for members then. */
   isClosing?(): boolean;
   /** Listens to `member_join` and `member_leave`. */
@@ -147,7 +147,7 @@ export interface ActorLocation {
 export interface NameReservation {
   reservationId: string;
   /** Who has the name now, as far as the one who holds it knows; absent or null if nobody. */
-  holder?: ActorLocation | null;
+  holder?: ActorLocation | null | undefined;
 }
 
 /** A name that this node has lost to another one. */

@@ -38,7 +38,7 @@ export interface LoopHolder {
   /** Name of the method, or `init`, `handleInfo`, `handleCall(type)` and the like. */
   handler: string;
   /** The actor whose handler has called this one on the same stack. */
-  callerId?: string;
+  callerId?: string | undefined;
   /** The handler ended after an `await`: what it awaited may have held the loop instead. */
   continued: boolean;
 }
@@ -52,7 +52,7 @@ export interface LoopBlock {
   /** When it ended, ms since the epoch. */
   endedAt: number;
   /** Undefined if no handler ended meanwhile. */
-  holder?: LoopHolder;
+  holder?: LoopHolder | undefined;
 }
 
 /** What the word means. */

@@ -136,7 +136,7 @@ export interface DownMessage {
 export interface ExitMessage {
   type: "exit";
   /** Undefined for a signal sent with `exit()`. */
-  linkRef?: LinkRef;
+  linkRef?: LinkRef | undefined;
   /** The actor that ended or sent the signal; undefined for a signal sent from outside any actor. */
   actorRef: ActorRef;
   /** Why it has ended, or what was sent. */
@@ -154,9 +154,9 @@ export interface TimeoutMessage {
 export interface MovedMessage {
   type: "moved";
   /** The watch, if it was watched. */
-  watchRef?: WatchRef;
+  watchRef?: WatchRef | undefined;
   /** The link, if it was linked. */
-  linkRef?: LinkRef;
+  linkRef?: LinkRef | undefined;
   /** The actor as it was known. */
   actorRef: ActorRef;
   /** Where it was. */

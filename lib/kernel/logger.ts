@@ -19,9 +19,9 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "none";
 /** Facts attached to an entry. */
 export interface LogContext {
   /** Part of the program that speaks. */
-  component?: string;
+  component?: string | undefined;
   /** Node on which it speaks. */
-  nodeId?: string;
+  nodeId?: string | undefined;
   [key: string]: unknown;
 }
 
@@ -36,7 +36,7 @@ export interface LogEntry {
   /** When. */
   timestamp: Date;
   /** What was thrown. */
-  error?: Error;
+  error?: Error | undefined;
 }
 
 /** Takes entries at or above the configured level. What it throws is swallowed. */
@@ -119,9 +119,9 @@ class LoggerConfig {
    *
    * @throws InvalidOptionError INVALID_OPTION for an unknown level, a handler that is no function, or no options.
    */
-  configure(options: { level?: LogLevel; handler?: LogHandler }): void {
+  configure(options: { level?: LogLevel | undefined; handler?: LogHandler | undefined }): void {
     assertPlainOptions("logger options", options);
-    const { level, handler } = options as { level?: LogLevel; handler?: LogHandler };
+    const { level, handler } = options;
     const before = this.#level;
     if (level !== undefined) this.level = level;
     try {

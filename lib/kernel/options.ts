@@ -24,17 +24,17 @@ export type SupervisionStrategy = "Restart" | "Stop" | "Escalate";
 /** Delays between restarts: `initialMs · multiplier^n`, at most `maxMs`, spread by `jitter`. */
 export interface BackoffOptions {
   /** Delay before the first restart of a series, in ms. Default 100. */
-  initialMs?: number;
+  initialMs?: number | undefined;
   /** Longest delay, in ms, at least `initialMs`. Default 30 000, or `initialMs` if that is longer. */
-  maxMs?: number;
+  maxMs?: number | undefined;
   /** Factor from one delay to the next, at least 1. Default 2. */
-  multiplier?: number;
+  multiplier?: number | undefined;
   /** Random part of a delay, 0 (none) to 1 (from nothing to double). Default 0.1. */
-  jitter?: number;
+  jitter?: number | undefined;
 }
 
 /** Values of the fields that a `backoff` option leaves out. Without a `backoff` option restarts are immediate. */
-export const DEFAULT_BACKOFF: Readonly<Required<BackoffOptions>> = Object.freeze({
+export const DEFAULT_BACKOFF: Readonly<AllOf<BackoffOptions>> = Object.freeze({
   initialMs: 100,
   maxMs: 30_000,
   multiplier: 2,
@@ -50,7 +50,7 @@ export interface SupervisionOptions {
   /** Window in which restarts are counted, in ms. Default 5 000. */
   periodMs: number;
   /** Delays between restarts. Default: none, restarts are immediate. */
-  backoff?: BackoffOptions;
+  backoff?: BackoffOptions | undefined;
 }
 
 /** Supervision of root actors when nothing is configured: Restart, 3 within 5 000 ms. */
@@ -77,7 +77,7 @@ export interface ChildSupervisionOptions {
   /** Window in which restarts are counted, in ms. Default 5 000. */
   periodMs: number;
   /** Delays between restarts. Default: none, restarts are immediate. */
-  backoff?: BackoffOptions;
+  backoff?: BackoffOptions | undefined;
 }
 
 /** Supervision of children when nothing is configured: one-for-one, 3 within 5 000 ms. */
@@ -93,9 +93,9 @@ export type MailboxOverflowStrategy = "drop-newest" | "drop-oldest" | "error";
 /** Bounds of a mailbox. */
 export interface MailboxConfig {
   /** Messages that may wait, at least 1. Default: unbounded. */
-  maxSize?: number;
+  maxSize?: number | undefined;
   /** Default "drop-newest". */
-  overflowStrategy?: MailboxOverflowStrategy;
+  overflowStrategy?: MailboxOverflowStrategy | undefined;
 }
 
 /** A mailbox without bounds. */
@@ -106,30 +106,36 @@ export const DEFAULT_OVERFLOW_STRATEGY: MailboxOverflowStrategy = "drop-newest";
 /** Time limits of a system, in ms. */
 export interface SystemTimeouts {
   /** Set-up of a remote watch or link. Default 5 000. */
-  remoteOperationTimeout?: number;
+  remoteOperationTimeout?: number | undefined;
   /** Roll-back of a failed migration. Default 5 000. */
-  migrationRollbackTimeout?: number;
+  migrationRollbackTimeout?: number | undefined;
   /** Calls that name no timeout. Default 5 000. */
-  defaultCallTimeout?: number;
+  defaultCallTimeout?: number | undefined;
 }
 
 /** How a system shuts down. */
 export interface ShutdownOptions {
   /** Time for mailboxes to empty and for `terminate()`, in ms. Default 5 000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Whether queued messages are handled first. Default true. */
-  drainMailboxes?: boolean;
+  drainMailboxes?: boolean | undefined;
 }
 
 /** How a single call behaves. */
 export interface CallOptions {
   /** Time to wait for the answer, in ms; `Infinity` waits for ever. Default: the system's, 5 000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Gives the call up: it rejects with `CallAbortedError`, and is not executed if it is still queued. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
+/** Options of which any may be left out; one that is there and `undefined` is left out, too. */
+export type SomeOf<T> = { [K in keyof T]?: T[K] | undefined };
+
+/** Options with their defaults: none is left out. */
+export type AllOf<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
 /** The options that were given: a field that is there and undefined counts as absent. */
-export function defined<T extends object>(options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+export function defined<T extends object>(options: T): Partial<AllOf<T>> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<AllOf<T>>;
 }

@@ -5,11 +5,13 @@
 import type { ActorCell } from "./cell.js";
 import type { Kernel } from "./kernel.js";
 import {
+  type AllOf,
   type BackoffOptions,
   type ChildSupervisionOptions,
   DEFAULT_BACKOFF,
   DEFAULT_CHILD_SUPERVISION,
   defined,
+  type SomeOf,
   type SupervisionOptions,
 } from "./options.js";
 import { OP_SUPERVISION } from "./protocol.js";
@@ -26,7 +28,7 @@ const STRATEGY: Record<string, number> = { "one-for-all": 1, "rest-for-one": 2 }
 export function setSupervision(
   kernel: Kernel,
   cell: ActorCell | null,
-  options: Partial<SupervisionOptions> | Partial<ChildSupervisionOptions>,
+  options: SomeOf<SupervisionOptions> | SomeOf<ChildSupervisionOptions>,
 ): void {
   const merged = { ...DEFAULT_CHILD_SUPERVISION, ...defined(options) };
   const backoff = options.backoff === undefined ? undefined : mergeBackoff(options.backoff);
@@ -43,7 +45,7 @@ export function setSupervision(
   kernel.control(OP_SUPERVISION);
 }
 
-function mergeBackoff(options: BackoffOptions): Required<BackoffOptions> {
+function mergeBackoff(options: BackoffOptions): AllOf<BackoffOptions> {
   const merged = { ...DEFAULT_BACKOFF, ...defined(options) };
   if (options.maxMs === undefined) merged.maxMs = Math.max(merged.maxMs, merged.initialMs);
   return merged;

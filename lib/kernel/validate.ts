@@ -18,6 +18,7 @@ import type {
   ChildSupervisionStrategy,
   MailboxConfig,
   MailboxOverflowStrategy,
+  SomeOf,
   SupervisionOptions,
   SupervisionStrategy,
   SystemTimeouts,
@@ -167,7 +168,7 @@ function assertRestarts(option: string, value: unknown, strategies: readonly str
 }
 
 /** Checks the fields that are present; the caller merges them over DEFAULT_SUPERVISION. */
-export function assertSupervisionOptions(option: string, value: unknown): asserts value is Partial<SupervisionOptions> {
+export function assertSupervisionOptions(option: string, value: unknown): asserts value is SomeOf<SupervisionOptions> {
   assertRestarts(option, value, SUPERVISION_STRATEGIES);
 }
 
@@ -175,6 +176,6 @@ export function assertSupervisionOptions(option: string, value: unknown): assert
 export function assertChildSupervisionOptions(
   option: string,
   value: unknown,
-): asserts value is Partial<ChildSupervisionOptions> {
+): asserts value is SomeOf<ChildSupervisionOptions> {
   assertRestarts(option, value, CHILD_STRATEGIES);
 }

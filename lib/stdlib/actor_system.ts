@@ -27,6 +27,7 @@ import {
   DEFAULT_SHUTDOWN_TIMEOUT_MS,
   type MailboxConfig,
   type ShutdownOptions,
+  type SomeOf,
   type SupervisionOptions,
   type SystemTimeouts,
 } from "../kernel/options.js";
@@ -69,9 +70,9 @@ import { until, withTimeout } from "./waiting.js";
 /** How a system is drained. */
 export interface DrainOptions {
   /** Node to which actors are to be moved; refused, there is no migration yet. */
-  migrateTarget?: string;
+  migrateTarget?: string | undefined;
   /** Milliseconds. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What a drain did. */
@@ -89,7 +90,7 @@ export interface ActorInfo {
   /** Its `id.id`. */
   actorId: string;
   /** Name that it was spawned with. */
-  name?: string;
+  name?: string | undefined;
   /** Name of its class or definition. */
   className: string;
   /** Whether it can hand over its state. */
@@ -147,8 +148,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     readonly cluster: Cluster,
     readonly transport: Transport,
     readonly registry: Registry,
-    supervision: Partial<SupervisionOptions> = {},
-    heartbeat?: Partial<HeartbeatConfig>,
+    supervision: SomeOf<SupervisionOptions> = {},
+    heartbeat?: SomeOf<HeartbeatConfig>,
     private readonly mailbox: MailboxConfig = {},
     timeouts: SystemTimeouts = {},
     processGroups?: ProcessGroupManager,

@@ -20,7 +20,7 @@ import type {
   WatchRef,
 } from "../kernel/info.js";
 import { announceTraits, type InitContinue, stop } from "../kernel/lifecycle.js";
-import type { ChildSupervisionOptions } from "../kernel/options.js";
+import type { ChildSupervisionOptions, SomeOf } from "../kernel/options.js";
 import { FLAG_STARTING } from "../kernel/protocol.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
@@ -89,7 +89,7 @@ export interface ActorContext {
    * Replaces the call, cast and info handlers by those that `define` registers, on top of a stack.
    * With `discardOld` the replaced ones are forgotten.
    */
-  become(define: (self: ActorBuilder) => unknown, options?: { discardOld?: boolean }): void;
+  become(define: (self: ActorBuilder) => unknown, options?: { discardOld?: boolean | undefined }): void;
   /** Goes back to the handlers before the last `become`; does nothing if there are none. */
   unbecome(): void;
 }
@@ -134,7 +134,7 @@ export interface ActorBuilder<TCalls extends object = NoHandlers, TCasts extends
   /** Lets the actor be moved to another node. */
   migratable(state: { getState: () => any; setState: (state: any) => void }): ActorBuilder<TCalls, TCasts>;
   /** How crashed children are treated. */
-  childSupervision(options: Partial<ChildSupervisionOptions>): ActorBuilder<TCalls, TCasts>;
+  childSupervision(options: SomeOf<ChildSupervisionOptions>): ActorBuilder<TCalls, TCasts>;
   /** Has `onInfo("timeout")` told when no message came for that long; 0 disables. */
   setIdleTimeout(timeoutMs: number): ActorBuilder<TCalls, TCasts>;
   /** The idle timeout in milliseconds; 0 is none. */
@@ -274,7 +274,7 @@ export class FunctionalActor implements Behaviour {
     return this;
   }
 
-  childSupervision(options: Partial<ChildSupervisionOptions>): this {
+  childSupervision(options: SomeOf<ChildSupervisionOptions>): this {
     assertChildSupervisionOptions("childSupervision", options);
     this.#more().supervision = options as ChildSupervisionOptions;
     return this;
@@ -375,7 +375,7 @@ export class FunctionalActor implements Behaviour {
     clearStash(this.#own);
   }
 
-  become(define: (self: any) => unknown, options?: { discardOld?: boolean }): void {
+  become(define: (self: any) => unknown, options?: { discardOld?: boolean | undefined }): void {
     assertHandler("become", define);
     const cell = this.#own;
     if (cell.dead) return;

@@ -4,7 +4,12 @@
 
 import { InvalidOptionError, MaxChildrenError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
-import { type ChildSupervisionOptions, DEFAULT_MAX_RESTARTS, DEFAULT_RESTART_PERIOD_MS } from "../kernel/options.js";
+import {
+  type AllOf,
+  type ChildSupervisionOptions,
+  DEFAULT_MAX_RESTARTS,
+  DEFAULT_RESTART_PERIOD_MS,
+} from "../kernel/options.js";
 import { assertChildSupervisionOptions, assertPlainOptions, cellOf } from "../kernel/validate.js";
 import { Actor, type ActorClass } from "./actor.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
@@ -13,13 +18,13 @@ import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spaw
 /** Limits of a dynamic supervisor. */
 export interface DynamicSupervisorOptions {
   /** Children at most; default unbounded. */
-  maxChildren?: number;
+  maxChildren?: number | undefined;
   /** Restarts of one child within the period; default 3. */
-  maxRestarts?: number;
+  maxRestarts?: number | undefined;
   /** The period in milliseconds; default 5000. */
-  periodMs?: number;
+  periodMs?: number | undefined;
   /** Delays between restarts; default none. */
-  backoff?: ChildSupervisionOptions["backoff"];
+  backoff?: ChildSupervisionOptions["backoff"] | undefined;
 }
 
 /** One child of a supervisor. */
@@ -29,7 +34,7 @@ export interface ChildInfo {
   /** Name of its class or definition. */
   className: string;
   /** Name that it was spawned with. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** How many children a supervisor has. */
@@ -46,7 +51,7 @@ type Request =
   | { type: "which" };
 
 class SupervisorActor extends Actor {
-  private options!: Required<Omit<DynamicSupervisorOptions, "backoff">> & DynamicSupervisorOptions;
+  private options!: AllOf<Omit<DynamicSupervisorOptions, "backoff">> & DynamicSupervisorOptions;
 
   override init(options: SupervisorActor["options"]): void {
     this.options = options;

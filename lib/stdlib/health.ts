@@ -21,9 +21,9 @@ export interface ComponentHealth {
   /** How it is. */
   status: HealthStatus;
   /** The same for people. */
-  message?: string;
+  message?: string | undefined;
   /** The numbers behind it. */
-  details?: Record<string, unknown>;
+  details?: Record<string, unknown> | undefined;
 }
 
 /** Health of a node and of everything registered on it. */
@@ -35,7 +35,7 @@ export interface HealthReport {
   /** In the order of registration. */
   components: ComponentHealth[];
   /** Age of the aggregator, in ms. */
-  uptimeMs?: number;
+  uptimeMs?: number | undefined;
 }
 
 /** Something that can tell how it is. */

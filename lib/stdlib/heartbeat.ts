@@ -15,7 +15,7 @@
 import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { Cluster, ClusterPeer, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
-import { defined } from "../kernel/options.js";
+import { defined, type SomeOf } from "../kernel/options.js";
 import { assertName, assertPlainOptions } from "../kernel/validate.js";
 
 /** How nodes are asked. */
@@ -65,7 +65,7 @@ export interface HeartbeatPeerState {
   /** Whether it has yet to answer. */
   pendingPing: boolean;
   /** When it answered last, ms since the epoch; undefined if it has not, or was not asked. */
-  lastPongAt?: number;
+  lastPongAt?: number | undefined;
 }
 
 /** Whether a message is a question of a HeartbeatManager. */
@@ -97,7 +97,7 @@ export class HeartbeatManager extends Emitter {
     private readonly nodeId: string,
     private readonly transport: Transport,
     private readonly cluster: Cluster,
-    config: Partial<HeartbeatConfig> = {},
+    config: SomeOf<HeartbeatConfig> = {},
   ) {
     super("HeartbeatManager");
     assertName("node id", nodeId);
@@ -219,7 +219,7 @@ function idOf(member: Member): string {
   return typeof member === "string" ? member : member.id;
 }
 
-function merged(config: Partial<HeartbeatConfig>): HeartbeatConfig {
+function merged(config: SomeOf<HeartbeatConfig>): HeartbeatConfig {
   assertPlainOptions("heartbeat", config);
   const all: HeartbeatConfig = { ...DEFAULT_HEARTBEAT_CONFIG, ...defined(config) };
   for (const name of ["intervalMs", "timeoutMs", "maxMissedHeartbeats"] as const) {

@@ -31,9 +31,9 @@ export interface StashedMessage {
   /** What was sent; methods as `{ method, args }`. */
   message: any;
   /** Answers the caller of a call. */
-  resolve?: (value: any) => void;
+  resolve?: ((value: any) => void) | undefined;
   /** Refuses the caller of a call. */
-  reject?: (error: any) => void;
+  reject?: ((error: any) => void) | undefined;
 }
 
 const SLOT_MASK = 2 ** SLOT_BITS - 1;

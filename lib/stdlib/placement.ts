@@ -56,7 +56,7 @@ export interface LoadSource {
 
 /** What is placed. */
 export interface PlacementSubject {
-  className?: string;
+  className?: string | undefined;
   name?: string | undefined;
   /** Not this node, if there is another one. */
   avoid?: string | undefined;

@@ -26,7 +26,7 @@ const SEPARATOR = "\n";
 export interface GroupMember {
   nodeId: string;
   actorId: string;
-  name?: string;
+  name?: string | undefined;
 }
 
 /** Where the members of an attached manager are. */
@@ -40,7 +40,7 @@ export interface GroupBackend {
 /** A membership as other nodes are told of it. */
 interface Entry {
   actorId: string;
-  name?: string;
+  name?: string | undefined;
 }
 
 /** The memberships of one actor of this node. */

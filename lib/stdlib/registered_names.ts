@@ -22,7 +22,7 @@ import { assertName, assertPlainOptions } from "../kernel/validate.js";
 /** How a name is taken; see `registerName`. */
 export interface RegisterNameOptions {
   /** "local" (default): at once, by what this node knows. "home": after the name's home node has agreed. */
-  consistency?: "local" | "home";
+  consistency?: "local" | "home" | undefined;
 }
 
 /** What registered names need of their system. */

@@ -14,15 +14,15 @@ import type { PlacementStrategy } from "./placement.js";
 /** How an actor is spawned. */
 export interface SpawnOptions<TArgs extends any[] = any[]> {
   /** Name under which it can be found; at most one live actor has it. */
-  name?: string;
+  name?: string | undefined;
   /** Arguments of `init` or of the factory. */
-  args?: [...TArgs];
+  args?: [...TArgs] | undefined;
   /** Where; default "local". */
-  strategy?: PlacementStrategy;
+  strategy?: PlacementStrategy | undefined;
   /** Role that the node must have. */
-  role?: string;
+  role?: string | undefined;
   /** Bounds of the mailbox, merged over the system's. */
-  mailbox?: MailboxConfig;
+  mailbox?: MailboxConfig | undefined;
 }
 
 /** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */

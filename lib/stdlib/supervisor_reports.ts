@@ -10,6 +10,7 @@ import type { ActorCell } from "../kernel/cell.js";
 import type { Logger } from "../kernel/logger.js";
 import {
   type ChildSupervisionOptions,
+  type SomeOf,
   type SupervisionOptions,
   DEFAULT_CHILD_SUPERVISION as standard,
 } from "../kernel/options.js";
@@ -24,7 +25,7 @@ export class SupervisorReports {
   constructor(
     private readonly log: Logger,
     /** How roots are supervised. */
-    private readonly rootSupervision: Partial<SupervisionOptions>,
+    private readonly rootSupervision: SomeOf<SupervisionOptions>,
   ) {}
 
   /** An actor has crashed, and this is what follows. */
@@ -56,7 +57,7 @@ export class SupervisorReports {
     telemetry.execute(TelemetryEvents.supervisor.restart, {}, metadata);
   }
 
-  private optionsOf(cell: ActorCell): Partial<SupervisionOptions | ChildSupervisionOptions> {
+  private optionsOf(cell: ActorCell): SomeOf<SupervisionOptions | ChildSupervisionOptions> {
     const { parent } = cell;
     if (parent === null) return this.rootSupervision;
     try {

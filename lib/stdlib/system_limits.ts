@@ -3,27 +3,27 @@
  */
 
 import { InvalidOptionError } from "../errors.js";
-import { defined } from "../kernel/options.js";
+import { type AllOf, defined } from "../kernel/options.js";
 import { timeoutWord } from "../kernel/slots.js";
 import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 
 /** Limits of a system. */
 export interface SystemLimits {
   /** Live actors at most; default 4,194,304. */
-  actorsMax?: number;
+  actorsMax?: number | undefined;
   /** Timers of one actor at most; default 100,000. */
-  timersPerActorMax?: number;
+  timersPerActorMax?: number | undefined;
   /** Stashed messages of one actor at most; default 4,194,304. */
-  stashMessagesMax?: number;
+  stashMessagesMax?: number | undefined;
   /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
-  stopTimeoutMs?: number;
+  stopTimeoutMs?: number | undefined;
   /** Time without a turn after which the event loop counts as busy; default 500 ms, Infinity turns the watch off. */
-  loopBusyMs?: number;
+  loopBusyMs?: number | undefined;
   /** Time without a turn after which the event loop counts as hung; default 5000 ms. */
-  loopHungMs?: number;
+  loopHungMs?: number | undefined;
 }
 
-const DEFAULT_LIMITS: Required<SystemLimits> = {
+const DEFAULT_LIMITS: AllOf<SystemLimits> = {
   actorsMax: 4_194_304,
   timersPerActorMax: 100_000,
   stashMessagesMax: 4_194_304,
@@ -33,7 +33,7 @@ const DEFAULT_LIMITS: Required<SystemLimits> = {
 };
 
 /** All limits, checked, as the kernel takes them; with a seed. @throws InvalidOptionError, InvalidArgumentError */
-export function kernelLimits(limits: SystemLimits): Required<SystemLimits> & { seed: number } {
+export function kernelLimits(limits: SystemLimits): AllOf<SystemLimits> & { seed: number } {
   assertPlainOptions("limits", limits);
   const merged = { ...DEFAULT_LIMITS, ...defined(limits) };
   for (const [name, value] of Object.entries(merged)) {

@@ -21,8 +21,8 @@ export interface NodeInfo {
 
 /** How the agent spawns. */
 export interface NodeAgentSpawnOptions {
-  name?: string;
-  args?: unknown[];
+  name?: string | undefined;
+  args?: unknown[] | undefined;
 }
 
 /** The calls of a {@link NodeAgent}. */

@@ -35,15 +35,15 @@ export interface NodeWorkerReadyMessage {
   /** Where its gossip is, `ip:port`. */
   gossipAddress: string;
   /** Id of its NodeAgent. */
-  agent: { systemId: string; id: string; name?: string };
+  agent: { systemId: string; id: string; name?: string | undefined };
 }
 
 /** The node could not start; it ends. */
 export interface NodeWorkerErrorMessage {
   type: "error";
-  code?: string;
+  code?: string | undefined;
   message: string;
-  stack?: string;
+  stack?: string | undefined;
 }
 
 /** The node is to end in good order. */
@@ -78,7 +78,7 @@ export interface NodeWorkerDoneMessage {
   type: "done";
   number: number;
   /** `{ ok }` or `{ error }`; only of a call. */
-  reply?: Uint8Array;
+  reply?: Uint8Array | undefined;
 }
 
 /** To a node. */

@@ -21,6 +21,7 @@ import type { DistributedCluster } from "../cluster/distributed_cluster.js";
 import type { DistributedConfig } from "../cluster/distributed_system.js";
 import { InvalidOptionError, LibeamError } from "../errors.js";
 import { loggerConfig } from "../kernel/logger.js";
+import type { AllOf } from "../kernel/options.js";
 import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
 import { FaultyGossipUDP } from "./faulty_gossip.js";
 import { FaultyTransport } from "./faulty_transport.js";
@@ -33,19 +34,19 @@ import { loaderFlags, workerEntry } from "./type_script.js";
 /** How a TestCluster is made. */
 export interface TestClusterConfig {
   /** Nodes beside the controller; default 2. */
-  size?: number;
+  size?: number | undefined;
   /** Default: a random one. */
-  cookie?: string;
+  cookie?: string | undefined;
   /** Paths or URLs of modules; the actors that they export are known on every node under the names of their exports. */
-  actorModules?: (string | URL)[];
+  actorModules?: (string | URL)[] | undefined;
   /** Milliseconds until all nodes see all others; default 30000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Nodes are called `<prefix>-1`, `<prefix>-2`, …; default "test-node". */
-  nodeIdPrefix?: string;
+  nodeIdPrefix?: string | undefined;
   /** Whether nodes can be cut off from each other; default false. */
-  faultInjection?: boolean;
+  faultInjection?: boolean | undefined;
   /** How the nodes gossip; default "fast". */
-  gossip?: DistributedConfig["gossip"];
+  gossip?: DistributedConfig["gossip"] | undefined;
 }
 
 /** A node of a TestCluster. */
@@ -81,7 +82,7 @@ interface TestNode extends TestNodeHandle {
   readonly gossipAddress: string;
 }
 
-type Settings = Required<Omit<TestClusterConfig, "actorModules">> & { actorModules: string[] };
+type Settings = AllOf<Omit<TestClusterConfig, "actorModules">> & { actorModules: string[] };
 
 /** See the module's header. */
 export class TestCluster implements AsyncDisposable {

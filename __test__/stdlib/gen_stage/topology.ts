@@ -84,7 +84,7 @@ export class Topology {
   private readonly hops: { stage: ProducerConsumer<number>; refs: SubscriptionRef[] }[] = [];
   private readonly slots: Slot[] = [];
   private readonly trails = new Map<string, Trail>();
-  private readonly terms = new Map<string, Required<Pick<SubscriptionOptions, "maxDemand" | "minDemand">>>();
+  private readonly terms = new Map<string, { maxDemand: number; minDemand: number }>();
   private readonly ended = new Set<string>();
   /** Events may come to a sink out of order: something was taken back while others had newer events. */
   private reordered = false;

@@ -9,7 +9,7 @@ import { type ActorDefinition, type ActorRef, createActor, type DistributedClust
 export type Outcome = string;
 
 /** Answers with its node, and remembers a note. */
-export const Named: ActorDefinition<[note?: string]> = createActor((ctx, self, note = "") =>
+export const Named: ActorDefinition<[note?: string | undefined]> = createActor((ctx, self, note = "") =>
   self
     .onCall("where", () => ctx.self.id.systemId)
     .onCall("note", () => note)

@@ -14,13 +14,15 @@ import { isPending, StageActor, type StagePlan, SubscribingStage, spawnStage } f
 /** What a consumer does. */
 export interface ConsumerCallbacks<TState = any, TEvent = any> {
   /** Gives the first state; runs again after a crash. */
-  init?: (...args: any[]) => TState | Promise<TState>;
+  init?: ((...args: any[]) => TState | Promise<TState>) | undefined;
   /** Handles events and gives the next state. What it throws crashes the stage. */
   handleEvents: (events: TEvent[], from: SubscriptionRef, state: TState) => TState | Promise<TState>;
   /** A subscription has ended, and all that came on it is handled; gives the next state. */
-  handleCancel?: (reason: SubscriptionEnd, from: SubscriptionRef, state: TState) => TState | Promise<TState>;
+  handleCancel?:
+    | ((reason: SubscriptionEnd, from: SubscriptionRef, state: TState) => TState | Promise<TState>)
+    | undefined;
   /** Runs when the stage stops, and before it is started again after a crash. */
-  terminate?: (state: TState) => void | Promise<void>;
+  terminate?: ((state: TState) => void | Promise<void>) | undefined;
 }
 
 interface ConsumerPlan extends StagePlan {

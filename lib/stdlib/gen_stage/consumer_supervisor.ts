@@ -27,19 +27,19 @@ export interface ChildSpec {
   /** Class or definition of the workers. */
   actorClass: ActorClass | ActorDefinition<any, any, any>;
   /** First arguments of `init`; the event is the last one. */
-  args?: any[];
+  args?: any[] | undefined;
   /** How the workers are spawned. */
-  spawnOptions?: Omit<SpawnOptions, "strategy" | "role" | "args">;
+  spawnOptions?: Omit<SpawnOptions, "strategy" | "role" | "args"> | undefined;
 }
 
 /** How crashed workers are restarted. */
 export interface ConsumerSupervisorOptions {
   /** Restarts of one worker within the period; default 3. */
-  maxRestarts?: number;
+  maxRestarts?: number | undefined;
   /** The period in milliseconds; default 5000. */
-  periodMs?: number;
+  periodMs?: number | undefined;
   /** Delays between restarts; default none. */
-  backoff?: ChildSupervisionOptions["backoff"];
+  backoff?: ChildSupervisionOptions["backoff"] | undefined;
 }
 
 interface SupervisorPlan extends StagePlan {

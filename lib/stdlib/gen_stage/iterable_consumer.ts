@@ -237,7 +237,7 @@ export class IterableConsumer<T = any> extends SubscribingStage implements Async
    */
   static start<T = any>(
     system: Spawner,
-    options: { signal?: AbortSignal } = {},
+    options: { signal?: AbortSignal | undefined } = {},
     spawnOptions?: SpawnOptions,
   ): IterableConsumer<T> {
     assertSignal(options.signal);

@@ -28,15 +28,15 @@ export type DemandMode = "forward" | "accumulate";
 /** How a consumer subscribes. */
 export interface SubscriptionOptions {
   /** Most events in flight; default 1000. */
-  maxDemand?: number;
+  maxDemand?: number | undefined;
   /** When so many or fewer are in flight, more are asked for; default 75 % of maxDemand, below maxDemand. */
-  minDemand?: number;
+  minDemand?: number | undefined;
   /** Default "temporary". */
-  cancel?: CancelMode;
+  cancel?: CancelMode | undefined;
   /** Index of the partition; for producers with a partition dispatcher. */
-  partition?: number | string;
+  partition?: number | string | undefined;
   /** Cancels the subscription when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A subscription's options after the checks. */
@@ -51,19 +51,19 @@ export interface Terms {
 export type DispatcherConfig =
   | { type: "demand" }
   | { type: "broadcast" }
-  | { type: "partition"; partitions: number; hash?: PartitionHashFunction }
+  | { type: "partition"; partitions: number; hash?: PartitionHashFunction | undefined }
   | { type: "custom"; dispatcher: Dispatcher };
 
 /** How a producer works. */
 export interface ProducerOptions {
   /** Events that wait for demand at most, per partition with a partition dispatcher; default 10,000. */
-  bufferSize?: number;
+  bufferSize?: number | undefined;
   /** Which events stay when the buffer overflows, the oldest or the newest; default "last". */
-  bufferKeep?: "first" | "last";
+  bufferKeep?: "first" | "last" | undefined;
   /** Default `{ type: "demand" }`. */
-  dispatcher?: DispatcherConfig;
+  dispatcher?: DispatcherConfig | undefined;
   /** "accumulate" holds all demand back until `demand("forward")`; default "forward". */
-  demand?: DemandMode;
+  demand?: DemandMode | undefined;
 }
 
 /** A producer's options after the checks. */

@@ -52,7 +52,7 @@ export type PipelineOptions = PipelineDemand;
 /** How a pipeline is run. */
 export interface RunOptions {
   /** Makes the run fail, and stops its stages. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How a pipeline becomes a stream. */

@@ -33,7 +33,7 @@ export interface ProducerCallbacks<TState = any, TEvent = any> {
   /** Makes events. Fewer than `demand` stay owed, more are buffered; what it throws crashes the stage. */
   handleDemand: (demand: number, state: TState) => Produced<TState, TEvent> | Promise<Produced<TState, TEvent>>;
   /** Runs when the stage stops, and before it is started again after a crash. */
-  terminate?: (state: TState) => void | Promise<void>;
+  terminate?: ((state: TState) => void | Promise<void>) | undefined;
 }
 
 interface ProducerPlan extends StagePlan {
@@ -97,7 +97,7 @@ class ProducerActor extends StageActor<ProducerPlan> {
 /** How a source is read. */
 export interface FromOptions extends ProducerOptions {
   /** Stops the producer when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

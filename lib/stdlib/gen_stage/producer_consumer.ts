@@ -21,7 +21,7 @@ import { batchesOf, type ReadOptions, type StreamOptions } from "./streams.js";
 /** What a producer-consumer does. */
 export interface ProducerConsumerCallbacks<TState = any, TIn = any, TOut = any> {
   /** Gives the first state; runs again after a crash. */
-  init?: (...args: any[]) => TState | Promise<TState>;
+  init?: ((...args: any[]) => TState | Promise<TState>) | undefined;
   /** Makes events out of events, any number of them. What it throws crashes the stage. */
   handleEvents: (
     events: TIn[],
@@ -29,13 +29,15 @@ export interface ProducerConsumerCallbacks<TState = any, TIn = any, TOut = any> 
     state: TState,
   ) => [events: TOut[], newState: TState] | Promise<[events: TOut[], newState: TState]>;
   /** A subscription has ended, and all that came on it is handled; may make last events. */
-  handleCancel?: (
-    reason: SubscriptionEnd,
-    from: SubscriptionRef,
-    state: TState,
-  ) => [events: TOut[], newState: TState] | Promise<[events: TOut[], newState: TState]>;
+  handleCancel?:
+    | ((
+        reason: SubscriptionEnd,
+        from: SubscriptionRef,
+        state: TState,
+      ) => [events: TOut[], newState: TState] | Promise<[events: TOut[], newState: TState]>)
+    | undefined;
   /** Runs when the stage stops, and before it is started again after a crash. */
-  terminate?: (state: TState) => void | Promise<void>;
+  terminate?: ((state: TState) => void | Promise<void>) | undefined;
 }
 
 interface ProducerConsumerPlan extends StagePlan {
@@ -50,7 +52,7 @@ interface ProducerConsumerPlan extends StagePlan {
 /** What the stages of a pipeline need beyond callbacks. */
 export interface StepSettings {
   /** Makes events when the stage gets a {@link Flush}. */
-  readonly flush?: () => any[];
+  readonly flush?: (() => any[]) | undefined;
 }
 
 /** Has a stage send what it holds. */

@@ -38,8 +38,8 @@ const NO_OUTLET: OutletStats = { demand: 0, buffered: 0, dispatched: 0, dropped:
 /** What the incarnations of a stage share. */
 export interface StagePlan {
   readonly callbacks: {
-    init?: (...args: any[]) => unknown;
-    terminate?: (state: any) => unknown;
+    init?: ((...args: any[]) => unknown) | undefined;
+    terminate?: ((state: any) => unknown) | undefined;
   };
   /** Arguments of `init`. */
   readonly args: readonly unknown[];

@@ -27,7 +27,7 @@ export type ReadOptions = Omit<SubscriptionOptions, "cancel">;
 /** How a stage becomes a stream. */
 export interface StreamOptions extends ReadOptions {
   /** Events that the stream itself holds; default 16 for Node streams and 0 for web streams. */
-  highWaterMark?: number;
+  highWaterMark?: number | undefined;
 }
 
 /** Batches that can be read several times, each time by other means. */

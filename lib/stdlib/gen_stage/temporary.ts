@@ -17,7 +17,7 @@ const SUPERVISION: ChildSupervisionOptions = { ...DEFAULT_CHILD_SUPERVISION, str
 
 interface Keeping {
   readonly ends: "with its stage" | "when told";
-  readonly onEnd?: () => void;
+  readonly onEnd: (() => void) | undefined;
   /** The actor, once it has started. */
   keeper?: StageKeeper;
 }

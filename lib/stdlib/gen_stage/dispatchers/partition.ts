@@ -50,7 +50,7 @@ export class PartitionDispatcher implements Dispatcher {
   private readonly hash: PartitionHashFunction;
 
   constructor(
-    config: { partitions: number; hash?: PartitionHashFunction },
+    config: { partitions: number; hash?: PartitionHashFunction | undefined },
     { bufferSize, bufferKeep }: OutletTerms,
     private readonly host: DispatcherHost,
   ) {

@@ -30,7 +30,7 @@ export type Step =
 export type PipelineDemand = Pick<SubscriptionOptions, "maxDemand" | "minDemand">;
 
 /** What a handler of a step gives. */
-type Made = [events: any[], state: undefined, end?: StageEnd];
+type Made = [events: any[], state: undefined, end?: StageEnd | undefined];
 
 /** The handlers of a stage. */
 interface Handlers {
