@@ -17,7 +17,7 @@ import {
   assertMailboxConfig,
   assertName,
   assertNonNegativeMs,
-  assertPlainOptions,
+  assertOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
   DELAY_MS_MAX,
@@ -74,7 +74,8 @@ describe("assertName", () => {
   );
 });
 
-describe("assertPlainOptions", () => {
+describe("assertOptions", () => {
+  const NAMES = { timeout: true, self: true };
   class Config {
     readonly timeout = 5;
   }
@@ -85,8 +86,9 @@ describe("assertPlainOptions", () => {
     ["an object without prototype", Object.create(null)],
     ["an instance", new Config()],
     ["an object of another realm", runInNewContext("({ timeout: 5 })")],
+    ["another name that is undefined", { timeuot: undefined }],
   ])("accepts %s", (_, value) => {
-    expect(() => assertPlainOptions("options", value)).not.toThrow();
+    expect(() => assertOptions("options", value, NAMES)).not.toThrow();
   });
 
   it.each([
@@ -101,7 +103,12 @@ describe("assertPlainOptions", () => {
     ["a promise", Promise.resolve()],
     ["a revoked proxy", revoked.proxy],
   ])("refuses %s", (_, value) => {
-    expect(optionErrorOf(() => assertPlainOptions("options", value)).context?.option).toBe("options");
+    expect(optionErrorOf(() => assertOptions("options", value, NAMES)).context?.option).toBe("options");
+  });
+
+  it("refuses another name, and does not tell its value", () => {
+    const { message } = optionErrorOf(() => assertOptions("options", { timeout: 1, tmieout: "a secret" }, NAMES));
+    expect(message).toBe('Invalid option "options": expected no other names than timeout, self, got "tmieout"');
   });
 });
 

@@ -150,7 +150,7 @@ describe("createActor", () => {
     expect(thrown(() => makeSystem().spawn(Bad))).toBeInstanceOf(InvalidOptionError);
   });
 
-  it("takes cyclic supervision options, and by default what a class gives wrongly", async () => {
+  it("takes by default what a class gives wrongly, cyclic supervision options among it", async () => {
     const system = makeSystem();
     const Child = createActor((_ctx, self) =>
       self
@@ -159,10 +159,6 @@ describe("createActor", () => {
         })
         .onCall("ping", () => "pong"),
     );
-    const Cyclic = createActor((ctx, self) => {
-      const child = ctx.spawn(Child);
-      return self.childSupervision(cyclic).onCall("child", () => child);
-    });
     class Wrong extends Actor {
       private child: any;
       override init(): void {
@@ -175,11 +171,19 @@ describe("createActor", () => {
         return this.child;
       }
     }
+    class Cyclic extends Wrong {
+      override childSupervision(): any {
+        return cyclic;
+      }
+    }
     class Throwing extends Wrong {
       override childSupervision(): any {
         throw new Error("no idea");
       }
     }
+    expect(thrown(() => system.spawn(createActor((_ctx, self) => self.childSupervision(cyclic))))).toBeInstanceOf(
+      InvalidOptionError,
+    );
     for (const parent of [system.spawn(Cyclic), system.spawn(Wrong), system.spawn(Throwing)] as ActorRef[]) {
       const child = await parent.call({ method: "child" });
       child.cast("crash");

@@ -12,8 +12,8 @@
 import { InvalidOptionError } from "../errors.js";
 import type { PeerState } from "../kernel/collaborators.js";
 import type { NativeKey } from "../kernel/native.js";
-import type { SomeOf } from "../kernel/options.js";
-import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import type { OptionNames, SomeOf } from "../kernel/options.js";
+import { assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { GossipKeys } from "./gossip.js";
 import { type GossipSeal, isSealedWith, NonceCache, seal } from "./gossip_seal.js";
 import { type ClusterKey, type CurveKeyPair, clusterKey } from "./key_material.js";
@@ -50,6 +50,8 @@ export interface CookieAuthenticatorOptions {
   salt?: string | undefined;
 }
 
+const NAMES: OptionNames<CookieAuthenticatorOptions> = { nonceTtlMs: true, nonceCacheMaxSize: true, salt: true };
+
 const NONCE_TTL_MS = 10_000;
 const NONCES_MAX = 10_000;
 /** As many entries as a Map can have. */
@@ -57,7 +59,7 @@ const NONCES_LIMIT = 2 ** 24;
 
 /** The nonce cache that options ask for. @throws InvalidOptionError */
 export function nonceCacheOf(options: CookieAuthenticatorOptions): NonceCache {
-  assertPlainOptions("authenticator options", options);
+  assertOptions("authenticator options", options, NAMES);
   const { nonceTtlMs = NONCE_TTL_MS, nonceCacheMaxSize = NONCES_MAX } = options as CookieAuthenticatorOptions;
   assertTimeoutMs("nonceTtlMs", nonceTtlMs);
   if (nonceTtlMs === 0) throw new InvalidOptionError("nonceTtlMs", nonceTtlMs, "more than 0 milliseconds");

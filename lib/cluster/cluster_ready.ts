@@ -8,8 +8,8 @@
 
 import { InvalidArgumentError, InvalidOptionError, SystemShuttingDownError, TimeoutError } from "../errors.js";
 import type { Cluster } from "../kernel/collaborators.js";
-import type { AllOf } from "../kernel/options.js";
-import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import type { AllOf, OptionNames } from "../kernel/options.js";
+import { assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import { LocalCluster } from "./local_cluster.js";
 
 /** Conditions; all of them have to hold. */
@@ -21,6 +21,8 @@ export interface WaitForClusterOptions {
   /** Milliseconds; default 30,000. */
   timeout?: number | undefined;
 }
+
+const NAMES: OptionNames<WaitForClusterOptions> = { minMembers: true, nodes: true, timeout: true };
 
 /** How long is waited for a cluster, in milliseconds. */
 export const WAIT_FOR_CLUSTER_MS = 30_000;
@@ -75,7 +77,7 @@ export async function waitForCluster(cluster: Cluster, options: WaitForClusterOp
 }
 
 function checked(options: WaitForClusterOptions, cluster: Cluster): AllOf<WaitForClusterOptions> {
-  assertPlainOptions("waitForCluster options", options);
+  assertOptions("waitForCluster options", options, NAMES);
   const { nodes = [], timeout = WAIT_FOR_CLUSTER_MS } = options as WaitForClusterOptions;
   const membersMin = options.nodes !== undefined || cluster instanceof LocalCluster ? 0 : MEMBERS_MIN;
   const { minMembers = membersMin } = options as WaitForClusterOptions;

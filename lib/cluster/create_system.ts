@@ -6,8 +6,16 @@ import { randomBytes } from "node:crypto";
 import { InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import type { Cluster, Registry, Transport } from "../kernel/collaborators.js";
-import type { MailboxConfig, ShutdownOptions, SomeOf, SupervisionOptions, SystemTimeouts } from "../kernel/options.js";
-import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import {
+  defined,
+  type MailboxConfig,
+  type OptionNames,
+  type ShutdownOptions,
+  type SomeOf,
+  type SupervisionOptions,
+  type SystemTimeouts,
+} from "../kernel/options.js";
+import { assertName, assertOptions } from "../kernel/validate.js";
 import type { ActorClass } from "../stdlib/actor.js";
 import type { ActorRegistry, NamedRef } from "../stdlib/actor_registry.js";
 import { ActorSystem } from "../stdlib/actor_system.js";
@@ -19,7 +27,7 @@ import type { SystemLimits } from "../stdlib/system_limits.js";
 import type { Keyring } from "./cluster_keyring.js";
 import { type WaitForClusterOptions, waitForCluster } from "./cluster_ready.js";
 import type { DistributedCluster } from "./distributed_cluster.js";
-import { type DistributedConfig, type Seams, startNode, stopNode } from "./distributed_system.js";
+import { type DistributedConfig, NODE_NAMES, type Seams, startNode, stopNode } from "./distributed_system.js";
 import { InMemoryTransport } from "./in_memory_transport.js";
 import { LocalCluster } from "./local_cluster.js";
 import { LocalRegistry } from "./local_registry.js";
@@ -42,6 +50,16 @@ export interface LocalConfig {
   /** Limits of the system. */
   limits?: SystemLimits | undefined;
 }
+
+/** The names of {@link LocalConfig}; those of nodes of a cluster are allowed beside an explicit `type`. */
+const LOCAL_NAMES: OptionNames<LocalConfig> = {
+  type: true,
+  nodeId: true,
+  supervision: true,
+  mailbox: true,
+  timeouts: true,
+  limits: true,
+};
 
 /** A running node. */
 export interface System extends Spawner, AsyncDisposable {
@@ -204,12 +222,12 @@ export async function joinCluster(config: DistributedConfig, seams?: Seams): Pro
 }
 
 function createLocal(config: LocalConfig): System {
-  assertPlainOptions("createSystem options", config);
+  assertOptions("createSystem options", config, NODE_NAMES);
   const { type = "local", nodeId = `local-${randomBytes(4).toString("hex")}` } = config as LocalConfig;
   if (type !== "local") throw new InvalidOptionError("type", type, '"local" or "distributed"');
-  const meant = config as Partial<DistributedConfig>;
-  if (meant.type === undefined && meant.seedNodes !== undefined) {
-    throw new InvalidOptionError("type", undefined, '"distributed", or "local" beside "seedNodes"');
+  const ofNodes = Object.keys(defined(config)).find((name) => !(name in LOCAL_NAMES));
+  if ((config as LocalConfig).type === undefined && ofNodes !== undefined) {
+    throw new InvalidOptionError("type", undefined, `"distributed", or "local" beside "${ofNodes}"`);
   }
   assertName("nodeId", nodeId);
   const cluster = new LocalCluster(nodeId);

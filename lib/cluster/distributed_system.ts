@@ -12,8 +12,8 @@ import { randomBytes } from "node:crypto";
 import { InvalidOptionError } from "../errors.js";
 import type { Transport } from "../kernel/collaborators.js";
 import { createLogger } from "../kernel/logger.js";
-import type { MailboxConfig, ShutdownOptions, SystemTimeouts } from "../kernel/options.js";
-import { assertNodeId, assertPlainOptions } from "../kernel/validate.js";
+import type { MailboxConfig, OptionNames, ShutdownOptions, SystemTimeouts } from "../kernel/options.js";
+import { assertNodeId, assertOptions } from "../kernel/validate.js";
 import { ActorSystem } from "../stdlib/actor_system.js";
 import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { SystemLimits } from "../stdlib/system_limits.js";
@@ -24,6 +24,7 @@ import { resolveCookie } from "./cookie.js";
 import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
 import {
+  GOSSIP_NAMES,
   type GossipConfig,
   type GossipKeys,
   type GossipOptions,
@@ -75,6 +76,28 @@ export interface DistributedConfig {
   limits?: SystemLimits | undefined;
 }
 
+/** The names of {@link DistributedConfig}. */
+export const NODE_NAMES: OptionNames<DistributedConfig> = {
+  type: true,
+  nodeId: true,
+  port: true,
+  ports: true,
+  bindAddress: true,
+  advertiseAddress: true,
+  seedNodes: true,
+  gossip: true,
+  supervision: true,
+  cookie: true,
+  salt: true,
+  auth: true,
+  ready: true,
+  actors: true,
+  roles: true,
+  mailbox: true,
+  timeouts: true,
+  limits: true,
+};
+
 const DEFAULT_PORT = 5_000;
 const GOSSIP_PORT_OFFSET = 2;
 /** Milliseconds that a node which ends waits for others to take what it has sent. */
@@ -101,7 +124,7 @@ export interface Seams {
 
 /** Starts a node. @throws InvalidOptionError, InvalidCookieError, TransportError, LibeamError (GOSSIP_START, ACTOR_MODULE), TimeoutError */
 export async function startNode(config: DistributedConfig, seams: Seams = {}): Promise<Node> {
-  assertPlainOptions("createSystem options", config);
+  assertOptions("createSystem options", config, NODE_NAMES);
   const { nodeId = `node-${randomBytes(4).toString("hex")}`, seedNodes, roles = [], ready } = config;
   const { bindAddress = "0.0.0.0" } = config;
   assertNodeId("nodeId", nodeId);
@@ -193,7 +216,7 @@ function advertisedIp({ advertiseAddress }: DistributedConfig): string {
 
 function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: number; gossip: number } {
   if (ports !== undefined) {
-    assertPlainOptions("ports", ports);
+    assertOptions("ports", ports, { rpc: true, pub: true, gossip: true });
     const { rpc, gossip } = ports as { rpc: unknown; gossip: unknown };
     return { rpc: checkedPort("ports.rpc", rpc), gossip: checkedPort("ports.gossip", gossip) };
   }
@@ -203,7 +226,7 @@ function portsOf({ port = DEFAULT_PORT, ports }: DistributedConfig): { rpc: numb
 
 function gossipOptions({ gossip, seedNodes }: DistributedConfig): GossipOptions {
   if (typeof gossip === "string") return { preset: gossip, seedNodes };
-  if (gossip !== undefined) assertPlainOptions("gossip", gossip);
+  if (gossip !== undefined) assertOptions("gossip", gossip, GOSSIP_NAMES);
   return { ...gossip, seedNodes };
 }
 

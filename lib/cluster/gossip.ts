@@ -27,8 +27,9 @@ import {
   type NativeMemberEvent,
   startGossip,
 } from "../kernel/native.js";
+import type { OptionNames } from "../kernel/options.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertNodeId, assertPlainOptions } from "../kernel/validate.js";
+import { assertNodeId, assertOptions } from "../kernel/validate.js";
 import { checkedPort, ipOf, isHostAndPort, isUnspecified, withPort } from "./addresses.js";
 import { decodeFacts, encodeFacts } from "./peer_facts.js";
 
@@ -56,6 +57,15 @@ export interface GossipOptions {
 /** How a node of `createSystem` gossips; its seeds are an option of their own. */
 export type GossipConfig = Omit<GossipOptions, "seedNodes">;
 
+/** The names of {@link GossipConfig}. */
+export const GOSSIP_NAMES: OptionNames<GossipConfig> = {
+  preset: true,
+  gossipIntervalMs: true,
+  cleanupIntervalMs: true,
+  failureTimeoutMs: true,
+  gossipFanout: true,
+};
+
 /** Where a node gossips. */
 export interface GossipUDPConfig {
   /** IP address to listen at; default "0.0.0.0". */
@@ -65,6 +75,8 @@ export interface GossipUDPConfig {
   /** Seals gossip, unless the protocol was given an authenticator of its own. */
   auth?: GossipKeys | undefined;
 }
+
+const SOCKET_NAMES: OptionNames<GossipUDPConfig> = { address: true, port: true, auth: true };
 
 /** Where a node gossips. The sockets are opened by the protocol that uses it. */
 export class GossipUDP {
@@ -81,7 +93,7 @@ export class GossipUDP {
   /** @throws InvalidOptionError, InvalidArgumentError */
   constructor(config: number | GossipUDPConfig) {
     const given = typeof config === "number" ? { port: config } : config;
-    assertPlainOptions("GossipUDP options", given);
+    assertOptions("GossipUDP options", given, SOCKET_NAMES);
     const { address = "0.0.0.0", port, auth } = given as GossipUDPConfig;
     assertKeys(auth);
     this.port = checkedPort("port", port);
@@ -185,7 +197,7 @@ export class GossipProtocol extends Emitter {
     this.udp = udp._udp;
     assertKeys(auth);
     this.auth = auth ?? this.udp._auth;
-    assertOptions(options);
+    assertGossip(options);
     if (!Array.isArray(roles) || !roles.every((role) => typeof role === "string")) {
       throw new InvalidOptionError("roles", roles, "an array of strings");
     }
@@ -478,8 +490,8 @@ export class GossipProtocol extends Emitter {
   }
 }
 
-function assertOptions(options: GossipOptions): void {
-  assertPlainOptions("gossip options", options);
+function assertGossip(options: GossipOptions): void {
+  assertOptions("gossip options", options, { ...GOSSIP_NAMES, seedNodes: true } satisfies OptionNames<GossipOptions>);
   const { preset, seedNodes = [] } = options as GossipOptions;
   if (preset !== undefined && !["fast", "lan", "wan"].includes(preset)) {
     throw new InvalidOptionError("preset", preset, '"fast", "lan" or "wan"');

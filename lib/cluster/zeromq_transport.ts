@@ -23,9 +23,10 @@ import type {
 } from "../kernel/collaborators.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/native.js";
+import type { OptionNames } from "../kernel/options.js";
 import { isThenable } from "../kernel/outcome.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { assertName, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
 import { noRoom } from "../stdlib/remote/peers.js";
@@ -52,6 +53,15 @@ export interface ZeroMQTransportOptions {
   /** Nodes of another cluster are refused; default "libeam". */
   cluster?: string | undefined;
 }
+
+const NAMES: OptionNames<ZeroMQTransportOptions> = {
+  nodeId: true,
+  rpcPort: true,
+  pubPort: true,
+  bindAddress: true,
+  curveKeyPair: true,
+  cluster: true,
+};
 
 const REQUEST = 0;
 const ANSWER = 1;
@@ -146,7 +156,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
 
   /** @throws InvalidOptionError, InvalidArgumentError */
   constructor(private readonly options: ZeroMQTransportOptions) {
-    assertPlainOptions("ZeroMQTransport options", options);
+    assertOptions("ZeroMQTransport options", options, NAMES);
     const { nodeId, rpcPort, bindAddress = "0.0.0.0" } = options as ZeroMQTransportOptions;
     assertName("node id", nodeId);
     const port = checkedPort("rpcPort", rpcPort);

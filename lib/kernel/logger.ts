@@ -11,7 +11,7 @@
 import process from "node:process";
 import { inspect } from "node:util";
 import { InvalidOptionError } from "../errors.js";
-import { assertPlainOptions } from "./validate.js";
+import { assertOptions } from "./validate.js";
 
 /** Severity, rising from "debug" to "error"; "none" as the configured level silences everything. */
 export type LogLevel = "debug" | "info" | "warn" | "error" | "none";
@@ -120,7 +120,7 @@ class LoggerConfig {
    * @throws InvalidOptionError INVALID_OPTION for an unknown level, a handler that is no function, or no options.
    */
   configure(options: { level?: LogLevel | undefined; handler?: LogHandler | undefined }): void {
-    assertPlainOptions("logger options", options);
+    assertOptions("logger options", options, { level: true, handler: true });
     const { level, handler } = options;
     const before = this.#level;
     if (level !== undefined) this.level = level;

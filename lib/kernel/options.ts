@@ -5,6 +5,9 @@
  * Times are milliseconds. `Infinity` as a timeout means no deadline.
  */
 
+/** The names that options of a type may have; the compiler keeps it complete. Checked by `assertOptions`. */
+export type OptionNames<T> = { readonly [K in T extends unknown ? keyof T : never]-?: true };
+
 /** Time a call waits for its answer, in ms, unless the call or the system says otherwise. */
 export const DEFAULT_CALL_TIMEOUT_MS = 5_000;
 /** Time `shutdown()` gives mailboxes to empty and `terminate()` to finish, in ms. */
@@ -80,6 +83,14 @@ export interface ChildSupervisionOptions {
   backoff?: BackoffOptions | undefined;
 }
 
+/** The names of {@link SupervisionOptions} and of {@link ChildSupervisionOptions}. */
+export const SUPERVISION_NAMES: OptionNames<SupervisionOptions | ChildSupervisionOptions> = {
+  strategy: true,
+  maxRestarts: true,
+  periodMs: true,
+  backoff: true,
+};
+
 /** Supervision of children when nothing is configured: one-for-one, 3 within 5 000 ms. */
 export const DEFAULT_CHILD_SUPERVISION: Readonly<ChildSupervisionOptions> = Object.freeze({
   strategy: "one-for-one",
@@ -98,6 +109,9 @@ export interface MailboxConfig {
   overflowStrategy?: MailboxOverflowStrategy | undefined;
 }
 
+/** The names of {@link MailboxConfig}. */
+export const MAILBOX_NAMES: OptionNames<MailboxConfig> = { maxSize: true, overflowStrategy: true };
+
 /** A mailbox without bounds. */
 export const DEFAULT_MAILBOX_CONFIG: MailboxConfig = Object.freeze({});
 /** What a bounded mailbox does when its configuration names no strategy. */
@@ -113,6 +127,13 @@ export interface SystemTimeouts {
   defaultCallTimeout?: number | undefined;
 }
 
+/** The names of {@link SystemTimeouts}. */
+export const TIMEOUT_NAMES: OptionNames<SystemTimeouts> = {
+  remoteOperationTimeout: true,
+  migrationRollbackTimeout: true,
+  defaultCallTimeout: true,
+};
+
 /** How a system shuts down. */
 export interface ShutdownOptions {
   /** Time for mailboxes to empty and for `terminate()`, in ms. Default 5 000. */
@@ -121,6 +142,9 @@ export interface ShutdownOptions {
   drainMailboxes?: boolean | undefined;
 }
 
+/** The names of {@link ShutdownOptions}. */
+export const SHUTDOWN_NAMES: OptionNames<ShutdownOptions> = { timeout: true, drainMailboxes: true };
+
 /** How a single call behaves. */
 export interface CallOptions {
   /** Time to wait for the answer, in ms; `Infinity` waits for ever. Default: the system's, 5 000. */
@@ -128,6 +152,9 @@ export interface CallOptions {
   /** Gives the call up: it rejects with `CallAbortedError`, and is not executed if it is still queued. */
   signal?: AbortSignal | undefined;
 }
+
+/** The names of {@link CallOptions}. */
+export const CALL_NAMES: OptionNames<CallOptions> = { timeout: true, signal: true };
 
 /** Options of which any may be left out; one that is there and `undefined` is left out, too. */
 export type SomeOf<T> = { [K in keyof T]?: T[K] | undefined };

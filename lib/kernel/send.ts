@@ -12,7 +12,7 @@ import { CallAbortedError, InvalidArgumentError, SelfCallError } from "../errors
 import { listenForAbort } from "./cancel.js";
 import type { ActorCell } from "./cell.js";
 import * as cells from "./cell.js";
-import type { CallOptions } from "./options.js";
+import { CALL_NAMES, type CallOptions } from "./options.js";
 import { isThenable } from "./outcome.js";
 import * as protocol from "./protocol.js";
 import { pump, pumpCall } from "./pump.js";
@@ -20,7 +20,7 @@ import { notFound } from "./refusals.js";
 import { argumentsOf, invokeCall, overdueCall, runCall, stashFresh } from "./run.js";
 import { type CallTerms, DEFAULT_TERMS, NO_ARGUMENTS, NO_DEADLINE, PendingCall, rejected } from "./slots.js";
 import { telemetry } from "./telemetry.js";
-import { assertPlainOptions, assertTimeoutMs } from "./validate.js";
+import { assertOptions, assertTimeoutMs } from "./validate.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const { FLAG_DEAD, FLAG_RUNNING, FLAG_STOPPING, SUBMIT_CALL, SUBMIT_CALL_TIMED, SUBMIT_CAST } = protocol;
@@ -204,7 +204,7 @@ export function callOnTerms(cell: ActorCell, method: string | undefined, value: 
 }
 
 function readOptions(options: CallOptions): CallTerms {
-  assertPlainOptions("call options", options);
+  assertOptions("call options", options, CALL_NAMES);
   const { timeout, signal } = options as CallOptions;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new InvalidArgumentError("signal", "an AbortSignal", signal);

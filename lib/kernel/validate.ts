@@ -2,9 +2,10 @@
  * Checks of what users pass in, made before anything changes.
  *
  * Every check throws `InvalidOptionError` (code INVALID_OPTION) that names the option, what was expected and what was
- * given; `assertName` throws `InvalidArgumentError` (INVALID_ARGUMENT). Unknown keys pass: configuration objects are
- * shared between versions. `undefined` fields of an options object count as absent. Nothing here reads deeper than the
- * fields it names, so a cyclic object costs nothing and loops nowhere.
+ * given; `assertName` throws `InvalidArgumentError` (INVALID_ARGUMENT). An option that there is not is refused: its
+ * name is misspelt, and what was meant would have its default, in silence. `undefined` fields of an options object count
+ * as absent, whatever their name. Nothing here reads deeper than the fields it names, so a cyclic object costs nothing
+ * and loops nowhere.
  *
  * Limits: finite delays up to DELAY_MS_MAX, names up to NAME_CHARS_MAX, mailboxes up to MAILBOX_MESSAGES_MAX.
  */
@@ -12,16 +13,20 @@
 import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
-import type {
-  BackoffOptions,
-  ChildSupervisionOptions,
-  ChildSupervisionStrategy,
-  MailboxConfig,
-  MailboxOverflowStrategy,
-  SomeOf,
-  SupervisionOptions,
-  SupervisionStrategy,
-  SystemTimeouts,
+import {
+  type BackoffOptions,
+  type ChildSupervisionOptions,
+  type ChildSupervisionStrategy,
+  DEFAULT_BACKOFF,
+  MAILBOX_NAMES,
+  type MailboxConfig,
+  type MailboxOverflowStrategy,
+  type SomeOf,
+  SUPERVISION_NAMES,
+  type SupervisionOptions,
+  type SupervisionStrategy,
+  type SystemTimeouts,
+  TIMEOUT_NAMES,
 } from "./options.js";
 
 /** Longest finite delay or timeout, in ms (24.8 days): what a Node timer can hold. */
@@ -39,11 +44,6 @@ const CHILD_STRATEGIES: readonly ChildSupervisionStrategy[] = [
   "one-for-all",
   "rest-for-one",
   ...SUPERVISION_STRATEGIES,
-];
-const SYSTEM_TIMEOUTS: readonly (keyof SystemTimeouts)[] = [
-  "remoteOperationTimeout",
-  "migrationRollbackTimeout",
-  "defaultCallTimeout",
 ];
 const OVERFLOW_STRATEGIES: readonly MailboxOverflowStrategy[] = ["drop-newest", "drop-oldest", "error"];
 
@@ -93,18 +93,30 @@ export function assertPart(what: string, value: unknown): void {
   if (typeof value !== "object" || value === null) throw new InvalidArgumentError(what, "an object", value);
 }
 
-/** Accepts objects that hold named options; no arrays, functions, Maps, Dates or promises, and not `undefined`. */
-export function assertPlainOptions(option: string, value: unknown): asserts value is Record<string, unknown> {
-  // By tag, not by prototype, so that objects of another realm (a vm context, a test runner) pass.
-  const plain = typeof value === "object" && value !== null && tagOf(value) === "[object Object]";
-  if (!plain) throw new InvalidOptionError(option, value, "an options object");
+/**
+ * Accepts objects that hold options of these names; no arrays, functions, Maps, Dates or promises, and not `undefined`.
+ *
+ * @param names an {@link OptionNames}, or all defaults.
+ */
+export function assertOptions(option: string, value: unknown, names: object): asserts value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || !isPlain(value)) {
+    throw new InvalidOptionError(option, value, "an options object");
+  }
+  // Perf: each spawn with options passes here (benchmark: lifecycle).
+  for (const key in value) {
+    if (key in names || (value as Record<string, unknown>)[key] === undefined) continue;
+    // The value stays out of the message: it may be a misspelt secret.
+    throw new InvalidOptionError(option, key, `no other names than ${Object.keys(names).join(", ")}`);
+  }
 }
 
-function tagOf(value: object): string {
+function isPlain(value: object): boolean {
   try {
-    return Object.prototype.toString.call(value);
+    if (Object.getPrototypeOf(value) === Object.prototype) return true;
+    // By tag, so that objects of another realm (a vm context, a test runner) and of a program's own classes pass.
+    return Object.prototype.toString.call(value) === "[object Object]";
   } catch {
-    return ""; // A revoked proxy has no tag.
+    return false; // A revoked proxy has neither.
   }
 }
 
@@ -127,7 +139,7 @@ function assertRestartCount(option: string, value: unknown): void {
 
 /** Checks the fields that are present: `maxSize` from 1 (or `Infinity`), and a known `overflowStrategy`. */
 export function assertMailboxConfig(option: string, value: unknown): asserts value is MailboxConfig {
-  assertPlainOptions(option, value);
+  assertOptions(option, value, MAILBOX_NAMES);
   const { maxSize, overflowStrategy } = value;
   if (maxSize !== undefined && maxSize !== Number.POSITIVE_INFINITY) {
     const valid = Number.isInteger(maxSize) && (maxSize as number) >= 1 && (maxSize as number) <= MAILBOX_MESSAGES_MAX;
@@ -141,13 +153,13 @@ export function assertMailboxConfig(option: string, value: unknown): asserts val
 
 /** Checks the fields that are present. */
 export function assertTimeouts(option: string, value: unknown): asserts value is SystemTimeouts {
-  assertPlainOptions(option, value);
-  for (const name of SYSTEM_TIMEOUTS) if (value[name] !== undefined) assertTimeoutMs(`${option}.${name}`, value[name]);
+  assertOptions(option, value, TIMEOUT_NAMES);
+  for (const name in TIMEOUT_NAMES) if (value[name] !== undefined) assertTimeoutMs(`${option}.${name}`, value[name]);
 }
 
 /** Checks the fields that are present, and that `maxMs` is not below `initialMs` when both are. */
 export function assertBackoff(option: string, value: unknown): asserts value is BackoffOptions {
-  assertPlainOptions(option, value);
+  assertOptions(option, value, DEFAULT_BACKOFF);
   const { initialMs, maxMs, multiplier, jitter } = value;
   if (initialMs !== undefined) assertNonNegativeMs(`${option}.initialMs`, initialMs);
   if (maxMs !== undefined) assertNonNegativeMs(`${option}.maxMs`, maxMs);
@@ -159,7 +171,7 @@ export function assertBackoff(option: string, value: unknown): asserts value is 
 }
 
 function assertRestarts(option: string, value: unknown, strategies: readonly string[]): void {
-  assertPlainOptions(option, value);
+  assertOptions(option, value, SUPERVISION_NAMES);
   const { strategy, maxRestarts, periodMs, backoff } = value;
   if (strategy !== undefined) assertOneOf(`${option}.strategy`, strategy, strategies);
   if (maxRestarts !== undefined) assertRestartCount(`${option}.maxRestarts`, maxRestarts);

@@ -26,6 +26,8 @@ import {
   DEFAULT_CALL_TIMEOUT_MS,
   DEFAULT_SHUTDOWN_TIMEOUT_MS,
   type MailboxConfig,
+  type OptionNames,
+  SHUTDOWN_NAMES,
   type ShutdownOptions,
   type SomeOf,
   type SupervisionOptions,
@@ -41,8 +43,8 @@ import {
   assertMailboxConfig,
   assertName,
   assertNonNegativeMs,
+  assertOptions,
   assertPart,
-  assertPlainOptions,
   assertSupervisionOptions,
   assertTimeoutMs,
   assertTimeouts,
@@ -74,6 +76,8 @@ export interface DrainOptions {
   /** Milliseconds. */
   timeout?: number | undefined;
 }
+
+const DRAIN_NAMES: OptionNames<DrainOptions> = { migrateTarget: true, timeout: true };
 
 /** What a drain did. */
 export interface DrainResult {
@@ -258,7 +262,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * @throws LibeamError (NOT_IMPLEMENTED) with a `migrateTarget`: there is no migration yet.
    */
   async drain(options: DrainOptions = {}): Promise<DrainResult> {
-    assertPlainOptions("drain options", options);
+    assertOptions("drain options", options, DRAIN_NAMES);
     if ((options as DrainOptions).migrateTarget !== undefined) {
       throw new LibeamError("Actors cannot be migrated yet; nothing was drained", "NOT_IMPLEMENTED");
     }
@@ -280,7 +284,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
     if (this.shutdownDone === undefined) {
-      assertPlainOptions("shutdown options", options);
+      assertOptions("shutdown options", options, SHUTDOWN_NAMES);
       const { timeout = DEFAULT_SHUTDOWN_TIMEOUT_MS, drainMailboxes = true } = options as ShutdownOptions;
       assertTimeoutMs("shutdown timeout", timeout);
       if (typeof drainMailboxes !== "boolean") {

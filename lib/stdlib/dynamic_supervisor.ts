@@ -9,8 +9,9 @@ import {
   type ChildSupervisionOptions,
   DEFAULT_MAX_RESTARTS,
   DEFAULT_RESTART_PERIOD_MS,
+  type OptionNames,
 } from "../kernel/options.js";
-import { assertChildSupervisionOptions, assertPlainOptions, cellOf } from "../kernel/validate.js";
+import { assertChildSupervisionOptions, assertOptions, cellOf } from "../kernel/validate.js";
 import { Actor, type ActorClass } from "./actor.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
 import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spawn_options.js";
@@ -26,6 +27,13 @@ export interface DynamicSupervisorOptions {
   /** Delays between restarts; default none. */
   backoff?: ChildSupervisionOptions["backoff"] | undefined;
 }
+
+const NAMES: OptionNames<DynamicSupervisorOptions> = {
+  maxChildren: true,
+  maxRestarts: true,
+  periodMs: true,
+  backoff: true,
+};
 
 /** One child of a supervisor. */
 export interface ChildInfo {
@@ -106,7 +114,7 @@ export class DynamicSupervisor {
     spawnOptions?: SpawnOptions,
   ): DynamicSupervisor {
     assertSpawner(system);
-    assertPlainOptions("DynamicSupervisor options", options);
+    assertOptions("DynamicSupervisor options", options, NAMES);
     const given = options as DynamicSupervisorOptions;
     const { maxChildren = Number.POSITIVE_INFINITY, maxRestarts = DEFAULT_MAX_RESTARTS } = given;
     const { periodMs = DEFAULT_RESTART_PERIOD_MS, backoff } = given;
@@ -114,7 +122,7 @@ export class DynamicSupervisor {
       throw new InvalidOptionError("maxChildren", maxChildren, "a number of 0 or more");
     }
     const settings = { maxChildren, maxRestarts, periodMs, ...(backoff === undefined ? {} : { backoff }) };
-    assertChildSupervisionOptions("DynamicSupervisor options", settings);
+    assertChildSupervisionOptions("DynamicSupervisor options", { maxRestarts, periodMs, backoff });
     const ref = system.spawn(SupervisorActor, withArgs(spawnOptions, [settings]));
     return new DynamicSupervisor(system, ref as ActorRef);
   }

@@ -16,7 +16,7 @@ import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { Cluster, ClusterPeer, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
 import { defined, type SomeOf } from "../kernel/options.js";
-import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import { assertName, assertOptions } from "../kernel/validate.js";
 
 /** How nodes are asked. */
 export interface HeartbeatConfig {
@@ -220,7 +220,7 @@ function idOf(member: Member): string {
 }
 
 function merged(config: SomeOf<HeartbeatConfig>): HeartbeatConfig {
-  assertPlainOptions("heartbeat", config);
+  assertOptions("heartbeat", config, DEFAULT_HEARTBEAT_CONFIG);
   const all: HeartbeatConfig = { ...DEFAULT_HEARTBEAT_CONFIG, ...defined(config) };
   for (const name of ["intervalMs", "timeoutMs", "maxMissedHeartbeats"] as const) {
     if (Number.isFinite(all[name]) && all[name] > 0) continue;

@@ -17,13 +17,16 @@ import {
 } from "../errors.js";
 import type { ActorCell } from "../kernel/cell.js";
 import type { Registry } from "../kernel/collaborators.js";
-import { assertName, assertPlainOptions } from "../kernel/validate.js";
+import type { OptionNames } from "../kernel/options.js";
+import { assertName, assertOptions } from "../kernel/validate.js";
 
 /** How a name is taken; see `registerName`. */
 export interface RegisterNameOptions {
   /** "local" (default): at once, by what this node knows. "home": after the name's home node has agreed. */
   consistency?: "local" | "home" | undefined;
 }
+
+const NAMES: OptionNames<RegisterNameOptions> = { consistency: true };
 
 /** What registered names need of their system. */
 export interface NamesHost {
@@ -53,7 +56,7 @@ export class RegisteredNames {
   /** See `ActorSystem.registerName`. */
   async register(name: string, cell: ActorCell, options: RegisterNameOptions = {}): Promise<void> {
     assertName("name", name);
-    assertPlainOptions("registerName options", options);
+    assertOptions("registerName options", options, NAMES);
     const { consistency = "local" } = options as RegisterNameOptions;
     if (consistency !== "local" && consistency !== "home") {
       throw new InvalidOptionError("consistency", consistency, '"local" or "home"');

@@ -4,9 +4,9 @@
 
 import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
-import type { MailboxConfig, MailboxOverflowStrategy } from "../kernel/options.js";
+import type { MailboxConfig, MailboxOverflowStrategy, OptionNames } from "../kernel/options.js";
 import { POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, POLICY_ERROR } from "../kernel/protocol.js";
-import { assertMailboxConfig, assertName, assertPlainOptions } from "../kernel/validate.js";
+import { assertMailboxConfig, assertName, assertOptions } from "../kernel/validate.js";
 import type { ActorClass } from "./actor.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
 import type { PlacementStrategy } from "./placement.js";
@@ -24,6 +24,9 @@ export interface SpawnOptions<TArgs extends any[] = any[]> {
   /** Bounds of the mailbox, merged over the system's. */
   mailbox?: MailboxConfig | undefined;
 }
+
+/** The names of {@link SpawnOptions}. */
+const SPAWN_NAMES: OptionNames<SpawnOptions> = { name: true, args: true, strategy: true, role: true, mailbox: true };
 
 /** What Agent, DynamicSupervisor and stages need of a system; ActorSystem and System both have it. */
 export interface Spawner {
@@ -45,7 +48,7 @@ export function assertSpawner(value: unknown): asserts value is Spawner {
 
 /** The options with which a behaviour spawns its actor: the user's, and the behaviour's own arguments. */
 export function withArgs<const TArgs extends any[]>(options: SpawnOptions | undefined, args: TArgs) {
-  if (options !== undefined) assertPlainOptions("spawn options", options);
+  if (options !== undefined) assertOptions("spawn options", options, SPAWN_NAMES);
   return { ...options, args };
 }
 
@@ -67,7 +70,7 @@ export function readSpawnOptions(
   options: SpawnOptions,
   request: { args: readonly unknown[]; name: string | undefined },
 ): void {
-  assertPlainOptions("spawn options", options);
+  assertOptions("spawn options", options, SPAWN_NAMES);
   const { name, args, mailbox } = options as SpawnOptions;
   if (name !== undefined) {
     assertName("name", name);

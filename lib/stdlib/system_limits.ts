@@ -5,7 +5,7 @@
 import { InvalidOptionError } from "../errors.js";
 import { type AllOf, defined } from "../kernel/options.js";
 import { timeoutWord } from "../kernel/slots.js";
-import { assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 
 /** Limits of a system. */
 export interface SystemLimits {
@@ -34,7 +34,7 @@ const DEFAULT_LIMITS: AllOf<SystemLimits> = {
 
 /** All limits, checked, as the kernel takes them; with a seed. @throws InvalidOptionError, InvalidArgumentError */
 export function kernelLimits(limits: SystemLimits): AllOf<SystemLimits> & { seed: number } {
-  assertPlainOptions("limits", limits);
+  assertOptions("limits", limits, DEFAULT_LIMITS);
   const merged = { ...DEFAULT_LIMITS, ...defined(limits) };
   for (const [name, value] of Object.entries(merged)) {
     if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);

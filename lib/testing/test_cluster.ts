@@ -21,8 +21,8 @@ import type { DistributedCluster } from "../cluster/distributed_cluster.js";
 import type { DistributedConfig } from "../cluster/distributed_system.js";
 import { InvalidOptionError, LibeamError } from "../errors.js";
 import { loggerConfig } from "../kernel/logger.js";
-import type { AllOf } from "../kernel/options.js";
-import { assertName, assertPlainOptions, assertTimeoutMs } from "../kernel/validate.js";
+import type { AllOf, OptionNames } from "../kernel/options.js";
+import { assertName, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import { FaultyGossipUDP } from "./faulty_gossip.js";
 import { FaultyTransport } from "./faulty_transport.js";
 import type { NodeAgentRef } from "./node_agent.js";
@@ -48,6 +48,16 @@ export interface TestClusterConfig {
   /** How the nodes gossip; default "fast". */
   gossip?: DistributedConfig["gossip"] | undefined;
 }
+
+const NAMES: OptionNames<TestClusterConfig> = {
+  size: true,
+  cookie: true,
+  actorModules: true,
+  timeout: true,
+  nodeIdPrefix: true,
+  faultInjection: true,
+  gossip: true,
+};
 
 /** A node of a TestCluster. */
 export interface TestNodeHandle {
@@ -297,7 +307,7 @@ function makeHandle(
 }
 
 function settingsOf(config: TestClusterConfig): Settings {
-  assertPlainOptions("TestCluster options", config);
+  assertOptions("TestCluster options", config, NAMES);
   const given = config as TestClusterConfig;
   const { size = 2, timeout = TIMEOUT_MS, nodeIdPrefix = "test-node", actorModules = [] } = given;
   const { cookie = randomBytes(COOKIE_BYTES).toString("hex"), faultInjection = false, gossip = "fast" } = given;

@@ -10,8 +10,13 @@
 import { InvalidArgumentError } from "../../errors.js";
 import type { DownMessage, InfoMessage, WatchRef } from "../../kernel/info.js";
 import { createLogger } from "../../kernel/logger.js";
-import { type ChildSupervisionOptions, DEFAULT_MAX_RESTARTS, DEFAULT_RESTART_PERIOD_MS } from "../../kernel/options.js";
-import { assertChildSupervisionOptions, assertPlainOptions } from "../../kernel/validate.js";
+import {
+  type ChildSupervisionOptions,
+  DEFAULT_MAX_RESTARTS,
+  DEFAULT_RESTART_PERIOD_MS,
+  type OptionNames,
+} from "../../kernel/options.js";
+import { assertChildSupervisionOptions, assertOptions } from "../../kernel/validate.js";
 import type { ActorClass } from "../actor.js";
 import { type ActorDefinition, isActorDefinition } from "../create_actor.js";
 import { type ChildCounts, type ChildInfo, describeChild } from "../dynamic_supervisor.js";
@@ -32,6 +37,8 @@ export interface ChildSpec {
   spawnOptions?: Omit<SpawnOptions, "strategy" | "role" | "args"> | undefined;
 }
 
+const SPEC_NAMES: OptionNames<ChildSpec> = { actorClass: true, args: true, spawnOptions: true };
+
 /** How crashed workers are restarted. */
 export interface ConsumerSupervisorOptions {
   /** Restarts of one worker within the period; default 3. */
@@ -41,6 +48,8 @@ export interface ConsumerSupervisorOptions {
   /** Delays between restarts; default none. */
   backoff?: ChildSupervisionOptions["backoff"] | undefined;
 }
+
+const NAMES: OptionNames<ConsumerSupervisorOptions> = { maxRestarts: true, periodMs: true, backoff: true };
 
 interface SupervisorPlan extends StagePlan {
   readonly spec: ChildSpec;
@@ -116,8 +125,8 @@ export class ConsumerSupervisor extends SubscribingStage {
     options: ConsumerSupervisorOptions = {},
     spawnOptions?: SpawnOptions,
   ): ConsumerSupervisor {
-    assertPlainOptions("child spec", childSpec);
-    assertPlainOptions("ConsumerSupervisor options", options);
+    assertOptions("child spec", childSpec, SPEC_NAMES);
+    assertOptions("ConsumerSupervisor options", options, NAMES);
     const { actorClass, args } = childSpec as ChildSpec;
     if (typeof actorClass !== "function" && !isActorDefinition(actorClass)) {
       throw new InvalidArgumentError("actorClass", "a class or a definition of actors", actorClass);

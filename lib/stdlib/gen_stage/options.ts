@@ -4,7 +4,8 @@
 
 import { InvalidArgumentError, InvalidOptionError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
-import { assertPlainOptions, cellOf } from "../../kernel/validate.js";
+import type { OptionNames } from "../../kernel/options.js";
+import { assertOptions, cellOf } from "../../kernel/validate.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { PartitionHashFunction } from "./dispatchers/partition.js";
 
@@ -39,6 +40,15 @@ export interface SubscriptionOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The names of {@link SubscriptionOptions}. */
+const SUBSCRIPTION_NAMES: OptionNames<SubscriptionOptions> = {
+  maxDemand: true,
+  minDemand: true,
+  cancel: true,
+  partition: true,
+  signal: true,
+};
+
 /** A subscription's options after the checks. */
 export interface Terms {
   readonly maxDemand: number;
@@ -65,6 +75,16 @@ export interface ProducerOptions {
   /** "accumulate" holds all demand back until `demand("forward")`; default "forward". */
   demand?: DemandMode | undefined;
 }
+
+/** The names of {@link ProducerOptions}. */
+const PRODUCER_NAMES: OptionNames<ProducerOptions> = {
+  bufferSize: true,
+  bufferKeep: true,
+  dispatcher: true,
+  demand: true,
+};
+
+const DISPATCHER_NAMES: OptionNames<DispatcherConfig> = { type: true, partitions: true, hash: true, dispatcher: true };
 
 /** A producer's options after the checks. */
 export interface OutletTerms {
@@ -94,7 +114,7 @@ export function assertDemandMode(option: string, value: unknown): asserts value 
 
 /** Checks how a consumer wants to subscribe. @throws InvalidOptionError */
 export function subscriptionTerms(options: SubscriptionOptions = {}): Terms {
-  assertPlainOptions("subscription options", options);
+  assertOptions("subscription options", options, SUBSCRIPTION_NAMES);
   const { maxDemand = DEFAULT_MAX_DEMAND, cancel = "temporary", partition, signal } = options as SubscriptionOptions;
   assertCount("maxDemand", maxDemand, 1, MAX_DEMAND_LIMIT);
   const { minDemand = Math.floor(maxDemand * DEFAULT_MIN_SHARE) } = options as SubscriptionOptions;
@@ -108,7 +128,7 @@ export function subscriptionTerms(options: SubscriptionOptions = {}): Terms {
 
 /** Checks how a producer is to work. @throws InvalidOptionError */
 export function outletTerms(options: ProducerOptions = {}, defaultSize = DEFAULT_BUFFER_SIZE): OutletTerms {
-  assertPlainOptions("producer options", options);
+  assertOptions("producer options", options, PRODUCER_NAMES);
   const { bufferSize = defaultSize, bufferKeep = "last", demand = "forward" } = options as ProducerOptions;
   const { dispatcher = { type: "demand" } } = options as ProducerOptions;
   if (bufferSize !== Number.POSITIVE_INFINITY) assertCount("bufferSize", bufferSize, 0, Number.MAX_SAFE_INTEGER);
@@ -119,7 +139,7 @@ export function outletTerms(options: ProducerOptions = {}, defaultSize = DEFAULT
 }
 
 function assertDispatcher(config: DispatcherConfig): void {
-  assertPlainOptions("dispatcher", config);
+  assertOptions("dispatcher", config, DISPATCHER_NAMES);
   const { type } = config as DispatcherConfig;
   if (type === undefined) throw new InvalidOptionError("dispatcher.type", type, "the name of a dispatcher");
   assertWord("dispatcher.type", type, ["demand", "broadcast", "partition", "custom"]);

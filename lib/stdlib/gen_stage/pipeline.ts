@@ -22,7 +22,8 @@ import type { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
-import { assertPlainOptions, DELAY_MS_MAX } from "../../kernel/validate.js";
+import type { OptionNames } from "../../kernel/options.js";
+import { assertOptions, DELAY_MS_MAX } from "../../kernel/validate.js";
 import type { Spawner } from "../spawn_options.js";
 import { assertNotAborted, assertSignal, whenAborted } from "./abort.js";
 import { Consumer } from "./consumer.js";
@@ -48,6 +49,8 @@ import { Batches, type StreamOptions } from "./streams.js";
 
 /** How a pipeline's stages subscribe to each other. */
 export type PipelineOptions = PipelineDemand;
+
+const PIPELINE_NAMES: OptionNames<PipelineOptions> = { maxDemand: true, minDemand: true };
 
 /** How a pipeline is run. */
 export interface RunOptions {
@@ -134,7 +137,7 @@ export class Pipeline<T = any> implements AsyncIterable<T> {
    * or the sink fails with
    */
   async run(sink: PipelineSink<T>, options: RunOptions = {}): Promise<void> {
-    assertPlainOptions("run options", options);
+    assertOptions("run options", options, { signal: true } satisfies OptionNames<RunOptions>);
     const { signal } = options as RunOptions;
     assertNotAborted(signal);
     const run = new Run(this.origin.system);
@@ -308,7 +311,7 @@ export function pipeline<T>(system: Spawner, source: StageOf<T>, options?: Pipel
 export function pipeline(system: Spawner, source: ActorRef, options?: PipelineOptions): Pipeline<any>;
 export function pipeline<T>(system: Spawner, source: ProducerSource<T>, options?: PipelineOptions): Pipeline<T>;
 export function pipeline(system: Spawner, source: unknown, options: PipelineOptions = {}): Pipeline<any> {
-  assertPlainOptions("pipeline options", options);
+  assertOptions("pipeline options", options, PIPELINE_NAMES);
   const { maxDemand, minDemand } = options as PipelineOptions;
   subscriptionTerms({ maxDemand, minDemand });
   assertSource(source);

@@ -142,13 +142,14 @@ export class Producer<TEvent = any> extends Stage {
     options: FromOptions = {},
     spawnOptions: SpawnOptions = {},
   ): Producer<T> {
-    assertNotAborted(options.signal);
-    outletTerms(options);
+    const { signal, ...own } = options;
+    assertNotAborted(signal);
+    outletTerms(own);
     const reader = openSource(source);
-    const { strategy, role, ...own } = spawnOptions;
+    const { strategy, role, ...rest } = spawnOptions;
     const keeper = new TemporaryStages(system, "with its stage", { strategy, role });
     try {
-      return Producer._read<T>(system, keeper, reader, options, own);
+      return Producer._read<T>(system, keeper, reader, options, rest);
     } catch (error) {
       void keeper.end();
       throw error;
