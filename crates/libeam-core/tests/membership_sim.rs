@@ -293,6 +293,26 @@ fn a_new_life_is_known_at_once_at_whatever_address() {
     }
 }
 
+/// The clock of a host may be set back between two lives of a node, however it finds the others, or they it.
+#[test]
+fn a_new_life_is_known_whatever_its_clock_says() {
+    for seed in 0..seeds() {
+        for (at, knows_seeds, pause_us) in
+            [(0, false, 0), (0, false, 30 * SECOND), (5, true, 0), (5, true, 30 * SECOND)]
+        {
+            let name = format!("seed {seed}: n{at} after {pause_us} us");
+            let mut cluster = formed(8, seed);
+            let seeds = if knows_seeds { vec![cluster.addr(0)] } else { Vec::new() };
+            cluster.crash(at);
+            cluster.run(pause_us);
+            cluster.clock_behind_us = 500 * SECOND;
+            cluster.restart(at, false, &seeds);
+            assert!(cluster.run_until(60 * SECOND, Cluster::converged), "{name}: it stays alone");
+            no_faults(&cluster, seed);
+        }
+    }
+}
+
 #[test]
 fn of_two_processes_with_one_id_the_older_one_is_told() {
     for seed in 0..seeds() {

@@ -199,7 +199,10 @@ impl Membership {
             Ok(bytes) => bytes,
             Err(error) => return self.request_failed(now_us, &purpose, error),
         };
-        let Ok(opened) = self.admit(bytes).inspect_err(|_| self.rejected += 1) else { return };
+        let opened = match self.admit(bytes) {
+            Ok(opened) => opened,
+            Err(reject) => return self.response_rejected(&purpose, reject, bytes),
+        };
         let (source, epoch, body) = (opened.source, opened.epoch, opened.body);
         match purpose {
             Purpose::Probe { sequence, id } if id == source => {
@@ -215,6 +218,15 @@ impl Membership {
                 self.request_sync(at, epoch);
             }
             Purpose::Sync => self.learn_reply(now_us, source, epoch, body),
+        }
+    }
+
+    /// A response was not let in. A process whose clock was set back knows nothing of its later life, and may know nobody
+    /// else who could tell it.
+    fn response_rejected(&mut self, purpose: &Purpose, reject: Reject, bytes: &[u8]) {
+        self.rejected += 1;
+        if let (Purpose::Meet { at }, Reject::OldLife) = (purpose, reject) {
+            self.tell_old_life(*at, bytes);
         }
     }
 

@@ -127,6 +127,8 @@ pub struct Cluster {
     /// Pairs (from, to) between which nothing goes.
     cuts: Cuts,
     next_port: u16,
+    /// How far the clocks of processes that start from now on are behind, in microseconds.
+    pub clock_behind_us: u64,
     /// What a checker has found.
     pub faults: Vec<String>,
 }
@@ -152,6 +154,7 @@ impl Cluster {
             by_addr: HashMap::new(),
             cuts: Cuts::default(),
             next_port: 1,
+            clock_behind_us: 0,
             faults: Vec::new(),
         }
     }
@@ -213,7 +216,8 @@ impl Cluster {
     }
 
     fn machine(&mut self, id: &str, addr: SocketAddr) -> Membership {
-        let identity = Identity { id: NodeId::from(id), epoch: self.now_us / MS, addr, meta: Arc::from(&b"meta"[..]) };
+        let epoch = (self.now_us - self.clock_behind_us) / MS;
+        let identity = Identity { id: NodeId::from(id), epoch, addr, meta: Arc::from(&b"meta"[..]) };
         let keys = self.key.as_ref().map_or_else(Keyring::open, |secret| Keyring::of(Key::new(1, secret)));
         Membership::new(self.config.clone(), identity, keys, self.now_us, self.random.draw())
     }
