@@ -11,12 +11,14 @@ import {
   TransportError,
   type ZeroMQTransport,
 } from "libeam";
-import { beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { makeTransport } from "../support/loopback_transports.js";
+import { freePort } from "../support/recorder.js";
 import { nodeTimer, rejection } from "../support/time.js";
 import { wayTo } from "../support/ways.js";
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
+afterEach(() => vi.restoreAllMocks());
 
 async function listen(nodeId: string, cookie: string): Promise<ZeroMQTransport> {
   const { curveKeyPair } = deriveKeys(cookie);
@@ -76,4 +78,20 @@ it("ends without holding up the event loop, though a node takes nothing of what 
   expect(turns).toBeGreaterThan(10);
   await near.connect();
   expect(near.address).toBeDefined();
+});
+
+it("a transport that listens again is heard, although its clock was set back", async () => {
+  const rpcPort = await freePort("127.0.0.1");
+  const [near, far] = [makeTransport("near", { rpcPort }), makeTransport("far")];
+  await Promise.all([near.connect(), far.connect()]);
+  for (const transport of [near, far]) transport.onRequest((message) => message);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  far.updatePeers([["near", `tcp://${near.address}`]]);
+  expect(await Promise.all([near.request("far", 1, 10_000), far.request("near", 2, 10_000)])).toEqual([1, 2]);
+  await near.disconnect();
+  const { now } = Date;
+  vi.spyOn(Date, "now").mockImplementation(() => now() - 3_600_000);
+  await near.connect();
+  expect(await near.request("far", 3, 10_000)).toBe(3);
+  await vi.waitFor(async () => expect(await far.request("near", 4, 1_000)).toBe(4), 10_000);
 });

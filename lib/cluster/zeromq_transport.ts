@@ -141,6 +141,8 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   });
   private readonly subscribers = new Map<string, Set<MessageHandler>>();
   private link: NativeLink | undefined;
+  /** Names the life of the last link, which began then by this node's clock; each is later than the one before. */
+  private epoch = 0;
   /** The end of the last link. */
   private closing: Promise<void> = Promise.resolve();
   private outboxes: Outboxes | undefined;
@@ -205,10 +207,11 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     if (this.link !== undefined) return;
     const { nodeId, cluster = "libeam" } = this.options;
     const keys = this.keys === undefined ? undefined : { ...this.keys, accepted: this.accepted };
+    this.epoch = Math.max(Date.now(), this.epoch + 1);
     try {
       const link = {
         nodeId,
-        epoch: Date.now(),
+        epoch: this.epoch,
         cluster,
         bind: this.bind,
         ...(keys === undefined ? {} : { keys }),
