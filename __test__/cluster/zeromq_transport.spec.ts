@@ -95,3 +95,13 @@ it("a transport that listens again is heard, although its clock was set back", a
   expect(await near.request("far", 3, 10_000)).toBe(3);
   await vi.waitFor(async () => expect(await far.request("near", 4, 1_000)).toBe(4), 10_000);
 });
+
+it("a transport that is closed refuses a publication, whether it knows peers or not", async () => {
+  const [near, far] = [makeTransport("near"), makeTransport("far")];
+  expect(await rejection(near.publish("topic", 1))).toBeInstanceOf(TransportError);
+  await Promise.all([near.connect(), far.connect()]);
+  await near.publish("topic", 1);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  await near.disconnect();
+  expect(await rejection(near.publish("topic", 1))).toBeInstanceOf(TransportError);
+});

@@ -395,8 +395,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.push(nodeId, MESSAGE, 0, message);
   }
 
-  /** Sends to all subscribers of a topic on other nodes, but for those in `except`. */
+  /** Sends to all subscribers of a topic on other nodes, but for those in `except`. @throws TransportError if it is closed */
   async publish(topic: string, message: any, except?: ReadonlySet<string>): Promise<void> {
+    if (this.outboxes === undefined) throw new TransportError("Transport disconnected", this.options.nodeId);
     if (this.peers.size === 0) return;
     const payload = this.codec.encode([topic, message]);
     for (const node of this.peers.keys()) if (!except?.has(node)) this.add(node, PUBLICATION, 0, payload);
