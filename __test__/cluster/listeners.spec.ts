@@ -5,14 +5,14 @@
 import { createActor } from "libeam";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { DistributedRegistry, RegistrySync } from "../../lib/cluster/names.js";
-import { InMemoryTransport, type LogEntry, loggerConfig } from "../../lib/index.js";
+import { InMemoryTransport, InvalidArgumentError, type LogEntry, loggerConfig } from "../../lib/index.js";
 import type { NameConflict } from "../../lib/kernel/collaborators.js";
 import { HeartbeatManager } from "../../lib/stdlib/heartbeat.js";
 import { HandmadeCluster } from "../support/handmade_nodes.js";
 import { found, gossipOf, startNode } from "../support/loopback_nodes.js";
 import { makeTransport } from "../support/loopback_transports.js";
 import { makeProbe } from "../support/probe.js";
-import { turns } from "../support/time.js";
+import { rejection, thrown, turns } from "../support/time.js";
 
 /** Less than a test may take: what is lost is said at once. */
 const JOIN_MS = 10_000;
@@ -105,5 +105,17 @@ it("a listener of failed nodes that throws costs the others nothing", async () =
   } finally {
     await heartbeats.stop();
     vi.useRealTimers();
+  }
+});
+
+it.each([
+  ["a ZeroMQTransport", makeTransport],
+  ["an InMemoryTransport", (nodeId: string) => new InMemoryTransport(nodeId)],
+])("%s refuses handlers that are no functions", async (_what, make) => {
+  const transport = make("a");
+  for (const handler of [undefined, null, 5, {}, "handler"] as any[]) {
+    expect(thrown(() => transport.onRequest(handler))).toBeInstanceOf(InvalidArgumentError);
+    expect(thrown(() => transport.onMessage(handler))).toBeInstanceOf(InvalidArgumentError);
+    expect(await rejection(transport.subscribe("news", handler))).toBeInstanceOf(InvalidArgumentError);
   }
 });

@@ -18,7 +18,7 @@
 import { TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
 import { createLogger } from "../kernel/logger.js";
-import { assertTimeoutMs } from "../kernel/validate.js";
+import { assertFunction, assertTimeoutMs } from "../kernel/validate.js";
 
 /** A request that waits for its answer; held by both sides, so that either can end it. */
 interface Exchange {
@@ -54,13 +54,15 @@ export class InMemoryTransport implements Transport {
   /** Does nothing: addresses mean nothing in one process, and peers given by `setPeer` stay. */
   updatePeers(_peers: Array<[nodeId: string, address: string]>): void {}
 
-  /** Sets the handler of requests, in place of the one before. */
+  /** Sets the handler of requests, in place of the one before. @throws InvalidArgumentError */
   onRequest(handler: RequestHandler): void {
+    assertFunction("handler of requests", handler);
     this.#requestHandler = handler;
   }
 
-  /** Sets the handler of messages, in place of the one before. */
+  /** Sets the handler of messages, in place of the one before. @throws InvalidArgumentError */
   onMessage(handler: MessageHandler): void {
+    assertFunction("handler of messages", handler);
     this.#messageHandler = handler;
   }
 
@@ -138,8 +140,9 @@ export class InMemoryTransport implements Transport {
     this.#peer(nodeId).#bring(topic, message);
   }
 
-  /** Receives what peers publish to a topic, until `unsubscribe`. */
+  /** Receives what peers publish to a topic, until `unsubscribe`. @throws InvalidArgumentError (as a rejection) */
   async subscribe(topic: string, handler: MessageHandler): Promise<Subscription> {
+    assertFunction("handler of publications", handler);
     const subscriber = { handler };
     const subscribers = this.#subscribers.get(topic) ?? new Set();
     this.#subscribers.set(topic, subscribers.add(subscriber));

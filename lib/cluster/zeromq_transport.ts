@@ -26,7 +26,7 @@ import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/nati
 import type { OptionNames } from "../kernel/options.js";
 import { isThenable } from "../kernel/outcome.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertName, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { assertFunction, assertName, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
 import { noRoom } from "../stdlib/remote/peers.js";
@@ -310,14 +310,20 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.receive();
   }
 
-  /** Sets the handler of requests, in place of the one before. `instead` is asked for answers that cannot be sent. */
+  /**
+   * Sets the handler of requests, in place of the one before. `instead` is asked for answers that cannot be sent.
+   *
+   * @throws InvalidArgumentError
+   */
   onRequest(handler: RequestHandler, instead?: AnswerInstead): void {
+    assertFunction("handler of requests", handler);
     this.requestHandler = handler;
     this.answerInstead = instead;
   }
 
-  /** Sets the handler of messages, in place of the one before. */
+  /** Sets the handler of messages, in place of the one before. @throws InvalidArgumentError */
   onMessage(handler: MessageHandler): void {
+    assertFunction("handler of messages", handler);
     this.messageHandler = handler;
   }
 
@@ -408,8 +414,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     this.push(nodeId, PUBLICATION, 0, [topic, message]);
   }
 
-  /** Receives what other nodes publish to a topic. */
+  /** Receives what other nodes publish to a topic. @throws InvalidArgumentError (as a rejection) */
   async subscribe(topic: string, handler: MessageHandler): Promise<Subscription> {
+    assertFunction("handler of publications", handler);
     const handlers = this.subscribers.get(topic) ?? new Set();
     const own: MessageHandler = (message) => handler(message);
     this.subscribers.set(topic, handlers.add(own));

@@ -93,6 +93,11 @@ export function assertPart(what: string, value: unknown): void {
   if (typeof value !== "object" || value === null) throw new InvalidArgumentError(what, "an object", value);
 }
 
+/** Accepts what is to be called later, when nobody could be told any more. */
+export function assertFunction(what: string, value: unknown): void {
+  if (typeof value !== "function") throw new InvalidArgumentError(what, "a function", value);
+}
+
 /**
  * Accepts objects that hold options of these names; no arrays, functions, Maps, Dates or promises, and not `undefined`.
  *
