@@ -18,7 +18,7 @@ import { HandmadeCluster } from "../support/handmade_nodes.js";
 import { gossipOf, nodeConfig, startNode } from "../support/loopback_nodes.js";
 import { runScript } from "../support/run_script.js";
 import { makeSystem } from "../support/system.js";
-import { rejection, stateOf, turns } from "../support/time.js";
+import { rejection, stateOf, thrown, turns } from "../support/time.js";
 
 describe("a list of members is ready", () => {
   it.each([
@@ -31,6 +31,21 @@ describe("a list of members is ready", () => {
     [["a"], { nodes: [] }, true],
   ])("%j with %j: %s", (members, options, ready) => {
     expect(isClusterReady(members, options)).toBe(ready);
+  });
+
+  it("is looked at only if it is one, with conditions that are some", () => {
+    for (const members of [undefined, null, "abc", 5, {}] as never[]) {
+      expect(
+        thrown(() => isClusterReady(members)),
+        String(members),
+      ).toBeInstanceOf(InvalidArgumentError);
+    }
+    for (const options of [null, 7, [], { nodes: "b" }, { minMembers: "2" }, { minMembers: Number.NaN }] as never[]) {
+      expect(
+        thrown(() => isClusterReady(["a"], options)),
+        String(options),
+      ).toBeInstanceOf(InvalidOptionError);
+    }
   });
 });
 

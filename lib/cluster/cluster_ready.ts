@@ -32,9 +32,12 @@ const MEMBERS_MIN = 2;
 /** How often a cluster without events is looked at, in milliseconds. */
 const POLL_MS = 50;
 
-/** Whether a list of members meets all conditions. */
+/** Whether a list of members meets all conditions. @throws InvalidArgumentError, InvalidOptionError */
 export function isClusterReady(members: string[], options: Omit<WaitForClusterOptions, "timeout"> = {}): boolean {
-  const { minMembers = 0, nodes = [] } = options;
+  if (!Array.isArray(members)) throw new InvalidArgumentError("members", "an array of node ids", members);
+  assertOptions("isClusterReady options", options, NAMES);
+  const { minMembers = 0, nodes = [] } = options as WaitForClusterOptions;
+  assertConditions(minMembers, nodes);
   return members.length >= minMembers && nodes.every((node) => members.includes(node));
 }
 
@@ -82,9 +85,13 @@ function checked(options: WaitForClusterOptions, cluster: Cluster): AllOf<WaitFo
   const membersMin = options.nodes !== undefined || cluster instanceof LocalCluster ? 0 : MEMBERS_MIN;
   const { minMembers = membersMin } = options as WaitForClusterOptions;
   assertTimeoutMs("timeout", timeout);
+  assertConditions(minMembers, nodes);
+  return { nodes, timeout, minMembers };
+}
+
+function assertConditions(minMembers: unknown, nodes: unknown): void {
   if (!Array.isArray(nodes)) throw new InvalidOptionError("nodes", nodes, "an array of node ids");
   if (typeof minMembers !== "number" || Number.isNaN(minMembers)) {
     throw new InvalidOptionError("minMembers", minMembers, "a number of nodes");
   }
-  return { nodes, timeout, minMembers };
 }
