@@ -40,7 +40,12 @@ describe("an advertised address", () => {
     expect(error.context).toMatchObject({ option: "advertiseAddress", expected: "an IP address" });
   });
 
-  it.each(NONE)("is refused if LIBEAM_ADVERTISE_ADDRESS is %j", async (address) => {
+  it("is the default one if LIBEAM_ADVERTISE_ADDRESS is empty, which counts as absent", async () => {
+    vi.stubEnv("LIBEAM_ADVERTISE_ADDRESS", "");
+    expect(gossipOf(await startNode("a"))).toMatch(/^127\.0\.0\.1:\d+$/);
+  });
+
+  it.each(NONE.filter((address) => address !== ""))("is refused if LIBEAM_ADVERTISE_ADDRESS is %j", async (address) => {
     vi.stubEnv("LIBEAM_ADVERTISE_ADDRESS", address);
     const error = await rejection(startNode("a"));
     expect(error).toBeInstanceOf(InvalidOptionError);

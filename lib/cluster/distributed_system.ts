@@ -48,7 +48,7 @@ export interface DistributedConfig {
   ports?: { rpc: number; pub?: number | undefined; gossip: number } | undefined;
   /** IP address to listen at; default "0.0.0.0". */
   bindAddress?: string | undefined;
-  /** IP address at which the others reach this node; default LIBEAM_ADVERTISE_ADDRESS, or "127.0.0.1". */
+  /** IP address at which the others reach this node; default LIBEAM_ADVERTISE_ADDRESS (unless it is empty), or "127.0.0.1". */
   advertiseAddress?: string | undefined;
   /** Gossip addresses of other nodes, `host:port` or `dns:name:port`. */
   seedNodes: string[];
@@ -207,7 +207,7 @@ export async function stopNode(
 function advertisedIp({ advertiseAddress }: DistributedConfig): string {
   const [option, value] =
     advertiseAddress === undefined
-      ? ["LIBEAM_ADVERTISE_ADDRESS", process.env.LIBEAM_ADVERTISE_ADDRESS ?? "127.0.0.1"]
+      ? ["LIBEAM_ADVERTISE_ADDRESS", process.env.LIBEAM_ADVERTISE_ADDRESS || "127.0.0.1"]
       : ["advertiseAddress", advertiseAddress];
   const ip = ipOf(option, value);
   if (isUnspecified(ip)) throw new InvalidOptionError(option, value, "an IP address that leads to this node");
