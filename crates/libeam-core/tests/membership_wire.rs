@@ -219,6 +219,29 @@ fn a_node_whose_clock_was_set_back_moves_past_its_future() {
     assert_eq!(a.table().get("b").map(|member| member.record.epoch), Some(10));
 }
 
+/// The names of seeds are looked up again and again, and may mean other addresses each time.
+#[test]
+fn a_lone_node_asks_as_often_however_often_it_was_told_its_seeds() {
+    let asked = |times: u16| {
+        let mut node = node("a", 1, Keyring::open());
+        (0..times).for_each(|port| node.join(&[SocketAddr::from(([127, 0, 0, 1], 100 + port))], 0));
+        while node.poll_output().is_some() {}
+        let mut requests = 0;
+        while let Some(now_us) = node.poll_timeout().filter(|&due_us| due_us <= 60_000_000) {
+            node.handle_timeout(now_us);
+            while let Some(output) = node.poll_output() {
+                if let Output::Request { token, .. } = output {
+                    requests += 1;
+                    node.handle_response(now_us, token, Err(RequestError::Refused));
+                }
+            }
+        }
+        requests
+    };
+    let (once, often) = (asked(1), asked(20));
+    assert!(often <= 2 * once, "{often} requests in a minute, {once} otherwise");
+}
+
 #[test]
 fn keys_change_without_losing_a_packet() {
     let (old, new) = (Key::new(1, b"old"), Key::new(2, b"new"));

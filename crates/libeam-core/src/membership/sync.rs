@@ -56,6 +56,7 @@ impl Membership {
         }
         let seed = self.seeds[self.random.below(self.seeds.len())];
         self.meet(seed);
+        self.timers.retain(|(_, timer)| *timer != Timer::Seeds);
         let spread = self.random.draw() % (self.config.seed_retry_us / 2 + 1);
         self.timers.insert((now_us + self.config.seed_retry_us / 2 + spread, Timer::Seeds));
     }
