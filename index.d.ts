@@ -119,12 +119,18 @@ export interface NativeMemberEvent {
   member: NativeMember;
 }
 
+/** What keeps nodes apart: where, and a sentence for the log. */
+export interface NativeTrouble {
+  about: string;
+  what: string;
+}
+
 /** A node's membership, its sockets and its thread. Keeps the process up until `stop`. */
 export interface NativeGossip {
   /** Where others reach this node, `ip:port`. */
   readonly address: string;
   /** Fetches what has happened. With `lost`, events were dropped, and only `members` is right. */
-  takeNews(): { events: NativeMemberEvent[]; lost: boolean; gone: boolean };
+  takeNews(): { events: NativeMemberEvent[]; lost: boolean; gone: boolean; troubles: NativeTrouble[] };
   /** All members but this node, dead ones included. */
   members(): NativeMember[];
   /** Packets that were not let in. */

@@ -6,7 +6,7 @@ use libeam_core::membership::Hint;
 use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Record, Status};
-use libeam_net::gossip::{Gossip, GossipOptions, read_said};
+use libeam_net::gossip::{Gossip, GossipOptions, Trouble, read_said};
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi::{Env, Error, JsValue, Result, Status as NapiStatus, Unknown};
 use napi_derive::napi;
@@ -92,6 +92,15 @@ pub struct NativeMemberEvent {
     pub member: NativeMember,
 }
 
+/// What keeps nodes apart.
+#[napi(object)]
+pub struct NativeTrouble {
+    /// `ip:port`, or the name of a seed.
+    pub about: String,
+    /// What it is, as a sentence without its end.
+    pub what: String,
+}
+
 /// What there is to fetch.
 #[napi(object)]
 pub struct NativeNews {
@@ -101,6 +110,8 @@ pub struct NativeNews {
     pub lost: bool,
     /// The farewell is over.
     pub gone: bool,
+    /// For the log.
+    pub troubles: Vec<NativeTrouble>,
 }
 
 /// A node's membership, its sockets and its thread.
@@ -240,7 +251,13 @@ impl NativeGossip {
     #[napi(catch_unwind)]
     pub fn take_news(&self) -> NativeNews {
         let news = self.gossip.as_ref().map(Gossip::take_news).unwrap_or_default();
-        NativeNews { events: news.events.iter().map(event_of).collect(), lost: news.lost, gone: news.gone }
+        let trouble_of = |Trouble { about, what }| NativeTrouble { about, what: what.to_string() };
+        NativeNews {
+            events: news.events.iter().map(event_of).collect(),
+            lost: news.lost,
+            gone: news.gone,
+            troubles: news.troubles.into_iter().map(trouble_of).collect(),
+        }
     }
 
     /// All members but this node, dead ones included.

@@ -18,7 +18,7 @@ vi.mock("../../lib/kernel/native.js", async (original) => ({
     ring = onNews;
     return {
       address: "127.0.0.1:1",
-      takeNews: () => ({ events: events.splice(0), lost, gone: false }),
+      takeNews: () => ({ events: events.splice(0), lost, gone: false, troubles: [] }),
       members: () => members,
       rejected: () => 0,
       stop: () => {},

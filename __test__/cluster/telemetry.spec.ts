@@ -7,7 +7,9 @@ import {
   type ActorRef,
   type DistributedConfig,
   type DistributedSystem,
+  type LogEntry,
   loggerConfig,
+  NullAuthenticator,
   TelemetryEvents,
   TransportError,
   telemetry,
@@ -97,6 +99,32 @@ it("strangers: packets and connections that are not let in", async () => {
   const refused = await told.find(({ name, facts }) => name === "transport.refuse" && facts.node_id === "a");
   expect(refused.facts).toEqual({ node_id: "a", peer_id: expect.any(String), reason: expect.any(String) });
   expect(stranger.transport.getHealth()).toMatchObject({ status: "degraded", details: { disconnected: ["a"] } });
+});
+
+it.each([
+  ["another cookie", { cookie: "quite another cookie, same length" }],
+  ["another salt", { salt: "quite another salt" }],
+  ["no cookie", { cookie: undefined, auth: new NullAuthenticator() }],
+])("a node with %s, in the logs of both sides, once", async (_what, more) => {
+  const entries = makeProbe<LogEntry>();
+  loggerConfig.configure({ level: "warn", handler: entries.push });
+  const a = await start("a");
+  const other = await start("other", a, more as Partial<DistributedConfig>);
+  const logged = (node: string) => entries.find(({ context }) => context.nodeId === node && "peer" in context);
+  expect(await logged("a")).toMatchObject({
+    message: expect.stringMatching(/^Gossip of another node is not let in: it has another cookie or salt/),
+    context: { component: "GossipProtocol", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/) },
+  });
+  expect(await logged("other")).toMatchObject({
+    message: expect.stringMatching(
+      /^A node does not answer when this one wants to join: perhaps it has another cookie/,
+    ),
+    context: { component: "GossipProtocol", peer: gossipOf(a) },
+  });
+  const rejected = a.cluster.rejectedPackets;
+  await vi.waitFor(() => expect(a.cluster.rejectedPackets).toBeGreaterThan(rejected + 2), 10_000);
+  expect(entries.events.filter(({ context }) => "peer" in context)).toHaveLength(2);
+  expect(other.cluster.getMembers()).toEqual(["other"]);
 });
 
 it("messages that are not sent", async () => {

@@ -379,7 +379,8 @@ export class GossipProtocol extends Emitter {
   private readNews(): void {
     const { native } = this;
     if (native === undefined) return;
-    const { events, lost, gone } = native.takeNews();
+    const { events, lost, gone, troubles } = native.takeNews();
+    for (const { about, what } of troubles) log.warn(what, { nodeId: this.nodeId, peer: about });
     for (const { kind, member } of events) {
       this.told(kind, member);
       if (this.native !== native) return; // Stopped, by whoever was told or by a later process.

@@ -99,6 +99,8 @@ pub enum RequestError {
     Refused,
     /// No answer in time, or the connection broke.
     Unreachable,
+    /// The other end has taken the request and closed the connection: it does not let this node in, or has no time.
+    Unanswered,
 }
 
 /// What other parts of the runtime know about a member.

@@ -406,7 +406,7 @@ impl Cluster {
                 }
                 let from_addr = self.processes[from].addr;
                 let answer = self.processes[at].machine.handle_request(self.now_us, from_addr, bytes);
-                self.schedule(back_us, respond(answer.map_err(|_| RequestError::Unreachable)));
+                self.schedule(back_us, respond(answer.map_err(|_| RequestError::Unanswered)));
                 self.drain(at);
             }
             Some(_) if reachable => self.schedule(back_us, respond(Err(RequestError::Refused))),

@@ -27,8 +27,10 @@ mod blocks;
 mod said;
 mod seeds;
 mod streams;
+mod troubles;
 
 pub use said::read as read_said;
+pub use troubles::{Trouble, What};
 
 use crate::MonotonicClock;
 use blocks::Blocks;
@@ -50,6 +52,7 @@ use streams::{Answer, Request, Streams};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+use troubles::Troubles;
 
 /// Bytes of a request or a response at most.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
@@ -125,6 +128,7 @@ struct Shared {
     /// How many of these were news.
     rejected_told: u64,
     gone: bool,
+    troubles: Vec<Trouble>,
 }
 
 /// What a driver knows now.
@@ -151,6 +155,8 @@ pub struct News {
     pub lost: bool,
     /// The node has said goodbye for long enough.
     pub gone: bool,
+    /// What keeps nodes apart.
+    pub troubles: Vec<Trouble>,
 }
 
 /// A node's membership with its sockets and its thread. Dropping it ends all three, without a goodbye.
@@ -196,8 +202,11 @@ impl Gossip {
                 let sockets = UdpSocket::from_std(udp).and_then(|udp| Ok((udp, TcpListener::from_std(tcp)?)));
                 match sockets {
                     Ok((udp, tcp)) => {
-                        let seeds = Seeds::ask(&options.seeds, &lookup);
-                        Driver::new(options, addr, for_thread, on_news).run(udp, tcp, seeds, received).await;
+                        let troubles = Arc::default();
+                        let seeds = Seeds::ask(&options.seeds, &lookup, &troubles);
+                        Driver::new(options, addr, for_thread, (troubles, on_news))
+                            .run(udp, tcp, seeds, received)
+                            .await;
                     }
                     Err(error) => tracing::error!(%error, "the sockets of the gossip driver cannot be used"),
                 }
@@ -218,7 +227,12 @@ impl Gossip {
     #[must_use]
     pub fn take_news(&self) -> News {
         let mut shared = self.shared.lock();
-        News { events: shared.events.drain(..).collect(), lost: std::mem::take(&mut shared.lost), gone: shared.gone }
+        News {
+            events: shared.events.drain(..).collect(),
+            lost: std::mem::take(&mut shared.lost),
+            gone: shared.gone,
+            troubles: std::mem::take(&mut shared.troubles),
+        }
     }
 
     /// What is known now; `None` until the thread has begun.
@@ -332,16 +346,23 @@ struct Driver<F> {
     rejects_not_before_us: u64,
     /// Nodes that a test has cut off.
     blocks: Blocks,
+    troubles: Arc<Troubles>,
 }
 
 impl<F: Fn()> Driver<F> {
-    fn new(options: GossipOptions, addr: SocketAddr, shared: Arc<Mutex<Shared>>, on_news: F) -> Self {
+    fn new(
+        options: GossipOptions,
+        addr: SocketAddr,
+        shared: Arc<Mutex<Shared>>,
+        (troubles, on_news): (Arc<Troubles>, F),
+    ) -> Self {
         let GossipOptions { config, id, epoch, meta, keys, seed, blocked, .. } = options;
         let clock = MonotonicClock;
         let said = Said::new(meta);
         let identity = Identity { id, epoch, addr, meta: said.bytes() };
         let machine = Membership::new(config, identity, keys, clock.now_us(), seed);
-        Self { machine, said, clock, shared, on_news, rejects_not_before_us: 0, blocks: Blocks::from_iter(blocked) }
+        let blocks = Blocks::from_iter(blocked);
+        Self { machine, said, clock, shared, on_news, rejects_not_before_us: 0, blocks, troubles }
     }
 
     async fn run(
@@ -385,21 +406,30 @@ impl<F: Fn()> Driver<F> {
                 continue;
             }
             // What is not let in is counted by the machine.
-            let _ = self.machine.handle_datagram(self.clock.now_us(), from, &buffer[..length]);
+            if let Err(reject) = self.machine.handle_datagram(self.clock.now_us(), from, &buffer[..length]) {
+                self.troubles.rejected(from, reject);
+            }
         }
     }
 
     fn serve(&mut self, request: Request) {
         if self.blocks.from(&request.bytes) {
+            streams::lose(request);
             return;
         }
         let response = self.machine.handle_request(self.clock.now_us(), request.from, &request.bytes);
+        if let Err(reject) = response {
+            self.troubles.rejected(request.from, reject);
+        }
         // The stream may have ended meanwhile.
         let _ = request.respond.send(response.ok());
     }
 
     fn answered(&mut self, answer: &Answer) {
         let response = answer.response.as_deref().map_err(|&error| error);
+        if self.machine.table().live_len() == 0 {
+            self.troubles.asked(answer.to, response.err());
+        }
         self.machine.handle_response(self.clock.now_us(), answer.token, response);
     }
 
@@ -444,7 +474,7 @@ impl<F: Fn()> Driver<F> {
             let (Output::Datagram { to, .. } | Output::Request { to, .. }) = output;
             let lost = self.blocks.to(to, self.machine.table());
             match output {
-                Output::Request { token, .. } if lost => streams.lose(token),
+                Output::Request { token, .. } if lost => streams.lose(token, to),
                 Output::Datagram { .. } if lost => {}
                 Output::Datagram { to, bytes } => {
                     // A datagram may be lost on the way, and so it may be lost here.
@@ -468,6 +498,9 @@ impl<F: Fn()> Driver<F> {
             shared.members = self.machine.table().iter().map(|member| member.record.clone()).collect();
         }
         news |= self.machine.is_gone() && !shared.gone;
+        let troubles = self.troubles.take();
+        news |= !troubles.is_empty();
+        shared.troubles.extend(troubles);
         let now_us = self.clock.now_us();
         if self.machine.rejected() != shared.rejected_told && now_us >= self.rejects_not_before_us {
             self.rejects_not_before_us = now_us + REJECTS_INTERVAL_US;

@@ -4,8 +4,10 @@
 //! seed that is known holds nobody up. A name that cannot be resolved means what it meant before, nothing at first.
 //! [`RESOLVERS_MAX`] names are asked for at once; names of IP addresses need no asking.
 
+use super::troubles::Troubles;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -25,15 +27,16 @@ pub(super) struct Seeds {
 }
 
 impl Seeds {
-    /// Begins to ask; within a runtime.
-    pub fn ask<L, F>(seeds: &[String], lookup: &L) -> Self
+    /// Begins to ask; within a runtime. A name that has no address is a trouble.
+    pub fn ask<L, F>(seeds: &[String], lookup: &L, troubles: &Arc<Troubles>) -> Self
     where
         L: Fn(String) -> F + Clone + Send + 'static,
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
         let (finds, found) = mpsc::channel(seeds.len().max(1));
         for (number, seed) in seeds.iter().enumerate() {
-            tokio::spawn(resolve(number, seed.clone(), lookup.clone(), finds.clone()));
+            let troubles = Arc::clone(troubles);
+            tokio::spawn(resolve((number, seed.clone()), lookup.clone(), finds.clone(), troubles));
         }
         Self { addrs: vec![Vec::new(); seeds.len()], found }
     }
@@ -57,7 +60,7 @@ pub(super) async fn lookup(name: String) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host(name).await?.collect())
 }
 
-async fn resolve<L, F>(number: usize, seed: String, lookup: L, finds: mpsc::Sender<Found>)
+async fn resolve<L, F>((number, seed): (usize, String), lookup: L, finds: mpsc::Sender<Found>, troubles: Arc<Troubles>)
 where
     L: Fn(String) -> F,
     F: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -67,6 +70,7 @@ where
     loop {
         match lookup(name.to_owned()).await {
             Ok(mut addrs) => {
+                troubles.resolved(&seed, None);
                 addrs.sort_unstable();
                 if addrs != last {
                     last.clone_from(&addrs);
@@ -75,7 +79,7 @@ where
                     }
                 }
             }
-            Err(error) => tracing::warn!(%seed, %error, "a seed cannot be resolved; it is tried again"),
+            Err(error) => troubles.resolved(&seed, Some(error.to_string())),
         }
         tokio::time::sleep(RESOLVE_INTERVAL).await;
     }
@@ -84,12 +88,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gossip::{Gossip, GossipOptions};
+    use crate::gossip::{Gossip, GossipOptions, Trouble, What};
     use libeam_core::membership::config::MembershipConfig;
     use libeam_core::membership::envelope::Keyring;
     use parking_lot::Mutex;
     use std::future::pending;
-    use std::sync::{Arc, mpsc as std_mpsc};
+    use std::sync::mpsc as std_mpsc;
 
     /// A failure takes as long.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,7 +108,7 @@ mod tests {
     async fn a_name_that_is_not_answered_holds_no_other_up() {
         let lookup =
             |name: String| async move { if name == "silent:1" { pending().await } else { Ok(vec![addr(&name)]) } };
-        let mut seeds = Seeds::ask(&["dns:silent:1", A, B].map(str::to_owned), &lookup);
+        let mut seeds = Seeds::ask(&["dns:silent:1", A, B].map(str::to_owned), &lookup, &Arc::default());
         assert_eq!(seeds.changed().await, Some(vec![addr(A), addr(B)]));
     }
 
@@ -116,12 +120,25 @@ mod tests {
             let asked = Arc::clone(&asked);
             async move { asked.lock().await.recv().await.expect("there are answers") }
         };
-        let mut seeds = Seeds::ask(&["dns:name:1".to_owned()], &lookup);
+        let mut seeds = Seeds::ask(&["dns:name:1".to_owned()], &lookup, &Arc::default());
         for answer in [Ok(vec![]), Ok(vec![addr(A), addr(A)]), Err(io::ErrorKind::NotFound.into()), Ok(vec![addr(B)])] {
             answers.send(answer).expect("somebody asks");
         }
         assert_eq!(seeds.changed().await, Some(vec![addr(A)]));
         assert_eq!(seeds.changed().await, Some(vec![addr(B)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_without_an_address_is_told_of_once() {
+        let lookup = |name: String| async move {
+            if name == "nowhere:1" { Err(io::Error::other("no such name")) } else { Ok(vec![addr(&name)]) }
+        };
+        let troubles = Arc::default();
+        let mut seeds = Seeds::ask(&["dns:nowhere:1", A].map(str::to_owned), &lookup, &troubles);
+        assert_eq!(seeds.changed().await, Some(vec![addr(A)]));
+        tokio::time::sleep(3 * RESOLVE_INTERVAL).await;
+        let what = What::Unresolved("no such name".to_owned());
+        assert_eq!(troubles.take(), [Trouble { about: "dns:nowhere:1".to_owned(), what }]);
     }
 
     #[test]
@@ -166,6 +183,6 @@ mod tests {
 
     #[tokio::test]
     async fn without_seeds_nothing_changes() {
-        assert_eq!(Seeds::ask(&[], &lookup).changed().await, None);
+        assert_eq!(Seeds::ask(&[], &lookup, &Arc::default()).changed().await, None);
     }
 }

@@ -30,9 +30,18 @@ pub(super) struct Request {
     pub respond: oneshot::Sender<Option<Vec<u8>>>,
 }
 
+/// Answers nothing: the request is lost on the way, and its maker finds out when its time is over.
+pub(super) fn lose(request: Request) {
+    tokio::spawn(async move {
+        tokio::time::sleep(STREAM_TIMEOUT).await;
+        drop(request);
+    });
+}
+
 /// Somebody has answered, or not.
 pub(super) struct Answer {
     pub token: u64,
+    pub to: SocketAddr,
     pub response: Result<Vec<u8>, RequestError>,
 }
 
@@ -118,19 +127,23 @@ impl Streams {
             };
             let response = match timeout(STREAM_TIMEOUT, asked).await {
                 Ok(Ok(response)) => Ok(response),
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(RequestError::Refused),
-                _ => Err(RequestError::Unreachable),
+                Ok(Err(error)) => Err(match error.kind() {
+                    io::ErrorKind::ConnectionRefused => RequestError::Refused,
+                    io::ErrorKind::UnexpectedEof => RequestError::Unanswered,
+                    _ => RequestError::Unreachable,
+                }),
+                Err(_) => Err(RequestError::Unreachable),
             };
-            let _ = answers.send(Answer { token, response }).await;
+            let _ = answers.send(Answer { token, to, response }).await;
         });
     }
 
     /// Asks nobody: the request is lost on the way, and its maker finds out when its time is over.
-    pub fn lose(&self, token: u64) {
+    pub fn lose(&self, token: u64, to: SocketAddr) {
         let answers = self.answers.clone();
         tokio::spawn(async move {
             tokio::time::sleep(STREAM_TIMEOUT).await;
-            let _ = answers.send(Answer { token, response: Err(RequestError::Unreachable) }).await;
+            let _ = answers.send(Answer { token, to, response: Err(RequestError::Unreachable) }).await;
         });
     }
 }
