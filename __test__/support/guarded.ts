@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { DistributedConfig } from "../../lib/index.js";
 import { COMPILED_FLAGS, compiled } from "./compiled.js";
+import { nodeTimer } from "./time.js";
 
 /** What a node is told. Every order is answered with a report of that number. */
 export type GuardedOrder = { verb: "converse"; number: number; peers: string[] } | { verb: "report"; number: number };
@@ -37,6 +38,9 @@ export interface GuardedReport {
   gossip: string;
   link: string;
 }
+
+/** Between two questions whether something is so, in milliseconds. */
+const PAUSE_MS = 10;
 
 const script = compiled("__test__/support/scripts/guarded_node.ts");
 
@@ -90,6 +94,7 @@ export class GuardedNode {
       const report = await this.report();
       if (holds(report)) return report;
       if (performance.now() > deadline) throw new Error(`${this.config.nodeId}: no ${what}: ${JSON.stringify(report)}`);
+      await nodeTimer(PAUSE_MS); // A node that is asked without a pause does nothing else.
     }
   }
 
