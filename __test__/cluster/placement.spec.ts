@@ -15,11 +15,17 @@ import {
   type PlacementStrategy,
 } from "libeam";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { crashNode, type HandmadeNode, makeNodes, nodesEmpty } from "../support/handmade_nodes.js";
+import {
+  crashNode,
+  type HandmadeCluster,
+  type HandmadeNode,
+  makeNodes,
+  nodesEmpty,
+} from "../support/handmade_nodes.js";
 import { CopyingTransport, SharedNames, Switchboard, silentCluster } from "../support/handwritten.js";
 import { makeProbe } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
-import { gate, rejection, thrown } from "../support/time.js";
+import { gate, rejection, thrown, turns } from "../support/time.js";
 
 const Worker = createActor("Worker", (ctx, self, start = 0) => {
   let count = start;
@@ -103,6 +109,35 @@ describe("a strategy", () => {
       expect(thrown(() => home.spawn(Worker, { strategy }))).toBeInstanceOf(LibeamError);
     }
     expect(nodes.flatMap(({ system }) => system.getActors())).toEqual([]);
+  });
+
+  it("leaves out who takes no new actors, as long as others do", async () => {
+    const { nodes, home } = await nodesWith();
+    const [, a, b] = nodes as [HandmadeNode, HandmadeNode, HandmadeNode];
+    const choices: PlacementStrategy[] = ["round-robin", "least-loaded", "random", (members) => members[0] as string];
+    const placesOf = (strategy: PlacementStrategy) => new Set(places(spawnMany(home, 20, strategy, "worker")));
+    await a.system.drain();
+    await turns();
+    for (const strategy of choices) expect([strategy, placesOf(strategy)]).toEqual([strategy, new Set(["b"])]);
+    for (const { cluster } of [home, a.system])
+      (cluster as HandmadeCluster).leave(cluster.nodeId === "a" ? "home" : "a");
+    for (const { cluster } of [home, a.system])
+      (cluster as HandmadeCluster).join(cluster.nodeId === "a" ? "home" : "a");
+    await turns();
+    expect(placesOf("random")).toEqual(new Set(["b"]));
+    const refused = home.spawn(Worker, { strategy: { node: "a" } });
+    expect((await rejection(refused.call("where"))).code).toBe("SYSTEM_SHUTTING_DOWN");
+    await b.system.drain();
+    await turns();
+    expect(placesOf("random")).toEqual(new Set(["a", "b"])); // Nobody is left, and each says so.
+    a.system.undrain();
+    await turns();
+    expect(placesOf("round-robin")).toEqual(new Set(["a"]));
+    expect(await home.spawn(Worker, { strategy: "random", role: "worker" }).call("where")).toBe("a");
+    void a.system.shutdown();
+    b.system.undrain();
+    await turns();
+    expect(placesOf("least-loaded")).toEqual(new Set(["b"]));
   });
 
   it("chooses among those that are there", async () => {

@@ -339,6 +339,22 @@ describe("a crash of a child on another node", () => {
   });
 });
 
+describe("a node that takes no new actors", () => {
+  it("is not asked twice for a child, also if its news has not come", async () => {
+    const { nodes, parent } = await tree({ maxRestarts: 1 });
+    const { system, transport } = nodes[1] as HandmadeNode;
+    const send = transport.send.bind(transport);
+    vi.spyOn(transport, "send").mockImplementation(async (node, message) => {
+      if (message.body?.kind !== "closed") await send(node, message);
+    });
+    await system.drain();
+    const preferred = (members: readonly string[]) => (members.includes("a") ? "a" : "b");
+    const child = await parent.call("spawn", "x", { strategy: preferred, role: "worker" });
+    await life.find((event) => event === "init:x@b");
+    expect(await child.call("where")).toBe("b");
+  });
+});
+
 describe("a node that is lost", () => {
   it("crashes the children that were there, which are placed again by the same strategy; refs follow", async () => {
     const { nodes, parent, spawn } = await tree();

@@ -268,12 +268,14 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     }
     const drained = this.draining ? 0 : this.countActors();
     this.draining = true;
+    this.remote.loads.setClosed(true);
     return { migrated: 0, drained, failed: [] };
   }
 
   /** Takes new actors again. */
   undrain(): void {
     this.draining = false;
+    this.remote.loads.setClosed(this.stopping);
   }
 
   /**
@@ -292,6 +294,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
       }
       this.stopping = true;
       this.kernel.closed = true;
+      this.remote.loads.setClosed(true);
       void this.heartbeats?.stop();
       this.shutdownDone = this.shutDown(timeout, drainMailboxes);
     }

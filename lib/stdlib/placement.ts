@@ -8,7 +8,8 @@
  *
  * Every strategy but `local` chooses among the members that have the role. A cluster that knows no roles is asked for
  * all members instead. A node that is to be avoided, because an actor has just been lost with it, is chosen only if
- * there is no other one.
+ * there is no other one, and one that has said that it takes no new actors, because it drains or shuts down, only if none
+ * does. A strategy that names a node means it all the same.
  *
  * Owner: an engine holds its counters and nothing else. Only roles that a member has get one, so their number is
  * bounded by the roles of the cluster, except with a cluster that ignores roles, where one counter serves them all.
@@ -52,6 +53,8 @@ export interface LoadSource {
   follow(nodes: readonly string[]): void;
   /** Actors of a node, as far as is known. */
   loadOf(node: string): number;
+  /** Whether a node has said that it takes no new actors. */
+  isClosed?(node: string): boolean;
 }
 
 /** What is placed. */
@@ -174,14 +177,20 @@ export class PlacementEngine {
     const all = holders ?? this.#cluster.getMembers();
     // A cluster without members, not even this node, is starting or leaving: this node is still here.
     if (all.length === 0) return [this.#cluster.nodeId];
-    const others = avoid === undefined ? all : all.filter((node) => node !== avoid);
-    return others.length === 0 ? all : others;
+    const open = orAll(all, (node) => this.#loads.isClosed?.(node) !== true);
+    return avoid === undefined ? open : orAll(open, (node) => node !== avoid);
   }
 
   /** Members with the role; undefined if none is asked for or the cluster ignores roles. */
   #holdersOf(role: string | undefined): string[] | undefined {
     return role === undefined ? undefined : this.#cluster.getMembersByRole?.(role);
   }
+}
+
+/** Those that fit, or all if none does. */
+function orAll(nodes: readonly string[], fits: (node: string) => boolean): readonly string[] {
+  const fitting = nodes.filter(fits);
+  return fitting.length === 0 ? nodes : fitting;
 }
 
 function isNamed(strategy: unknown): strategy is { node: string } {

@@ -1,10 +1,13 @@
 /**
- * How many actors the nodes have, for placement.
+ * How many actors the nodes have, and which of them take no new ones, for placement.
  *
  * A node that places by load asks the others once (`follow`). From then on each of them tells it when its number of
  * actors has changed by more than a twentieth, looked at once a second. Every answer to a spawn brings the number too,
  * and spawns under way are added to it, so a burst of spawns is spread before any of them is answered. A node that has
  * not told yet counts as empty.
+ *
+ * A node that drains or shuts down tells so to all others (`close`), and to those that join; what it has said holds until it
+ * says otherwise, or is gone.
  *
  * So a number is at most about a second older than the way here takes, or off by a twentieth. Nodes that nobody follows
  * count nothing and send nothing.
@@ -32,13 +35,43 @@ export class Loads implements LoadSource {
   /** Nodes that have asked, with what they were told last. */
   private readonly followers = new Map<string, number | undefined>();
   private timer: ReturnType<typeof setInterval> | undefined;
+  /** Nodes that take no new actors; this one may be among them. */
+  private readonly closed = new Set<string>();
 
   constructor(
     private readonly id: string,
     private readonly peers: Peers,
     /** Actors of this node. */
     readonly count: () => number,
+    /** Nodes of the cluster. */
+    private readonly members: () => readonly string[],
   ) {}
+
+  isClosed(node: string): boolean {
+    return this.closed.has(node);
+  }
+
+  /** This node takes no new actors, or takes them again. */
+  setClosed(closed: boolean): void {
+    if (this.closed.has(this.id) === closed) return;
+    this.saidClosed(this.id, closed);
+    for (const node of this.members()) if (node !== this.id) this.sayClosed(node, closed);
+  }
+
+  private sayClosed(node: string, closed: boolean): void {
+    this.peers.tell(node, { kind: "closed", closed }, ignore); // It is refused then, which says the same.
+  }
+
+  /** A node takes no new actors, or takes them again. */
+  saidClosed(node: string, closed: boolean): void {
+    if (closed) this.closed.add(node);
+    else this.closed.delete(node);
+  }
+
+  /** A node is there. */
+  joined(node: string): void {
+    if (this.closed.has(this.id)) this.sayClosed(node, true);
+  }
 
   follow(nodes: readonly string[]): void {
     for (const node of nodes) {
@@ -97,6 +130,7 @@ export class Loads implements LoadSource {
   /** A node is gone. */
   lost(node: string): void {
     this.known.delete(node);
+    this.closed.delete(node);
     this.followers.delete(node);
     if (this.followers.size === 0) this.close();
   }
@@ -107,3 +141,5 @@ export class Loads implements LoadSource {
     this.timer = undefined;
   }
 }
+
+function ignore(): void {}

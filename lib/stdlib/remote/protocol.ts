@@ -31,6 +31,7 @@
  * - `broadcast`: a cast to all members that a group has at the receiver.
  * - `family`: the children here that the sender accounts for; others of its children are to end. `guests`: the children
  *   there that the receiver has; others are gone. Both are said when the other node joins.
+ * - `closed`: the sender takes no new actors, or takes them again.
  * - `follow`: the sender wants to know how many actors there are here; `load`: so many are there.
  * - `link`: makes an end for a link here; `unlink` undoes it; `severed`: the actor at the other side has ended, or its
  *   end of the link was taken down.
@@ -109,6 +110,7 @@ export type RemoteMessage =
   | { kind: "family"; children: string[] }
   | { kind: "guests"; children: string[] }
   | { kind: "hello"; reply: boolean }
+  | { kind: "closed"; closed: boolean }
   | { kind: "follow" }
   | { kind: "load"; actors: number }
   | { kind: "down"; of: string; reason: TerminationReason }

@@ -115,7 +115,7 @@ export class RemoteActors {
     const isMember = (node: string): boolean => host.isMember(node);
     const peers = new Peers(id, host.transport, (node) => losses.tagFor(node), perform, isMember);
     const countActors = (): number => kernel.countActors();
-    const loads = new Loads(id, peers, countActors);
+    const loads = new Loads(id, peers, countActors, () => host.members());
     this.peers = peers;
     this.loads = loads;
     this.relations = new Relations({
@@ -277,6 +277,7 @@ export class RemoteActors {
     this.tellOfLoss(node);
     this.standIns.joined(node);
     this.guests.joined(node);
+    this.loads.joined(node);
   }
 
   private tellOfLoss(node: string): void {
@@ -445,6 +446,9 @@ export class RemoteActors {
         return;
       case "hello":
         if (body.reply) this.send(from, { kind: "hello", reply: false });
+        return;
+      case "closed":
+        this.loads.saidClosed(from, body.closed === true);
         return;
       case "follow":
         this.loads.followedBy(from);

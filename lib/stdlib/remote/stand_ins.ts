@@ -13,7 +13,7 @@
  * Owner: where each guest is, and what it was last heard to do. Failure of the other node is a crash of the stand-in.
  */
 
-import { LibeamError, NodeDownError } from "../../errors.js";
+import { LibeamError, NodeDownError, SystemShuttingDownError } from "../../errors.js";
 import { ActorId, givenActorId } from "../../kernel/actor_id.js";
 import { ActorRef, TypedActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition } from "../../kernel/cell.js";
@@ -207,6 +207,7 @@ export class StandIn implements Definition, Remote {
       if (place.lost) throw new NodeDownError(place.node); // The answer was on its way through promises.
     } catch (error) {
       if (this.place === place) this.state = "none";
+      if (error instanceof SystemShuttingDownError) this.avoid = place.node;
       place.uncertain = error instanceof NodeDownError && !place.lost;
       if (!this.everStarted) this.host.spawnFailed(place.node, place.as, error);
       throw error;
