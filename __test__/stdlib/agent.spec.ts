@@ -63,6 +63,29 @@ describe("Agent", () => {
     expect(await agent.get()).toBe(1);
   });
 
+  it("waits for an update that gives a promise, and holds what comes of it", async () => {
+    const agent = Agent.start(makeSystem(), 1);
+    const door = gate<number>();
+    const updates = [agent.update(async (n) => n + (await door.promise)), agent.getAndUpdate(async (n) => n * 2)];
+    agent.cast(async (n) => n + 1);
+    const value = agent.get();
+    door.open(4);
+    expect([await Promise.all(updates), await value, await agent.update((n) => n + 1)]).toEqual([[5, 5], 11, 12]);
+  });
+
+  it("rejects what an update's promise rejects with, and crashes on that of a cast", async () => {
+    const agent = Agent.start(makeSystem(), 1);
+    await agent.update((n) => n + 1);
+    const fail = async (): Promise<never> => {
+      throw new Error("no");
+    };
+    expect((await rejection(agent.update(fail))).message).toBe("no");
+    expect((await rejection(agent.getAndUpdate(fail))).message).toBe("no");
+    expect(await agent.get()).toBe(2);
+    agent.cast(fail);
+    expect(await agent.get()).toBe(1);
+  });
+
   it("crashes on a cast that throws, and starts again with its first value", async () => {
     const agent = Agent.start(makeSystem(), 1);
     await agent.update((n) => n + 1);

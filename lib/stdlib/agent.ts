@@ -4,10 +4,14 @@
 
 import { InvalidArgumentError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
+import { isThenable } from "../kernel/outcome.js";
 import { Actor } from "./actor.js";
 import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spawn_options.js";
 
-type Request<T> = { type: "get" } | { type: "update"; update: (state: T) => T; reply: "new" | "old" };
+/** What replaces the value of an agent, which waits for a promise. */
+type Update<T> = (state: T) => T | PromiseLike<T>;
+
+type Request<T> = { type: "get" } | { type: "update"; update: Update<T>; reply: "new" | "old" };
 
 function assertUpdate(fn: unknown): void {
   if (typeof fn !== "function") throw new InvalidArgumentError("update of an agent", "a function", fn);
@@ -24,17 +28,26 @@ class AgentActor<T> extends Actor {
     if (request.type === "get") return this.state;
     assertUpdate(request.update);
     const old = this.state;
-    this.state = request.update(old);
-    return request.reply === "old" ? old : this.state;
+    return this.replace(request.update(old), (value) => (request.reply === "old" ? old : value));
   }
 
-  override handleCast(update: (state: T) => T): void {
-    this.state = update(this.state);
+  override handleCast(update: Update<T>): void | Promise<void> {
+    return this.replace(update(this.state), () => undefined);
+  }
+
+  /** Takes the value over, when it is there, and gives what `answer` makes of it. */
+  private replace<R>(value: T | PromiseLike<T>, answer: (value: T) => R): R | Promise<R> {
+    const take = (next: T): R => {
+      this.state = next;
+      return answer(next);
+    };
+    return isThenable(value) ? Promise.resolve(value as PromiseLike<T>).then(take) : take(value as T);
   }
 }
 
 /**
- * Holds one value; every access goes through one actor, one at a time.
+ * Holds one value; every access goes through one actor, one at a time. An update that gives a promise is waited for, and
+ * what comes after it waits, too.
  *
  * @example
  * const counter = Agent.start(system, 0);
@@ -57,18 +70,21 @@ export class Agent<T> {
     return this.ref.call({ type: "get" }, timeout);
   }
 
-  /** Replaces the value and gives the new one. What `fn` throws rejects and changes nothing. */
-  update(fn: (state: T) => T, timeout?: number): Promise<T> {
+  /** Replaces the value and gives the new one. What `fn` throws or rejects with is a rejection and changes nothing. */
+  update(fn: (state: T) => T | PromiseLike<T>, timeout?: number): Promise<T> {
     return this.ref.call({ type: "update", update: fn, reply: "new" }, timeout);
   }
 
   /** Replaces the value and gives the old one. */
-  getAndUpdate(fn: (state: T) => T, timeout?: number): Promise<T> {
+  getAndUpdate(fn: (state: T) => T | PromiseLike<T>, timeout?: number): Promise<T> {
     return this.ref.call({ type: "update", update: fn, reply: "old" }, timeout);
   }
 
-  /** Replaces the value and does not wait. What `fn` throws crashes the agent, which starts again with its first value. */
-  cast(fn: (state: T) => T): void {
+  /**
+   * Replaces the value and does not wait. What `fn` throws or rejects with crashes the agent, which starts again with its
+   * first value.
+   */
+  cast(fn: (state: T) => T | PromiseLike<T>): void {
     assertUpdate(fn); // In the agent it would be a crash, which costs the value.
     this.ref.cast(fn);
   }
