@@ -347,6 +347,32 @@ describe("a signal", () => {
     await leakFree(system);
   });
 
+  it("aborts a call whose handler aborts it before its first await, or stashes it then", async () => {
+    const { system } = slow();
+    const controllers = [new AbortController(), new AbortController()] as const;
+    const Aborting = createActor("Aborting", (ctx, self) =>
+      self
+        .onCall("wait", async (): Promise<void> => {
+          controllers[0].abort("why");
+          await gate().promise;
+        })
+        .onCall("stash", () => {
+          controllers[1].abort("why");
+          ctx.stash();
+        }),
+    );
+    const [waiting, stashing] = [system.spawn(Aborting), system.spawn(Aborting)];
+    const calls = [
+      waiting.call("wait", { signal: controllers[0].signal, timeout: Number.POSITIVE_INFINITY }),
+      stashing.call("stash", { signal: controllers[1].signal, timeout: Number.POSITIVE_INFINITY }),
+    ];
+    await turns();
+    expect(await Promise.all(calls.map(stateOf))).toEqual(["rejected", "rejected"]);
+    for (const call of calls) expect(await rejection(call)).toBeInstanceOf(CallAbortedError);
+    system.system.sendExit(null, waiting, "kill");
+    await leakFree(system);
+  });
+
   it("aborts a stashed call", async () => {
     const system = makeSystem();
     const Stasher = createActor((ctx, self) => self.onCall("defer", () => ctx.stash()).onCall("ping", () => "pong"));

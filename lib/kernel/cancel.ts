@@ -5,10 +5,12 @@ import type { Kernel } from "./kernel.js";
 import { OP_CANCEL_CALL, STATUS_OK } from "./protocol.js";
 import type { CallSignal, PendingCall } from "./slots.js";
 
-/** Has the call withdrawn when its signal aborts. */
+/** Has the call withdrawn when its signal aborts, or at once: its handler may have aborted it before it gave a promise. */
 export function listenForAbort(pending: PendingCall, slot: number): void {
   const { signal } = pending.terms;
-  if (signal !== undefined && !pending.settled) pending.abortable(signal, () => abort(pending, slot, signal));
+  if (signal === undefined || pending.settled) return;
+  if (signal.aborted) abort(pending, slot, signal);
+  else pending.abortable(signal, () => abort(pending, slot, signal));
 }
 
 /** The caller gave up: a waiting call is taken back, a running one goes on without a listener. */
