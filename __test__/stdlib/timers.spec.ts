@@ -189,6 +189,22 @@ describe("cancelling", () => {
     expect(await seen.next()).toBe("mine");
   });
 
+  it("takes a timer back however many there were before it", async () => {
+    const system = makeSystem();
+    const Churning = createActor((_ctx, self) => {
+      self.sendAfter("never", 1e9);
+      return self.onCall("cancel", (times: number) => {
+        for (let i = 0; i < times; i++) self.cancelTimer(self.sendAfter("never", 1e9));
+        return self.cancelTimer(self.sendAfter("never", 1e9));
+      });
+    });
+    const ref = system.spawn(Churning);
+    // So often a name counts the uses of its place: with the place it is one number, which has 53 bits.
+    for (const times of [2 ** 21 - 2, 1, 1, 1]) {
+      expect([await ref.call("cancel", times), system.system._counters().alarms]).toEqual([true, 1]);
+    }
+  });
+
   it("takes all timers of an actor back at once", async () => {
     const { system, seen, ask } = clock();
     // Long enough for none to be due before all are started, whatever else the machine does.

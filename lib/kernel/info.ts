@@ -172,7 +172,7 @@ export type InfoMessage = DownMessage | ExitMessage | TimeoutMessage | MovedMess
 
 const KEY_FACTOR = 2 ** 32;
 
-/** One number out of index and generation; exact while the generation is below 2^21. */
+/** One number out of index and generation; exact, because the core keeps generations to GENERATION_BITS. */
 export function relationKey(index: number, generation: number): number {
   return generation * KEY_FACTOR + index;
 }

@@ -14,6 +14,7 @@ export const STATE_WORDS = 4;
 export const EVENT_WORDS = 8;
 export const QUANTUM = 16;
 export const SLOT_BITS = 28;
+export const GENERATION_BITS = 21;
 export const H_SUBMITTED = 0;
 export const H_COMPLETED = 1;
 export const H_MORE = 2;

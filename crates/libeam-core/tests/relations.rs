@@ -1,6 +1,7 @@
 //! Tables of links and monitors against a list that is searched from scratch every time.
 
 use libeam_core::actor_id::{ActorIndex, NIL};
+use libeam_core::ring::protocol::GENERATION_BITS;
 use libeam_core::table::relation::{End, List, RelationId, RelationTable};
 use proptest::prelude::*;
 
@@ -162,4 +163,18 @@ fn an_actor_may_watch_itself() {
 #[test]
 fn no_relation_has_no_name() {
     assert_eq!(RelationTable::default().find(RelationId::NONE), None);
+}
+
+#[test]
+fn a_name_is_one_number_of_javascripts_however_often_its_index_was_used() {
+    let mut table = RelationTable::default();
+    let first = table.create(0, 1);
+    let mut before = first;
+    for _ in 0..=1 << GENERATION_BITS {
+        table.remove(before.index);
+        let next = table.create(0, 1);
+        assert!(next.index == first.index && next != before && next.generation >> GENERATION_BITS == 0);
+        before = next;
+    }
+    const { assert!(GENERATION_BITS + u32::BITS <= f64::MANTISSA_DIGITS) };
 }

@@ -86,7 +86,7 @@ impl Alarms {
         entry.used = false;
         entry.due = false;
         entry.key = None;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = next_generation(entry.generation);
         self.free.push(index);
         self.len -= 1;
     }

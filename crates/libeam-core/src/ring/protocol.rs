@@ -53,6 +53,9 @@ protocol! {
     QUANTUM = 16;
     /// Bits of a slot in the second word of a pair.
     SLOT_BITS = 28;
+    /// Bits of the generation in the name of a watch, a link or a timer. With the 32 bits of the index the name
+    /// is one number of JavaScript's, which has 53.
+    GENERATION_BITS = 21;
 
     /// Header: words submitted.
     H_SUBMITTED = 0;
@@ -292,6 +295,13 @@ pub const fn kind_of(entry: u32) -> u32 {
 #[must_use]
 pub const fn slot_of(entry: u32) -> u32 {
     entry & ((1 << SLOT_BITS) - 1)
+}
+
+/// The generation of a name's next user.
+#[inline]
+#[must_use]
+pub const fn next_generation(generation: u32) -> u32 {
+    (generation + 1) & ((1 << GENERATION_BITS) - 1)
 }
 
 /// Whether a control operation must know what time it is; the others are spared the clock.

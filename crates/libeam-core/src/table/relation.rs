@@ -4,6 +4,7 @@
 //! is named by index and generation, so that a stale name does nothing.
 
 use crate::actor_id::{ActorIndex, NIL};
+use crate::ring::protocol::next_generation;
 
 /// Which end of a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +140,7 @@ impl RelationTable {
     pub fn remove(&mut self, index: u32) {
         let relation = &mut self.relations[index as usize];
         relation.used = false;
-        relation.generation = relation.generation.wrapping_add(1);
+        relation.generation = next_generation(relation.generation);
         self.free.push(index);
         self.len -= 1;
     }
