@@ -165,6 +165,21 @@ describe("the idle timeout", () => {
     expect((last[2].idleMs as number) - (last[1].idleMs as number)).toBeGreaterThanOrEqual(20);
   });
 
+  it.each(["its own", "another actor"])("T5: counts a timer's messages to %s as what they are", async (whom) => {
+    const system = makeSystem();
+    const seen = makeProbe<string>();
+    const other = system.spawn(createActor((_ctx, self) => self.onCast("tick", () => seen.push("tick"))));
+    system.spawn(
+      createActor((_ctx, self) => {
+        self.setIdleTimeout(40);
+        self.sendInterval("tick", 5, whom === "its own" ? undefined : other);
+        return self.onCast("tick", () => seen.push("tick")).onInfo("timeout", () => seen.push("timeout"));
+      }),
+    );
+    await seen.atLeast(30);
+    expect(seen.events.includes("timeout")).toBe(whom !== "its own");
+  });
+
   it("T5: does not come while a handler runs", async () => {
     const { ref, events } = idler(10);
     const door = gate();

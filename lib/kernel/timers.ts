@@ -58,6 +58,7 @@ export function startTimer(cell: ActorCell, message: unknown, terms: TimerTerms)
   kernel.args[1] = slot;
   kernel.args[2] = Math.ceil(delayMs);
   kernel.args[3] = isInterval ? 1 : 0;
+  kernel.args[4] = payload instanceof Relay ? 1 : 0;
   kernel.control(OP_TIMER_START);
   const [status, index, generation] = kernel.results;
   if (status !== STATUS_OK) {

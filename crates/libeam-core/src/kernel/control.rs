@@ -9,7 +9,7 @@ use super::calls::Withdrawal;
 use super::crash::Origin;
 use super::lifecycle::{Spawn, SpawnRefusal, Stop};
 use super::messages::{Stash, Take};
-use super::timers::TimerStart;
+use super::timers::{Alarm, TimerStart};
 use crate::actor_id::{ActorIndex, NIL};
 use crate::reason::ReasonKind;
 use crate::ring::protocol::*;
@@ -129,11 +129,11 @@ impl Kernel {
     }
 
     fn control_timers(&mut self, op: u32, args: &Args) {
-        let [actor, second, third, fourth, ..] = *args;
+        let [actor, second, third, fourth, fifth, ..] = *args;
         match op {
             OP_TIMER_START => {
                 let period_ms = if fourth == 0 { 0 } else { third.max(1) };
-                match self.start_timer(actor, second, third, period_ms) {
+                match self.start_timer(actor, Alarm::Send { slot: second, period_ms, relayed: fifth != 0 }, third) {
                     TimerStart::Started(index, generation) => self.answer(&[STATUS_OK, index, generation]),
                     TimerStart::Full => self.answer(&[STATUS_LIMIT]),
                     TimerStart::Gone => self.answer(&[STATUS_UNKNOWN]),

@@ -379,7 +379,8 @@ impl Kernel {
                 self.table.get_mut(actor).queued -= 1;
             }
             ENTRY_CAST => self.table.get_mut(actor).queued -= 1,
-            _ => return Some(entry),
+            _ if !self.is_message(slot_of(entry)) => return Some(entry),
+            _ => {}
         }
         if self.table.flags(actor) & FLAG_OBSERVED != 0 {
             self.touch_idle(actor);

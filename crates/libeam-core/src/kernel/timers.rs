@@ -17,6 +17,8 @@ pub enum Alarm {
         slot: u32,
         /// Period of an interval in milliseconds; 0 for a single shot.
         period_ms: u32,
+        /// Whether the message is for another actor than the owner of the timer.
+        relayed: bool,
     },
     /// The idle timeout.
     Idle,
@@ -189,7 +191,7 @@ impl Kernel {
     }
 
     /// Starts a user timer.
-    pub(super) fn start_timer(&mut self, actor: ActorIndex, slot: u32, delay_ms: u32, period_ms: u32) -> TimerStart {
+    pub(super) fn start_timer(&mut self, actor: ActorIndex, send: Alarm, delay_ms: u32) -> TimerStart {
         if !self.has_incarnation(actor) || self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0 {
             return TimerStart::Gone;
         }
@@ -197,7 +199,7 @@ impl Kernel {
         if self.table.cold_mut(actor).timers_len >= limit {
             return TimerStart::Full;
         }
-        let index = self.set_alarm(actor, Alarm::Send { slot, period_ms }, delay_ms);
+        let index = self.set_alarm(actor, send, delay_ms);
         let cold = self.table.cold_mut(actor);
         cold.timers_len += 1;
         let first = cold.timers.replace(index).unwrap_or(NIL);
@@ -262,10 +264,23 @@ impl Kernel {
 
     /// Writes a tick down for the isolate.
     pub(super) fn show_timer(&self, actor: ActorIndex, index: u32, generation: u32) -> Event {
-        let Some(Alarm::Send { slot, period_ms }) = self.alarms.find(index, generation).map(|at| self.alarm(at)) else {
+        let Some(Alarm::Send { slot, period_ms, .. }) = self.alarms.find(index, generation).map(|at| self.alarm(at))
+        else {
             return Event::new(EVENT_FREE, actor, &[NIL]);
         };
         Event::new(EVENT_TIMER, actor, &[slot, u32::from(period_ms == 0), index, generation])
+    }
+
+    /// Whether a signal that an actor is given is a message to it, after which its idle timeout starts anew.
+    pub(super) fn is_message(&self, signal: u32) -> bool {
+        match self.signals[signal as usize] {
+            Some(Signal::Down { .. } | Signal::Exit { .. }) => true,
+            Some(Signal::Timer { timer, generation }) => self
+                .alarms
+                .find(timer, generation)
+                .is_some_and(|at| matches!(self.alarm(at), Alarm::Send { relayed: false, .. })),
+            Some(Signal::Idle { .. } | Signal::Continue { .. }) | None => false,
+        }
     }
 
     /// Whether a timer still exists.
@@ -281,7 +296,7 @@ impl Kernel {
     pub(super) fn tick_over(&mut self, index: u32, generation: u32) {
         let Some(index) = self.alarms.find(index, generation) else { return };
         self.alarms.entries[index as usize].waiting = false;
-        if let Alarm::Send { slot, period_ms: 0 } = self.alarm(index) {
+        if let Alarm::Send { slot, period_ms: 0, .. } = self.alarm(index) {
             self.forget_timer(index);
             self.outbox.push(Event::new(EVENT_FREE, NIL, &[slot]));
         }

@@ -187,7 +187,8 @@ protocol! {
     OP_DEMONITOR = 11;
     /// Control: trap exits or not. args: actor, 0 or 1.
     OP_TRAP_EXIT = 12;
-    /// Control: start a timer. args: actor, slot, milliseconds, 1 for an interval. results: status, index, generation.
+    /// Control: start a timer. args: actor, slot, milliseconds, 1 for an interval, 1 if the message is for another actor.
+    /// results: status, index, generation.
     OP_TIMER_START = 13;
     /// Control: cancel a timer. args: index, generation. results: status, slot to free.
     OP_TIMER_CANCEL = 14;

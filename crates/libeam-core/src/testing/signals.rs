@@ -83,7 +83,7 @@ impl Isolate {
             return None;
         }
         let slot = self.slots.alloc(Value::Tick(handler.clone()));
-        let args = [self.cell(actor).index, slot, delay_ms, u32::from(interval)];
+        let args = [self.cell(actor).index, slot, delay_ms, u32::from(interval), 0];
         let [status, index, generation, ..] = self.control(OP_TIMER_START, &args, None);
         if status != STATUS_OK {
             self.slots.free(slot);

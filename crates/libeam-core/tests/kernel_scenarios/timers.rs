@@ -104,6 +104,21 @@ fn the_idle_timeout_counts_from_the_last_message() {
 }
 
 #[test]
+fn the_idle_timeout_starts_anew_with_the_messages_of_timers_and_watches() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let watched = spawn(&mut isolate, &Spawn::root());
+    isolate.idle_timeout(actor, 100);
+    isolate.start_timer(actor, &Handler::ok(), 80, false);
+    isolate.watch(actor, watched);
+    isolate.advance(150);
+    isolate.stop(watched);
+    isolate.advance(200);
+    assert_eq!(times_of(&isolate, actor, |what| matches!(what, What::Idle(_))), [250, 350]);
+    isolate.wind_up();
+}
+
+#[test]
 fn the_idle_timeout_does_not_come_while_a_handler_runs() {
     let mut isolate = isolate();
     let actor = spawn(&mut isolate, &Spawn::root());
