@@ -2,8 +2,8 @@
  * preRestart and postRestart, in both APIs.
  */
 
-import { Actor, createActor } from "libeam";
-import { describe, expect, it } from "vitest";
+import { Actor, createActor, TelemetryEvents, telemetry } from "libeam";
+import { afterEach, describe, expect, it } from "vitest";
 import { gone, makeProbe } from "../support/probe.js";
 import { loggedErrors, makeSystem } from "../support/system.js";
 import { gate, turns } from "../support/time.js";
@@ -28,6 +28,8 @@ function hooked(note: (event: any) => void, hooks: { pre?: () => unknown; post?:
       .onTerminate(() => note("terminate"));
   });
 }
+
+afterEach(() => telemetry.reset());
 
 describe("restart hooks", () => {
   it("run before terminate and after init, with the error", async () => {
@@ -85,6 +87,37 @@ describe("restart hooks", () => {
     b.cast("crash", 1);
     await end;
     expect(seen.events).toEqual(["init:x", "init:x", "terminate", "terminate"]);
+  });
+
+  it.each(["now", "later"])("do not run after an init during which the actor was stopped, and that ends %s", async (when) => {
+    const system = makeSystem();
+    const seen = makeProbe<string>();
+    const doors = [gate(), gate()];
+    const restarts: unknown[] = [];
+    telemetry.attach("test", [TelemetryEvents.supervisor.restart], (...event) => restarts.push(event));
+    let stopped: Promise<void> | undefined;
+    let starts = 0;
+    const Stopped = createActor((ctx, self): any => {
+      const start = ++starts;
+      self
+        .onCast("crash", () => {
+          throw new Error("why");
+        })
+        .postRestart(() => seen.push("post"))
+        .onTerminate(() => seen.push(`terminate ${start}`));
+      if (start === 1) return;
+      stopped = ctx.system.stop(ctx.self);
+      seen.push("stopped");
+      return when === "later" ? doors[0].promise : undefined;
+    });
+    const ref = system.spawn(Stopped);
+    const end = gone(system, ref);
+    ref.cast("crash");
+    await seen.find((event) => event === "stopped");
+    await turns();
+    doors[0].open();
+    expect([await end, await stopped]).toEqual([{ type: "normal" }, undefined]);
+    expect([seen.events, restarts]).toEqual([["terminate 1", "stopped", "terminate 2"], []]);
   });
 
   it("have the error of the last crash each time", async () => {

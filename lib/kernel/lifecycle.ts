@@ -221,7 +221,8 @@ function initDone(cell: ActorCell, result: unknown, attempt: number): void {
   kernel.args[2] = slot;
   kernel.control(OP_INIT_DONE);
   if (kernel.results[0] !== STATUS_OK && slot !== NIL) kernel.slots.free(slot);
-  if (attempt >= 0) afterRestart(cell, attempt);
+  // One that was stopped meanwhile ends now: it has not been started again.
+  if (attempt >= 0 && (cell.flags & FLAG_STOPPING) === 0) afterRestart(cell, attempt);
 }
 
 /** The core wants the next incarnation. */

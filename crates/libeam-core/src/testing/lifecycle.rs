@@ -165,7 +165,7 @@ impl Isolate {
             self.slots.free(slot);
         }
         self.cell_mut(actor).born = status == STATUS_OK && awaited;
-        if incarnation > 0 {
+        if incarnation > 0 && self.flags(actor) & FLAG_STOPPING == 0 {
             self.run_restarted(actor);
         }
     }
