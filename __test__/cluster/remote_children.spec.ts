@@ -10,6 +10,7 @@ import {
   type ChildSupervisionOptions,
   createActor,
   DynamicSupervisor,
+  InvalidArgumentError,
   NameAlreadyRegisteredError,
   NodeDownError,
   type SpawnOptions,
@@ -171,6 +172,28 @@ describe("a child on another node", () => {
     await third.stop(third.getRef(child.id));
     await vi.waitFor(async () => expect(await parent.call("children")).toEqual([]));
     expect(life.events).toEqual(["init:x@a", "terminate:x@a"]);
+  });
+
+  it("is started again where it is, on its parent's node only, without its siblings", async () => {
+    const { nodes, parent, spawn } = await tree({ strategy: "one-for-all", maxRestarts: 0 });
+    const child = await spawn("x");
+    await spawn("y");
+    await child.call("add", 3);
+    const before = await child.call("id");
+    for (const id of ["a", "b"]) {
+      const system = systemOf(nodes, id);
+      expect(await rejection(system.restart(system.getRef(child.id)))).toBeInstanceOf(InvalidArgumentError);
+    }
+    life.clear();
+    for (let n = 0; n < 2; n++) {
+      const again = await systemOf(nodes, "home").restart(child);
+      expect(again?.id.id).toBe(await child.call("id"));
+      expect(again?.id.id).not.toBe(before);
+      expect(life.events.splice(0)).toEqual(["preRestart:x@a", "terminate:x@a", "init:x@a", "postRestart:x@a"]);
+    }
+    expect([await child.call("add", 1), liveOn(nodes, "b")]).toEqual([1, 1]);
+    await parent.call("stopChild", child);
+    expect(await systemOf(nodes, "home").restart(child)).toBeNull();
   });
 
   it("may leave by itself, or be killed; neither is followed by a restart", async () => {

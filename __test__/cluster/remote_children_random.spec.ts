@@ -51,7 +51,7 @@ async function act(nodes: HandmadeNode[], parents: any[], dice: Dice): Promise<v
   const parent = dice.pick(parents);
   const children: any[] = await parent.call("children");
   const child = children.length === 0 ? undefined : dice.pick(children);
-  switch (dice.below(10)) {
+  switch (dice.below(11)) {
     case 0:
     case 1:
     case 2:
@@ -76,6 +76,13 @@ async function act(nodes: HandmadeNode[], parents: any[], dice: Dice): Promise<v
       return;
     case 9:
       reunite(nodes);
+      return;
+    case 10:
+      if (child !== undefined)
+        void dice
+          .pick(nodes)
+          .system.restart(child)
+          .catch(() => null); // Refused elsewhere.
   }
 }
 

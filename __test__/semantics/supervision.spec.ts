@@ -1,5 +1,5 @@
 /**
- * What follows a crash: sentences R1 to R9 of docs/SEMANTICS.md.
+ * What follows a crash: sentences R1 to R10 of docs/SEMANTICS.md.
  */
 
 import { type ActorRef, createActor, TelemetryEvents, telemetry } from "libeam";
@@ -229,6 +229,23 @@ describe("backoff", () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(30);
     await Promise.all(children.map((child) => child.call("id")));
     expect(life.events.slice(3)).toEqual(["init:a", "init:b", "init:c"]);
+  });
+
+  it("R10: is not what a restart is that somebody asks for", async () => {
+    const { system, boss, children, life } = await family({ strategy: "one-for-all", maxRestarts: 0 });
+    const [a, b] = children as [WorkerRef, WorkerRef];
+    const ends = watchFor(system, a, boss);
+    for (let n = 0; n < 2; n++) {
+      expect((await system.system.restart(a))?.id.id).toBe(await a.call("id"));
+      expect(life.events.splice(0)).toEqual(["terminate:a", "init:a"]);
+    }
+    a.cast("crash"); // The limit has not been used up, and is not raised.
+    expect(await ends.next()).toMatchObject({ actorRef: { id: a.id }, reason: { type: "killed" } });
+    expect([await system.system.restart(a), await b.call("id")]).toEqual([null, b.id.id]);
+    life.clear();
+    expect((await system.system.restart(boss))?.id.id).toBe(await boss.call("id"));
+    expect(life.events.slice(0, 4)).toEqual(["terminate:b", "terminate:c", "terminate:boss", "init:boss"]);
+    expect(ends.events).toHaveLength(1);
   });
 
   it("R9: a crash of an actor on its way out changes nothing", async () => {

@@ -89,36 +89,39 @@ describe("restart hooks", () => {
     expect(seen.events).toEqual(["init:x", "init:x", "terminate", "terminate"]);
   });
 
-  it.each(["now", "later"])("do not run after an init during which the actor was stopped, and that ends %s", async (when) => {
-    const system = makeSystem();
-    const seen = makeProbe<string>();
-    const doors = [gate(), gate()];
-    const restarts: unknown[] = [];
-    telemetry.attach("test", [TelemetryEvents.supervisor.restart], (...event) => restarts.push(event));
-    let stopped: Promise<void> | undefined;
-    let starts = 0;
-    const Stopped = createActor((ctx, self): any => {
-      const start = ++starts;
-      self
-        .onCast("crash", () => {
-          throw new Error("why");
-        })
-        .postRestart(() => seen.push("post"))
-        .onTerminate(() => seen.push(`terminate ${start}`));
-      if (start === 1) return;
-      stopped = ctx.system.stop(ctx.self);
-      seen.push("stopped");
-      return when === "later" ? doors[0].promise : undefined;
-    });
-    const ref = system.spawn(Stopped);
-    const end = gone(system, ref);
-    ref.cast("crash");
-    await seen.find((event) => event === "stopped");
-    await turns();
-    doors[0].open();
-    expect([await end, await stopped]).toEqual([{ type: "normal" }, undefined]);
-    expect([seen.events, restarts]).toEqual([["terminate 1", "stopped", "terminate 2"], []]);
-  });
+  it.each(["now", "later"])(
+    "do not run after an init during which the actor was stopped, and that ends %s",
+    async (when) => {
+      const system = makeSystem();
+      const seen = makeProbe<string>();
+      const doors = [gate(), gate()];
+      const restarts: unknown[] = [];
+      telemetry.attach("test", [TelemetryEvents.supervisor.restart], (...event) => restarts.push(event));
+      let stopped: Promise<void> | undefined;
+      let starts = 0;
+      const Stopped = createActor((ctx, self): any => {
+        const start = ++starts;
+        self
+          .onCast("crash", () => {
+            throw new Error("why");
+          })
+          .postRestart(() => seen.push("post"))
+          .onTerminate(() => seen.push(`terminate ${start}`));
+        if (start === 1) return;
+        stopped = ctx.system.stop(ctx.self);
+        seen.push("stopped");
+        return when === "later" ? doors[0].promise : undefined;
+      });
+      const ref = system.spawn(Stopped);
+      const end = gone(system, ref);
+      ref.cast("crash");
+      await seen.find((event) => event === "stopped");
+      await turns();
+      doors[0].open();
+      expect([await end, await stopped]).toEqual([{ type: "normal" }, undefined]);
+      expect([seen.events, restarts]).toEqual([["terminate 1", "stopped", "terminate 2"], []]);
+    },
+  );
 
   it("have the error of the last crash each time", async () => {
     const system = makeSystem();

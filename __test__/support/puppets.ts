@@ -344,6 +344,12 @@ export class Script {
       const to = this.any();
       if (to !== undefined) void to.system.stop(to.ref);
     },
+    restart: () => {
+      const [to, within] = [this.any(), this.dice.chance(0.3)];
+      const restart = (): unknown => to?.system.system.restart(to.ref).catch(() => null);
+      if (within) this.ask(restart, this.timeout());
+      else void restart();
+    },
     stopFromWithin: () => {
       const other = this.any();
       this.ask(async (ctx) => ctx.stopChild(other?.ref), this.timeout());

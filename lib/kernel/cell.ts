@@ -79,6 +79,8 @@ export class CellExtra {
   private timerMap: Map<number, TimerRef> | null = null;
   /** Who waits for the end of this actor. */
   stopWaiters: (() => void)[] = [];
+  /** Who waits for the next incarnation of this actor; told false if it ends instead. */
+  restartWaiters: ((isUp: boolean) => void)[] | null = null;
   /** Idle timeout in milliseconds; 0 is none. */
   idleTimeoutMs = 0;
   /** Exit signals become messages. */
@@ -310,8 +312,8 @@ export class ActorCell {
     this.runningSlot = NOTHING_RUNS;
     this.stashing = STASH_IMPOSSIBLE;
     if (this.extra !== null) {
-      const { name, stopWaiters, stopStarted, lastError } = this.extra;
-      this.extra = Object.assign(new CellExtra(), { name, stopWaiters, stopStarted, lastError });
+      const { name, stopWaiters, restartWaiters, stopStarted, lastError } = this.extra;
+      this.extra = Object.assign(new CellExtra(), { name, stopWaiters, restartWaiters, stopStarted, lastError });
     }
   }
 

@@ -20,6 +20,7 @@ import {
   FLAG_STOPPING,
   OP_CONTINUE,
   OP_INIT_DONE,
+  OP_RESTART,
   OP_SPAWN,
   OP_SPAWN_FAILED,
   OP_STOP,
@@ -121,7 +122,7 @@ function firstInit(cell: ActorCell): unknown {
     kernel.cells[cell.index] = undefined;
     cell.bury();
     kernel.hooks.neverStarted(cell);
-    wakeStopWaiters(extra);
+    wakeWaiters(extra);
     throw error;
   }
 }
@@ -257,6 +258,14 @@ function afterRestart(cell: ActorCell, attempt: number): void {
   const error = cell.extra?.lastError;
   if (cell.extra !== null) cell.extra.lastError = undefined; // A later restart may be the fault of a sibling.
   guarded(cell, "postRestart", () => cell.definition.postRestart(cell, error), { failed });
+  wakeRestartWaiters(cell.extra, true);
+}
+
+function wakeRestartWaiters(extra: CellExtra | null, isUp: boolean): void {
+  if (extra === null || extra.restartWaiters === null) return;
+  const waiters = extra.restartWaiters;
+  extra.restartWaiters = null;
+  for (const wake of waiters) wake(isUp);
 }
 
 /** What follows a hook; `failed` gets what it throws or rejects with. */
@@ -340,6 +349,24 @@ export function stop(cell: ActorCell, caller: ActorCell | null = cell.kernel.cur
   return new Promise((resolve) => extra.stopWaiters.push(resolve));
 }
 
+/**
+ * Starts an actor again, though nothing has crashed. Resolves when the next incarnation is up with true, or with false if
+ * the actor has ended, or ends instead. `caller` is the actor that asks for it.
+ */
+export function restart(cell: ActorCell, caller: ActorCell | null = cell.kernel.current): Promise<boolean> {
+  if (cell.dead) return Promise.resolve(false);
+  const { kernel } = cell;
+  kernel.recall(cell); // As for a crash.
+  kernel.args[0] = cell.index;
+  kernel.control(OP_RESTART);
+  if (kernel.results[0] !== STATUS_STARTED) return Promise.resolve(false);
+  if (isWithin(caller, cell)) return Promise.resolve(true); // It would wait for itself.
+  const extra = cell.more();
+  extra.restartWaiters ??= [];
+  const { restartWaiters } = extra;
+  return new Promise((resolve) => restartWaiters.push(resolve));
+}
+
 function isWithin(inner: ActorCell | null, outer: ActorCell): boolean {
   for (let cell = inner; cell !== null; cell = cell.parent) if (cell === outer) return true;
   return false;
@@ -375,9 +402,11 @@ export function gone(cell: ActorCell, childrenStopped: number, kind = 0, token =
   kernel.cells[cell.index] = undefined;
   cell.bury();
   kernel.hooks.gone(cell, kind, token);
-  wakeStopWaiters(extra);
+  wakeWaiters(extra);
 }
 
-function wakeStopWaiters(extra: CellExtra | null): void {
+/** Whoever waits for an actor is told that it is gone. */
+function wakeWaiters(extra: CellExtra | null): void {
   if (extra !== null) for (const wake of extra.stopWaiters) wake();
+  wakeRestartWaiters(extra, false);
 }

@@ -100,6 +100,7 @@ export const OP_PARDON = 32;
 export const OP_CONTINUE = 35;
 export const OP_TRAITS = 36;
 export const OP_MAILBOX_LENGTH = 37;
+export const OP_RESTART = 38;
 export const TRAIT_TERMINATE = 1;
 export const POLICY_DROP_NEWEST = 0;
 export const POLICY_DROP_OLDEST = 1;

@@ -20,7 +20,7 @@ import type { Cluster, NameConflict, Registry, Transport } from "../kernel/colla
 import type { EventLoop } from "../kernel/event_loop.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { Kernel, type KernelHooks } from "../kernel/kernel.js";
-import { gone, spawn, stop } from "../kernel/lifecycle.js";
+import { gone, restart, spawn, stop } from "../kernel/lifecycle.js";
 import { createLogger, type Logger } from "../kernel/logger.js";
 import {
   DEFAULT_CALL_TIMEOUT_MS,
@@ -63,6 +63,7 @@ import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js
 import { isGuest } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
+import { StandIn } from "./remote/stand_ins.js";
 import { mailboxPolicy, NO_ARGS, readSpawnOptions, type Spawner, type SpawnOptions } from "./spawn_options.js";
 import { SupervisorReports } from "./supervisor_reports.js";
 import { SystemGroups } from "./system_groups.js";
@@ -547,6 +548,28 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   /** Stops an actor and everything below it. Unknown actors are ignored. */
   stop(ref: ActorRef): Promise<void> {
     return stop(cellOf(ref));
+  }
+
+  /**
+   * Starts an actor again, as after a crash: once its handler has ended it and everything below it stop in order, hooks
+   * included, and the next incarnation begins with the same arguments under the same supervisor. Refs, name, groups,
+   * watchers and waiting messages stay, links end normally. It is no crash: nothing is counted, siblings go on, and
+   * `preRestart` and `postRestart` are told of no error. An actor that waits for its next incarnation is started now, unless
+   * siblings are to be started with it.
+   *
+   * @returns the ref when the next incarnation is up; null if there is no such actor, or it has ended instead. From within
+   * the actor itself or below it, before the first `await` of a handler, at once.
+   * @throws InvalidArgumentError for an actor of another node, unless it is the child of one of this node;
+   * SystemShuttingDownError (both as rejections)
+   */
+  async restart(ref: ActorRef): Promise<ActorRef | null> {
+    const cell = cellOf(ref);
+    if (this.stopping) throw new SystemShuttingDownError("restart actors");
+    const own = cell.remote instanceof StandIn ? cell.remote.cell : cell;
+    if (own.remote !== undefined || own.kernel !== this.kernel || isGuest(own)) {
+      throw new InvalidArgumentError("ref", `an actor that node ${this.id} supervises`, ref.id.toString());
+    }
+    return (await restart(own)) ? own.ref : null;
   }
 
   /** A ref for an id, which may be a plain `{ systemId, id, name }`. */

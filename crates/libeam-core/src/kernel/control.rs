@@ -31,7 +31,7 @@ impl Kernel {
             *arg = self.page.get(H_ARGS as usize + at);
         }
         match op {
-            OP_SPAWN..=OP_EXIT => self.control_lifecycle(op, &args, text),
+            OP_SPAWN..=OP_EXIT | OP_RESTART => self.control_lifecycle(op, &args, text),
             OP_LINK..=OP_TRAP_EXIT => self.control_relations(op, &args),
             OP_TIMER_START..=OP_IDLE => self.control_timers(op, &args),
             OP_PAUSE..=OP_CANCEL_CALL | OP_PENDING | OP_INJECT | OP_BACKLOG | OP_CONTINUE | OP_MAILBOX_LENGTH => {
@@ -94,6 +94,10 @@ impl Kernel {
                     Stop::Gone => STATUS_OK,
                     Stop::Started => STATUS_STARTED,
                 };
+                self.answer(&[status]);
+            }
+            OP_RESTART => {
+                let status = if self.start_again(actor) { STATUS_STARTED } else { STATUS_UNKNOWN };
                 self.answer(&[status]);
             }
             _ => self.exit(actor, ReasonKind::from_word(second), third),

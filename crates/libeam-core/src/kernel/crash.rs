@@ -128,6 +128,48 @@ impl Kernel {
         self.step_plan(parent);
     }
 
+    /// Starts an actor again because somebody wants it, not because of a crash: nothing is counted, and its siblings
+    /// go on. One that waits for its next incarnation is started now, unless it waits for siblings. False if it is gone
+    /// or on its way out for good.
+    pub(super) fn start_again(&mut self, actor: ActorIndex) -> bool {
+        if !self.table.exists(actor) || self.table.flags(actor) & (FLAG_STOPPING | FLAG_DEAD) != 0 {
+            return false;
+        }
+        match self.table.get(actor).phase {
+            Phase::Alive if self.table.flags(actor) & (FLAG_EXITING | FLAG_RESTARTING) == 0 => {
+                if self.leave_to_plan(actor) {
+                    return true;
+                }
+                let cold = self.table.cold_mut(actor);
+                (cold.attempt, cold.restart_delay_ms) = (0, 0);
+                self.begin_exit(actor, Reason::NORMAL, Then::Restart);
+            }
+            Phase::Down => {
+                if let Some(timer) = self.table.cold_mut(actor).restart_timer.take() {
+                    self.clear_alarm(timer);
+                    self.start_incarnation(actor);
+                }
+            }
+            _ => {} // It is being started again already.
+        }
+        true
+    }
+
+    /// Whether the plan of its parent is about to start an actor again; one that it has started is none of its members
+    /// any more.
+    fn leave_to_plan(&mut self, actor: ActorIndex) -> bool {
+        let parent = self.table.get(actor).parent;
+        if parent == NIL {
+            return false;
+        }
+        let Some(plan) = self.plan_mut(parent) else { return false };
+        let Some(at) = plan.members.iter().position(|&member| member == actor) else { return false };
+        if at < plan.started_to {
+            plan.members[at] = NIL;
+        }
+        at < plan.stopped_from
+    }
+
     /// An actor has ended and is to be started again.
     pub(super) fn member_down(&mut self, actor: ActorIndex) {
         let parent = self.table.get(actor).parent;

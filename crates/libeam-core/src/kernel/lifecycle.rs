@@ -95,6 +95,7 @@ impl Kernel {
         if self.table.get(actor).phase == Phase::Alive {
             self.begin_exit(actor, Reason::NORMAL, Then::Stop);
         } else {
+            self.begin_exit(actor, Reason::NORMAL, Then::Stop); // It may have been on its way to be started again.
             self.wake(actor);
         }
     }

@@ -242,6 +242,10 @@ protocol! {
     /// Control: messages in the mailbox of an actor. args: actor. results: count.
     OP_MAILBOX_LENGTH = 37;
 
+    /// Control: start an actor again, though nothing has crashed. args: actor. results: `STATUS_STARTED`, or
+    /// `STATUS_UNKNOWN` if it is gone or on its way out for good.
+    OP_RESTART = 38;
+
     /// Trait: the actor has something to do in `terminate`.
     TRAIT_TERMINATE = 1;
 
@@ -308,5 +312,8 @@ pub const fn next_generation(generation: u32) -> u32 {
 /// Whether a control operation must know what time it is; the others are spared the clock.
 #[must_use]
 pub const fn needs_time(op: u32) -> bool {
-    matches!(op, OP_CRASH | OP_STOP | OP_EXIT | OP_TERMINATED | OP_TIMER_START | OP_IDLE | OP_STASH | OP_INJECT)
+    matches!(
+        op,
+        OP_CRASH | OP_STOP | OP_RESTART | OP_EXIT | OP_TERMINATED | OP_TIMER_START | OP_IDLE | OP_STASH | OP_INJECT
+    )
 }

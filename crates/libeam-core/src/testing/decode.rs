@@ -51,7 +51,7 @@ impl Reader<'_> {
     }
 
     fn op(&mut self, depth: u32) -> Op {
-        match self.byte() % 49 {
+        match self.byte() % 50 {
             0..=3 => self.spawn(depth),
             4..=8 => Op::Cast { to: self.byte(), handler: self.behaviour(depth) },
             9..=12 => Op::Call {
@@ -90,6 +90,7 @@ impl Reader<'_> {
             43 => Op::EnterBriefly(self.byte() % 8),
             44 => Op::Flood { to: self.byte(), count: self.byte(), handler: self.behaviour(depth) },
             45 => Op::Look(self.byte()),
+            48 => Op::Restart(self.byte()),
             46 | 47 => Op::CastNow { to: self.byte(), handler: self.behaviour(depth) },
             _ => Op::Flush,
         }

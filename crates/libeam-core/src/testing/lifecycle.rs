@@ -239,6 +239,11 @@ impl Isolate {
         }
     }
 
+    /// Starts an actor again without a crash; false if it is gone or about to be.
+    pub fn restart(&mut self, actor: Ref) -> bool {
+        !self.cell(actor).dead && self.act(actor, OP_RESTART, &[]) == STATUS_STARTED
+    }
+
     /// Sends an exit signal.
     pub fn exit(&mut self, sender: Option<Ref>, target: Ref, signal: Signal) {
         if self.cell(target).dead {

@@ -70,6 +70,7 @@ pub enum Op {
     },
     Crash(u8),
     Stop(u8),
+    Restart(u8),
     Exit {
         from: u8,
         to: u8,
@@ -253,7 +254,7 @@ fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
         | Op::Call { to: at, .. }
         | Op::Exit { to: at, .. } => at,
         Op::Settle { actor: at, .. } | Op::StartTimer { actor: at, .. } | Op::Member { actor: at, .. } => at,
-        Op::Crash(at) | Op::Stop(at) | Op::Link(at, _) | Op::Watch(at, _) | Op::TrapExit(at, _) => at,
+        Op::Crash(at) | Op::Stop(at) | Op::Restart(at) | Op::Link(at, _) | Op::Watch(at, _) | Op::TrapExit(at, _) => at,
         Op::CancelAllTimers(at) | Op::IdleTimeout(at, _) | Op::Pause(at) | Op::Resume(at) => at,
         Op::Look(at) | Op::Unstash(at, _) | Op::ClearStash(at) | Op::Drain(at) | Op::Inject(at) => at,
         _ => return,
@@ -275,6 +276,7 @@ fn act(isolate: &mut Isolate, op: &Op, me: Option<Ref>) {
         Op::Settle { ending, pump, .. } if me.is_none() => isolate.settle(actor, *ending, u32::from(*pump)),
         Op::Crash(_) if me.is_none() => isolate.crash(actor),
         Op::Stop(_) => isolate.stop(actor),
+        Op::Restart(_) => drop(isolate.restart(actor)),
         Op::Exit { from, signal, .. } => {
             let signal = [Signal::Normal, Signal::Kill, Signal::Reason, Signal::Reason][usize::from(*signal & 3)];
             let from = pick(isolate, *from, me);

@@ -199,3 +199,93 @@ fn an_incarnation_that_is_given_up_before_it_begins_is_not_started() {
     assert_eq!(inits, [first, last]);
     isolate.wind_up();
 }
+
+#[test]
+fn a_restart_without_a_crash_is_not_counted_and_leaves_the_siblings_alone() {
+    let mut isolate = isolate();
+    let (parent, children) = family(&mut isolate, Strategy::OneForAll, 2);
+    isolate.supervise(Some(parent), &Supervision { max_restarts: 0, ..supervised(Strategy::OneForAll) });
+    let linked = spawn(&mut isolate, &Spawn::root());
+    isolate.link(linked, children[0]);
+    let start = isolate.log.len();
+    for _ in 0..3 {
+        assert!(isolate.restart(children[0]) && isolate.restart(children[0]), "the second one is the same");
+        quiet(&mut isolate);
+    }
+    let (child, life) = (children[0], ['t', 'i', 't', 'i', 't', 'i']);
+    assert_eq!(starts_and_ends(&isolate, start), life.map(|what| (child, what)));
+    crash(&mut isolate, child);
+    assert_eq!(decisions(&isolate, child), [(DECISION_GIVE_UP, 1, 0)]);
+    assert!(!isolate.restart(child));
+    isolate.wind_up();
+}
+
+#[test]
+fn a_restart_ends_the_backoff_and_waits_for_a_handler() {
+    let mut isolate = isolate();
+    isolate.supervise(None, &Supervision { backoff: backoff(1_000), ..Supervision::default() });
+    let actor = spawn(&mut isolate, &Spawn::root());
+    crash(&mut isolate, actor);
+    isolate.advance(10);
+    assert!(isolate.restart(actor));
+    isolate.cast(actor, &Handler::pending().label(1));
+    isolate.cast(actor, &Handler::ok().label(2));
+    quiet(&mut isolate);
+    isolate.advance(90);
+    assert!(isolate.restart(actor));
+    isolate.advance(100);
+    assert_eq!(times_of(&isolate, actor, is_init), [0, 10]);
+    isolate.settle(actor, Ending::Ok, 8);
+    quiet(&mut isolate);
+    assert_eq!((times_of(&isolate, actor, is_init), handled(&isolate, actor)), (vec![0, 10, 200], vec![0, 1, 2]));
+    isolate.wind_up();
+}
+
+#[test]
+fn a_first_init_that_fails_leaves_nothing_though_a_restart_was_asked_for() {
+    let mut isolate = isolate();
+    isolate.spawn(&Spawn::root().inits(&[Handler::crash().after(|isolate, actor| {
+        isolate.restart(actor);
+    })]));
+    quiet(&mut isolate);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_restart_leaves_the_delay_of_siblings_alone_that_start_together() {
+    let mut isolate = isolate();
+    let (parent, children) = family(&mut isolate, Strategy::RestForOne, 3);
+    let delayed = Supervision { backoff: backoff(1_000), ..supervised(Strategy::RestForOne) };
+    isolate.supervise(Some(parent), &delayed);
+    crash(&mut isolate, children[1]);
+    isolate.advance(10);
+    for &child in &children {
+        assert!(isolate.restart(child));
+    }
+    isolate.advance(2_000);
+    let starts: Vec<_> = children.iter().map(|&child| times_of(&isolate, child, is_init)).collect();
+    assert_eq!(starts, [vec![0, 10], vec![0, 1_000], vec![0, 1_000]]);
+    isolate.wind_up();
+}
+
+#[test]
+fn a_restart_of_siblings_that_are_being_restarted_together_ends_with_all_of_them_up() {
+    for at in 0..3 {
+        let mut isolate = isolate();
+        let parent = spawn(&mut isolate, &Spawn::root());
+        isolate.supervise(Some(parent), &supervised(Strategy::OneForAll));
+        let spec = Spawn::child(parent).terminate(Handler::pending()).inits(&[Handler::ok(), Handler::pending()]);
+        let children: Vec<_> = (0..3).map(|_| spawn(&mut isolate, &spec)).collect();
+        crash(&mut isolate, children[0]);
+        for step in 0..36 {
+            if step < 9 {
+                isolate.restart(children[at]);
+            }
+            quiet(&mut isolate);
+            isolate.settle(children[step % 3], Ending::Ok, 0);
+            quiet(&mut isolate);
+        }
+        assert!(children.iter().all(|&child| isolate.is_idle(child)), "restarting {at}");
+        isolate.wind_up();
+    }
+}
