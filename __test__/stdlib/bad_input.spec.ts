@@ -238,6 +238,18 @@ describe("spawn", () => {
     expect(thrown(() => system.spawnChild(parent, Echo))).toBeInstanceOf(InvalidArgumentError);
   });
 
+  it("of a child refuses a parent that another system has, whose place here is somebody else's", async () => {
+    const [system, other] = [makeSystem(), makeSystem()];
+    const [own, foreign] = [system.spawn(Ping), other.spawn(Ping)];
+    const elsewhere = system.system.getRef({ systemId: "another", id: foreign.id.id } as never);
+    for (const parent of [foreign, elsewhere]) {
+      const error = thrown(() => system.system.spawnChild(parent, Echo));
+      expect(error).toBeInstanceOf(InvalidArgumentError);
+      expect(error.message).toContain(`an actor of node ${system.nodeId}, got "${parent.id}"`);
+    }
+    expect(system.system.getActors().map(({ actorId, childCount }) => [actorId, childCount])).toEqual([[own.id.id, 0]]);
+  });
+
   it("beyond the limit of actors throws ActorLimitError, and works again after a stop", async () => {
     const system = makeSystem({ limits: { actorsMax: 3 } });
     const refs = [1, 2, 3].map(() => system.spawn(Ping));

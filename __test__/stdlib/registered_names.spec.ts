@@ -101,6 +101,7 @@ it("registerName rejects what makes no sense", async () => {
   expect(await rejection(register("", ref))).toBeInstanceOf(InvalidArgumentError);
   expect(await rejection(register("x", {}))).toBeInstanceOf(InvalidArgumentError);
   expect(await rejection(register("x", elsewhere))).toBeInstanceOf(InvalidArgumentError);
+  expect(await rejection(register("x", worker(makeSystem())))).toBeInstanceOf(InvalidArgumentError);
   expect(await rejection(register("x", ref, { consistency: "strict" }))).toBeInstanceOf(InvalidOptionError);
   expect(await rejection(register("x", ref, 5))).toBeInstanceOf(InvalidOptionError);
   expect(await system.getActorByName("x")).toBeNull();

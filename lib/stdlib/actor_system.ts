@@ -423,14 +423,19 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
    * Makes a child of an actor, on this node or on the one that the strategy chooses. A child on another node is supervised
    * like one on this node.
    *
-   * @throws as `spawn`; a child on another node that cannot be started counts as crashed.
+   * @throws as `spawn`; a child on another node that cannot be started counts as crashed. InvalidArgumentError for a parent
+   * of another node or system.
    */
   spawnChild<D extends ActorClass | ActorDefinition<any, any, any>>(
     parent: ActorRef,
     definition: D,
     options?: SpawnOptions<any>,
   ): DefinitionRef<D> {
-    return this._spawnChild(cellOf(parent), definition, options) as DefinitionRef<D>;
+    const cell = cellOf(parent);
+    if (cell.remote !== undefined || cell.kernel !== this.kernel) {
+      throw new InvalidArgumentError("parent", `an actor of node ${this.id}`, parent.id.toString());
+    }
+    return this._spawnChild(cell, definition, options) as DefinitionRef<D>;
   }
 
   /** @internal */

@@ -61,7 +61,7 @@ export class RegisteredNames {
     if (consistency !== "local" && consistency !== "home") {
       throw new InvalidOptionError("consistency", consistency, '"local" or "home"');
     }
-    if (cell.remote !== undefined) {
+    if (cell.remote !== undefined || cell.ref.id.systemId !== this.host.id) {
       throw new InvalidArgumentError(
         "ref",
         `an actor of node ${this.host.id}, which its own node can name`,
