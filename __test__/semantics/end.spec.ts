@@ -158,6 +158,32 @@ describe("stop", () => {
     expect(system.system.getActors()).toHaveLength(1);
   });
 
+  it("E5: is what an actor does to itself, too", async () => {
+    const system = makeSystem();
+    const { events, push: note } = makeProbe<any>();
+    const victim = system.spawn(
+      createActor((ctx, self) =>
+        self
+          .onCall("end", async () => {
+            await turns();
+            ctx.exit("kill");
+            await turns();
+            return "nobody hears this";
+          })
+          .onTerminate(() => note("terminate")),
+      ),
+    );
+    const [watcher, trapping] = [0, 1].map(() => system.spawn(Observer, { args: [note] }));
+    await watcher!.call("watch", victim);
+    await trapping!.call("trap", true);
+    await trapping!.call("link", victim);
+    await expect(victim.call("end")).rejects.toBeInstanceOf(ActorNotFoundError);
+    await vi.waitFor(() => expect(events).toHaveLength(3));
+    const told = ["down", "exit"].map((type) => expect.objectContaining({ type, reason: { type: "killed" } }));
+    expect(events).toEqual(expect.arrayContaining(["terminate", ...told]));
+    expect(system.system.getActors()).toHaveLength(2);
+  });
+
   it("E6: leaves no name, group, timer, link or watch behind", async () => {
     const system = makeSystem();
     const other = system.spawn(Observer, { args: [() => {}] });

@@ -64,7 +64,10 @@ export interface ActorContext {
   link(ref: ActorRef): LinkRef;
   /** Ends a link. */
   unlink(linkRef: LinkRef): void;
-  /** Stops this actor (no reason, `"normal"` or `"kill"`), or sends it an exit signal with that reason. */
+  /**
+   * Stops this actor after its handler (no reason, or `"normal"`), kills it (`"kill"`: what the handler still does concerns
+   * nobody), or sends it an exit signal with that reason.
+   */
   exit(reason?: any): void;
   /**
    * Sends an exit signal to another actor: `"kill"` cannot be trapped, `"normal"` does nothing.
@@ -347,7 +350,7 @@ export class FunctionalActor implements Behaviour {
     // With a reason beside it, the target is meant to be another actor: nobody stops because a ref is missing.
     if (reason !== undefined) exit(this.#own, cellOf(target as ActorRef), reason);
     else if (isRef(target)) exit(this.#own, target._cell, "normal");
-    else if (target === "normal" || target === "kill") void stop(this.#own);
+    else if (target === "normal") void stop(this.#own);
     else exit(this.#own, this.#own, target);
   }
 
