@@ -14,7 +14,7 @@ import {
 } from "libeam";
 import { describe, expect, it, vi } from "vitest";
 import { Boss, Observer, Worker } from "../support/actors.js";
-import { makeProbe } from "../support/probe.js";
+import { gone, makeProbe } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
 import { gate, turns } from "../support/time.js";
 
@@ -259,6 +259,19 @@ describe("stop", () => {
     );
     expect(await child.call("end")).toBe("answer");
     await vi.waitFor(() => expect(events).toEqual(["init:boss", "terminate:boss"]));
+  });
+
+  it("E7: is stopChild as well, for a child and for any other actor", async () => {
+    const system = makeSystem();
+    const { events, push: note } = makeProbe<string>();
+    const boss = system.spawn(Boss, { args: [{}, ["child"], note] });
+    const other = system.spawn(Worker, { args: ["other", note] });
+    const [child] = await boss.call("children");
+    await boss.call("stop", other);
+    await boss.call("stop", child);
+    await boss.call("stop", boss);
+    await gone(system, boss);
+    expect(events.slice(3)).toEqual(["terminate:other", "terminate:child", "terminate:boss"]);
   });
 
   it("E8: refuses to spawn a child from terminate", async () => {

@@ -1,5 +1,5 @@
 /**
- * S1 to S4 of docs/SEMANTICS.md: deferring messages.
+ * S1 to S5 of docs/SEMANTICS.md: deferring messages.
  */
 
 import { describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { createActor, TimeoutError } from "../../lib/index.js";
 import { deliveries } from "../support/deliveries.js";
 import { makeProbe } from "../support/probe.js";
 import { leakFree } from "../support/system.js";
-import { gate, nodeTimer, rejection, stateOf } from "../support/time.js";
+import { gate, nodeTimer, rejection, stateOf, turns } from "../support/time.js";
 
 /** Stashes `work` and `ask` until it is opened; notes what it really handles. */
 function gatekeeper() {
@@ -204,6 +204,46 @@ describe.each(deliveries)("$name delivery", (delivery) => {
     expect(await asked).toBe("stashed 2");
     expect(await probe.take(3)).toEqual(["stashed 1", "stashed 2", "waiting"]);
     expect(incarnation).toBe(2);
+    await leakFree(system);
+  });
+
+  test("S5: from beside the handlers it defers the message whose handler waits, and without one nothing", async () => {
+    const { system, spawn } = delivery.open();
+    const [first, second, door] = [gate(), gate(), gate()];
+    const stashed = makeProbe<string>();
+    let runs = 0;
+    const Continuing = createActor((ctx, self) => {
+      self
+        .onContinue(async () => {
+          ctx.stash(); // Nothing is handled.
+          for (const { promise } of [first, second]) {
+            await promise;
+            ctx.stash();
+            stashed.push("stash");
+          }
+        })
+        .onCall("wait", async () => {
+          await door.promise;
+          return ++runs;
+        })
+        .onCall("all", () => ctx.unstashAll())
+        .onCall("ping", () => "pong");
+      return { continue: true };
+    });
+    const ref: any = spawn(Continuing);
+    expect(await ref.call("ping")).toBe("pong");
+    first.open();
+    await stashed.next();
+    expect(await ref.call("ping")).toBe("pong");
+    const call = ref.call("wait");
+    const after = ref.call("ping");
+    await turns();
+    second.open();
+    await stashed.next();
+    door.open();
+    expect([await after, runs, await stateOf(call)]).toEqual(["pong", 1, "pending"]);
+    await ref.call("all");
+    expect(await call).toBe(2);
     await leakFree(system);
   });
 });

@@ -115,7 +115,7 @@ export function unwatch(watcher: ActorCell, watchRef: WatchRef): void {
   kernel.control(OP_DEMONITOR);
 }
 
-/** Links two actors. Throws ActorNotFoundError when one of them has ended. */
+/** Links two actors. Throws ActorNotFoundError when one of them has ended, or waits for its next incarnation. */
 export function link(cell: ActorCell, other: ActorRef): LinkRef {
   const { kernel } = cell;
   const named = cellIn(kernel, other);

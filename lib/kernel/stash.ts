@@ -8,7 +8,7 @@ import { OP_CLEAR_STASH, OP_UNSTASH } from "./protocol.js";
 /** All stashed messages. */
 export const UNSTASH_ALL = 0xffff_ffff;
 
-/** Marks the message being handled as stashed. Outside a message this does nothing. */
+/** Marks the message being handled as stashed, whoever asks for it. While none is handled this does nothing. */
 export function stash(cell: ActorCell): void {
   if (cell.stashing === STASH_POSSIBLE) cell.stashing = STASH_WANTED;
 }

@@ -107,7 +107,12 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
     unwatch(ownCell(this), watchRef);
   }
 
-  /** Links two lives: the abnormal end of one takes the other down. @throws ActorNotFoundError */
+  /**
+   * Links two lives: the abnormal end of one takes the other down.
+   *
+   * @throws ActorNotFoundError for an actor that has ended, or waits for its next incarnation; of another node it breaks the
+   * link as soon as that node has said so.
+   */
   protected link(ref: ActorRef): LinkRef {
     return link(ownCell(this), ref);
   }
@@ -142,7 +147,11 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
     return ownCell(this).extra?.idleTimeoutMs ?? 0;
   }
 
-  /** Defers the message that is being handled. */
+  /**
+   * Defers the message that is being handled: the one whose handler calls this. What goes on beside the handlers (a callback,
+   * `handleContinue` after an `await`) has no message of its own, and defers the one whose handler's promise is pending, if
+   * any.
+   */
   protected stash(): void {
     stash(ownCell(this));
   }
@@ -171,7 +180,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
     return systemOf(cell)._spawnChild(cell, definition, options);
   }
 
-  /** Stops a child and everything below it. */
+  /** Stops a child, or any other actor, and everything below it. */
   protected stopChild(ref: ActorRef): Promise<void> {
     return stop(cellOf(ref), ownCell(this));
   }

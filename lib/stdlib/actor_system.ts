@@ -697,7 +697,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     unwatch(this._cellOf(checkedWatch(watchRef).watcherId), watchRef);
   }
 
-  /** Links two actors. @throws ActorNotFoundError */
+  /** Links two actors. @throws ActorNotFoundError when one of them has ended, or waits for its next incarnation */
   link(a: ActorRef, b: ActorRef): LinkRef {
     return link(cellOf(a), b);
   }

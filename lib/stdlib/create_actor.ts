@@ -50,7 +50,7 @@ export interface ActorContext {
   ): DefinitionRef<D>;
   /** Stops an actor and everything below it. */
   stop(ref: ActorRef): Promise<void>;
-  /** Stops a child and everything below it. */
+  /** The same as `stop`, by the name that it has for children; the actor need not be one. */
   stopChild(ref: ActorRef): Promise<void>;
   /** The children in the order in which they were spawned. */
   getChildren(): ActorRef[];
@@ -60,7 +60,12 @@ export interface ActorContext {
   watch(ref: ActorRef): WatchRef;
   /** Ends a watch. */
   unwatch(watchRef: WatchRef): void;
-  /** Links two lives: the abnormal end of one takes the other down. */
+  /**
+   * Links two lives: the abnormal end of one takes the other down.
+   *
+   * @throws ActorNotFoundError for an actor that has ended, or waits for its next incarnation; of another node it breaks the
+   * link as soon as that node has said so.
+   */
   link(ref: ActorRef): LinkRef;
   /** Ends a link. */
   unlink(linkRef: LinkRef): void;
@@ -80,7 +85,10 @@ export interface ActorContext {
   /** Looks a named actor up; null if there is none. */
   getActorByName<N extends keyof ActorRegistry & string>(name: N): Promise<NamedRef<N> | null>;
   getActorByName(name: string): Promise<ActorRef | null>;
-  /** Defers the message that is being handled. */
+  /**
+   * Defers the message that is being handled: the one whose handler calls this. What goes on beside the handlers (a callback,
+   * `onContinue` after an `await`) has no message of its own, and defers the one whose handler's promise is pending, if any.
+   */
   stash(): void;
   /** Puts the oldest stashed message back in front of the mailbox. */
   unstash(): void;
