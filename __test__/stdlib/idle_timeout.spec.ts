@@ -3,7 +3,7 @@
  */
 
 import { Actor, createActor, type InfoMessage, InvalidOptionError } from "libeam";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { gone, makeProbe } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
 import { nodeTimer, thrown } from "../support/time.js";
@@ -77,6 +77,24 @@ describe("setIdleTimeout", () => {
     const count = seen.events.length;
     await nodeTimer(25);
     expect(seen.events).toHaveLength(count);
+  });
+
+  it.each([0, 60_000])("set to %d takes back what waits to be told already", async (ms) => {
+    const system = makeSystem();
+    const seen = makeProbe<InfoMessage>();
+    const ref = system.spawn(Sleeper, { args: [seen.push, 5] });
+    const waiting = () => expect(system.system._counters().signals).toBe(1);
+    system.system.pauseMailbox(ref.id.id);
+    await vi.waitFor(waiting);
+    system.system.setActorIdleTimeout(ref, ms);
+    system.system.resumeMailbox(ref.id.id);
+    await ref.call({});
+    expect(seen.events).toEqual([]);
+    system.system.setActorIdleTimeout(ref, 5);
+    system.system.pauseMailbox(ref.id.id);
+    await vi.waitFor(waiting);
+    system.system.resumeMailbox(ref.id.id);
+    expect(await seen.next()).toMatchObject({ type: "timeout" });
   });
 
   it("is set from outside through the system, too", async () => {

@@ -21,7 +21,7 @@ import { runCast, runCasts, runMessage, runPlain } from "./run.js";
 import { deliverDown, deliverExit, signalled, unlinked } from "./signals.js";
 import { PendingCall } from "./slots.js";
 import { TelemetryEvents, telemetry } from "./telemetry.js";
-import { deliverTick } from "./timers.js";
+import { deliverIdle, deliverTick } from "./timers.js";
 
 // Perf: constants of the module's own; see "Constants" in docs/design/hot_path.md.
 const {
@@ -214,10 +214,8 @@ function runSignal(kernel: Kernel, cell: ActorCell, code: number, at: number): O
       return deliverDown(kernel, cell, at);
     case EVENT_EXIT:
       return deliverExit(kernel, cell, at);
-    case EVENT_IDLE: {
-      const idleMs = page[at + 2];
-      return runPlain(cell, () => cell.behaviour?.handleInfo({ type: "timeout", idleMs }));
-    }
+    case EVENT_IDLE:
+      return deliverIdle(cell, page[at + 2]);
     case EVENT_TIMER:
       return deliverTick(kernel, cell, at);
     default:

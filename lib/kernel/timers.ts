@@ -118,3 +118,10 @@ export function setIdleTimeout(cell: ActorCell, idleMs: number): void {
   kernel.args[1] = Math.ceil(idleMs);
   kernel.control(OP_IDLE);
 }
+
+/** Tells an actor that nothing has come for so long, unless its idle timeout is off or longer meanwhile. */
+export function deliverIdle(cell: ActorCell, idleMs: number): Outcome {
+  const { idleTimeoutMs = 0 } = cell.extra ?? {};
+  const isDue = idleTimeoutMs > 0 && idleMs >= idleTimeoutMs;
+  return runPlain(cell, () => (isDue ? cell.behaviour?.handleInfo({ type: "timeout", idleMs }) : undefined));
+}
