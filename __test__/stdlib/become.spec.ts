@@ -68,6 +68,35 @@ describe("become", () => {
     await leakFree(system);
   });
 
+  it("within a definition stacks on top of that, and goes with it when it throws", async () => {
+    const Nested = createActor("Nested", (ctx, self) => {
+      const layer = (name: string) => (next: typeof self) =>
+        next.onCall("layer", () => name).onCall("pop", () => ctx.unbecome());
+      return self
+        .onCall("layer", () => "first")
+        .onCall("become", (fails: boolean) =>
+          ctx.become((next) => {
+            layer("second")(next);
+            ctx.become(layer("third"));
+            if (fails) throw new Error("no layer");
+          }),
+        );
+    });
+    const ref: any = makeSystem().spawn(Nested);
+    await rejection(ref.call("become", true));
+    expect(await ref.call("layer")).toBe("first");
+    await ref.call("become", false);
+    const layers: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      layers.push(await ref.call("layer"));
+      await ref.call("pop").catch(() => {});
+    }
+    expect(layers).toEqual(["third", "second", "first"]);
+    await ref.call("become", true).catch(() => {});
+    await ref.call("become", false);
+    expect(await ref.call("layer")).toBe("third");
+  });
+
   it("with discardOld forgets the handlers that it replaces", async () => {
     const { ref } = spawnLayers();
     await ref.call("push");

@@ -392,6 +392,8 @@ export class FunctionalActor implements Behaviour {
     if (cell.dead) return;
     const extras = this.#more();
     const old = { calls: cell.calls as Handlers, casts: cell.casts as Handlers, infos: extras.infos };
+    const { length: depth } = extras.stack;
+    if (options?.discardOld !== true) extras.stack.push(old); // Before what the definition itself may become.
     cell.calls = NO_HANDLERS;
     cell.casts = NO_HANDLERS;
     cell.forgetBare();
@@ -399,10 +401,10 @@ export class FunctionalActor implements Behaviour {
     try {
       define(this);
     } catch (error) {
+      extras.stack.length = Math.min(depth, extras.stack.length);
       this.#restore(old);
       throw error;
     }
-    if (options?.discardOld !== true) extras.stack.push(old);
   }
 
   unbecome(): void {
