@@ -233,6 +233,28 @@ describe("an observed call to an idle actor", () => {
     await answer;
   });
 
+  it("asks a thenable once, as without an observer: it may be a query that runs when it is asked", async () => {
+    for (const observed of [false, true]) {
+      if (observed) listen();
+      const asked: string[] = [];
+      // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about.
+      const query = (what: string) => ({ then: (done: (what: string) => void) => done(`${what} ${asked.push(what)}`) });
+      const system = makeSystem({ supervision: { strategy: "Stop" } });
+      const Asking = createActor((_ctx, self) => {
+        self
+          .onCall("call", () => query("call"))
+          .onCast("cast", () => query("cast"))
+          .onTerminate(() => query("terminate"));
+        return query("init") as any;
+      });
+      const ref = system.spawn(Asking);
+      ref.cast("cast");
+      expect(await ref.call("call")).toBe("call 3");
+      await system.stop(ref);
+      expect(asked).toEqual(["init", "cast", "call", "terminate"]);
+    }
+  });
+
   it("leaves nobody waiting whose message the core saw meanwhile", async () => {
     const { system, heard, ref } = observed(({ ctx, self }) => {
       ctx.self.cast("hear", "from itself");

@@ -148,7 +148,8 @@ function runInit(cell: ActorCell): unknown {
   }
   if (!isThenable(result)) observeInit(cell, start, "stop");
   else if (telemetry.active) {
-    Promise.resolve(result).then(
+    result = Promise.resolve(result); // Asked once, as by `observe` in run.ts.
+    (result as Promise<unknown>).then(
       () => observeInit(cell, start, "stop"),
       (error) => observeInit(cell, start, "exception", error),
     );

@@ -124,9 +124,13 @@ function observe(cell: ActorCell, prefix: readonly string[], run: () => unknown)
     failed(error);
     throw error;
   }
-  if (isThenable(result)) Promise.resolve(result).then(stopped, failed);
-  else stopped();
-  return result;
+  if (!isThenable(result)) {
+    stopped();
+    return result;
+  }
+  const promise = Promise.resolve(result); // Asked once: what is no promise may do its work anew each time.
+  promise.then(stopped, failed);
+  return promise;
 }
 
 /** The event loop is overdue and a handler has ended: its name, for the report. */
