@@ -207,6 +207,23 @@ describe("restart hooks", () => {
     ]);
   });
 
+  it("work in classes as fields of the object", async () => {
+    const system = makeSystem();
+    const seen = makeProbe<any>();
+    class Hooked extends Actor {
+      override preRestart = (error: unknown) => seen.push({ pre: error });
+      override postRestart = (error: unknown) => seen.push({ post: error });
+      override handleCall = () => "up";
+      override handleCast = (error: unknown) => {
+        throw error;
+      };
+    }
+    const ref = system.spawn(Hooked);
+    ref.cast("why");
+    expect(await ref.call("up")).toBe("up");
+    expect(seen.events).toEqual([{ pre: "why" }, { post: "why" }]);
+  });
+
   it("run for siblings that a strategy takes along, without an error of their own", async () => {
     const system = makeSystem();
     const seen = makeProbe<any>();

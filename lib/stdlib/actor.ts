@@ -244,8 +244,9 @@ class ClassDefinition implements Definition {
     return actor.init(...args);
   }
 
-  terminates(cell: ActorCell): boolean {
-    return this.hasTerminate || Object.hasOwn(cell.behaviour ?? {}, "terminate");
+  terminates({ behaviour }: ActorCell): boolean {
+    if (this.hasTerminate || behaviour === null) return this.hasTerminate;
+    return Object.hasOwn(behaviour, "terminate") || (behaviour as Actor).preRestart !== undefined;
   }
 
   preRestart(cell: ActorCell, error: unknown): unknown {
