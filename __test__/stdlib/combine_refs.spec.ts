@@ -12,7 +12,8 @@ import {
   TimeoutError,
   UnknownCallMethodError,
 } from "../../lib/index.js";
-import { makeSystem } from "../support/system.js";
+import { deliveries } from "../support/deliveries.js";
+import { leakFree, makeSystem } from "../support/system.js";
 import { gate, nodeTimer, rejection, thrown } from "../support/time.js";
 
 const Users = createActor("Users", (_ctx, self) => {
@@ -101,6 +102,34 @@ describe("combineRefs", () => {
     expect(await slow.call("ready")).toBe("now");
     const second: any = system.spawn(Slow);
     expect(await (combineRefs(second) as any).call("ready")).toBe("now");
+  });
+
+  it.each(deliveries)("finds methods that are not known yet, or not here, with $name delivery", async ({ open }) => {
+    const { host, system, spawn } = open();
+    const door = gate();
+    const slow = (name: string) =>
+      createActor(name, async (_ctx, self) => {
+        await door.promise;
+        let noted = 0;
+        return self.onCall(name, () => noted).onCast(`note ${name}`, () => void noted++);
+      });
+    const [first, second, users, orders] = [slow("first"), slow("second"), Users, Orders].map((kind) => spawn(kind));
+    const all: any = combineRefs(first as any, second as any, users as any, orders as any);
+    all.cast("note second");
+    all.cast("order", 3);
+    const calls = ["second", "first", "countOrders"].map((method) => all.call(method));
+    const unknown = rejection(all.call("nope"));
+    all.call("nope either"); // Nobody awaits it, and the process goes on.
+    door.open();
+    expect(await Promise.all(calls)).toEqual([1, 0, 3]);
+    expect(await unknown).toMatchObject({ name: "UnknownCallMethodError", context: { method: "nope" } });
+    expect(await rejection(all.call("second", { timeout: 1, signal: AbortSignal.abort("why") }))).toMatchObject({
+      code: "CALL_ABORTED",
+    });
+    await host.stop(second as any);
+    expect(await rejection(all.call("second"))).toBeInstanceOf(ActorNotFoundError);
+    expect(await all.call("countOrders")).toBe(3);
+    await leakFree(system);
   });
 
   it("tells of an actor that is gone", async () => {

@@ -2,7 +2,7 @@
  * One handle for several actors with different methods.
  */
 
-import { InvalidArgumentError, UnknownCallMethodError } from "../errors.js";
+import { ActorNotFoundError, InvalidArgumentError, UnknownCallMethodError } from "../errors.js";
 import { TypedActorRef } from "../kernel/actor_ref.js";
 import { FLAG_STARTING } from "../kernel/protocol.js";
 import { rejected } from "../kernel/slots.js";
@@ -10,6 +10,8 @@ import { rejected } from "../kernel/slots.js";
 type CallsOf<R> = R extends TypedActorRef<infer C, any> ? C : never;
 type CastsOf<R> = R extends TypedActorRef<any, infer C> ? C : never;
 type Joined<U> = (U extends any ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
+
+type AnyRef = TypedActorRef<any, any>;
 
 /** Handle made by {@link combineRefs}. */
 export interface CombinedRef<R extends TypedActorRef<any, any>> {
@@ -30,7 +32,9 @@ export interface CombinedRef<R extends TypedActorRef<any, any>> {
 /**
  * Combines refs into one that routes by method name; the first actor that has the method gets the message.
  *
- * A call that no actor handles is rejected with UnknownCallMethodError, such a cast is ignored.
+ * Of an actor on another node, and of one whose asynchronous factory still runs, nobody here knows the methods. If none that
+ * is known has the method, a call asks those in turn, until one does not reject it as unknown; a cast goes to all of them,
+ * and those that do not have it ignore it. A call that no actor handles is rejected with UnknownCallMethodError, such a cast is ignored.
  * @throws InvalidArgumentError if something is not a ref of a functional actor.
  */
 export function combineRefs<R extends readonly TypedActorRef<any, any>[]>(...refs: R): CombinedRef<R[number]> {
@@ -42,19 +46,39 @@ export function combineRefs<R extends readonly TypedActorRef<any, any>[]>(...ref
   const handle = {
     refs: Object.freeze(refs),
     call(method: string, ...args: any[]): Promise<any> {
-      // Who is still starting may have the method; who is gone may have had it, and its error says so.
-      const target =
-        refs.find((ref) => ref._cell.calls?.[method] !== undefined) ??
-        refs.find((ref) => (ref._cell.flags & FLAG_STARTING) !== 0) ??
-        refs.find((ref) => ref._cell.dead);
-      return target === undefined ? rejected(new UnknownCallMethodError(method)) : target.call(method, ...args);
+      const known = refs.find((ref) => ref._cell.calls?.[method] !== undefined);
+      return known === undefined ? ask(refs.filter(mayHave), method, args) : known.call(method, ...args);
     },
     cast(method: string, ...args: any[]): void {
-      const target =
-        refs.find((ref) => ref._cell.casts?.[method] !== undefined) ??
-        refs.find((ref) => (ref._cell.flags & FLAG_STARTING) !== 0);
-      target?.cast(method, ...args);
+      const known = refs.find((ref) => ref._cell.casts?.[method] !== undefined);
+      for (const ref of known === undefined ? refs.filter(mayHave) : [known]) ref.cast(method, ...args);
     },
   };
   return handle as unknown as CombinedRef<R[number]>;
+}
+
+/** Whether an actor may have methods that are not known here: it is elsewhere, still starts, or is gone and may have had them. */
+function mayHave({ _cell: cell }: AnyRef): boolean {
+  return cell.dead || (cell.flags & FLAG_STARTING) !== 0;
+}
+
+/** Calls one after the other, until one has the method. The error of one that is gone comes before that of those without it. */
+function ask(refs: readonly AnyRef[], method: string, args: unknown[]): Promise<any> {
+  const [ref, ...rest] = refs;
+  if (ref === undefined) return rejected(new UnknownCallMethodError(method));
+  const answer = ref.call(method, ...args).catch((error: unknown) => {
+    if (isUnknown(error, method)) return ask(rest, method, args);
+    if (!isGone(error, ref)) throw error;
+    return ask(rest, method, args).catch((other) => rejected(isUnknown(other, method) ? error : other));
+  });
+  answer.catch(() => {}); // One that nobody awaits is no unhandled rejection.
+  return answer;
+}
+
+function isUnknown(error: unknown, method: string): boolean {
+  return error instanceof UnknownCallMethodError && error.context?.method === method;
+}
+
+function isGone(error: unknown, { id }: AnyRef): boolean {
+  return error instanceof ActorNotFoundError && error.context?.actorId === id.id;
 }
