@@ -336,7 +336,7 @@ impl Kernel {
             self.wind(index, (due - now) as u32);
             return;
         }
-        let elapsed = (now - cold.idle_since) as u32;
+        let elapsed = u32::try_from(now - cold.idle_since).unwrap_or(u32::MAX); // 49 days and more.
         let busy = self.table.pending(actor) > 0;
         self.wind(index, idle_ms);
         if !busy {

@@ -119,6 +119,20 @@ fn the_idle_timeout_starts_anew_with_the_messages_of_timers_and_watches() {
 }
 
 #[test]
+fn the_idle_timeout_tells_of_no_less_than_it_was_when_nothing_came_for_months() {
+    const MONTH: u32 = i32::MAX as u32;
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    isolate.idle_timeout(actor, MONTH);
+    for _ in 0..3 {
+        isolate.advance(MONTH.into());
+    }
+    let idle = since(&isolate, 0, |what| matches!(what, What::Idle(_)));
+    assert_eq!(idle, [MONTH, 2 * MONTH, u32::MAX].map(|ms| (actor, What::Idle(ms))));
+    isolate.wind_up();
+}
+
+#[test]
 fn the_idle_timeout_does_not_come_while_a_handler_runs() {
     let mut isolate = isolate();
     let actor = spawn(&mut isolate, &Spawn::root());
