@@ -92,6 +92,27 @@ describe("args", () => {
     ]);
     expect(seen[1]?.[1]).toBe(options);
   });
+
+  it("are those of the spawn, whatever the array is used for later", async () => {
+    const system = makeSystem();
+    const Fragile = createActor((_ctx, self, ...args: unknown[]) => {
+      self
+        .onCast("crash", () => {
+          throw new Error("crash");
+        })
+        .onCall("args", () => args);
+    });
+    const args: unknown[] = [];
+    const spawned = [[{ n: 1 }], [1, 2], [undefined], []].map((given) => {
+      args.splice(0, args.length, ...given);
+      return { given, ref: system.spawn(Fragile, { args }) as any };
+    });
+    args.splice(0, args.length, "another's");
+    for (const { given, ref } of spawned) {
+      ref.cast("crash");
+      expect(await ref.call("args")).toEqual(given);
+    }
+  });
 });
 
 describe("name", () => {

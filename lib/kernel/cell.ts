@@ -123,13 +123,14 @@ for (let at = 0; at < DEAD_WORDS.length; at += STATE_WORDS) DEAD_WORDS[at] = FLA
 const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
 
 /**
- * Arguments as a cell keeps them: nothing for none, a single primitive as it is, anything else as an array.
+ * Arguments as a cell keeps them: nothing for none, a single primitive as it is, anything else as an array of its own, because
+ * whoever spawned the actor may use the given one for the next.
  *
  * Perf: an array with one number takes 56 bytes ("bytes per idle actor").
  */
 function packed(args: readonly unknown[]): unknown {
   if (args.length === 0) return undefined;
-  return args.length > 1 || args[0] === undefined || isObject(args[0]) ? args : args[0];
+  return args.length > 1 || args[0] === undefined || isObject(args[0]) ? args.slice() : args[0];
 }
 
 function isObject(value: unknown): boolean {
