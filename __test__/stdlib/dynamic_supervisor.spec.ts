@@ -11,13 +11,14 @@ import {
   InvalidOptionError,
   MaxChildrenError,
   SystemShuttingDownError,
+  TimeoutError,
   TypedActorRef,
 } from "libeam";
 import { describe, expect, it } from "vitest";
 import { Worker } from "../support/actors.js";
 import { gone, makeProbe, watchFor } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
-import { nodeTimer, rejection, thrown } from "../support/time.js";
+import { gate, nodeTimer, rejection, stateOf, thrown } from "../support/time.js";
 
 const quiet = (): void => {};
 
@@ -81,6 +82,20 @@ describe("a dynamic supervisor", () => {
     expect(await one.terminateChild(child)).toBe(false);
     expect(await two.countChildren()).toEqual({ specs: 1, active: 1 });
     expect(await root.call("here")).toBe("here");
+  });
+
+  it("waits for a child to end as long as that takes, whatever the timeout of calls", async () => {
+    const system = makeSystem({ timeouts: { defaultCallTimeout: 5 } });
+    const supervisor = DynamicSupervisor.start(system);
+    const door = gate();
+    const Slow = createActor((_ctx, self) => self.onTerminate(() => door.promise));
+    const children = [await supervisor.startChild(Slow), await supervisor.startChild(Slow)];
+    const ends = children.map((child) => supervisor.terminateChild(child));
+    // Unlike the others, which are not done then.
+    expect(await rejection(supervisor.startChild(Plain))).toBeInstanceOf(TimeoutError);
+    expect(await stateOf(ends[1] as Promise<unknown>)).toBe("pending");
+    door.open();
+    expect([await Promise.all(ends), await supervisor.whichChildren()]).toEqual([[true, true], []]);
   });
 
   it("restarts a crashed child alone, which keeps its ref", async () => {

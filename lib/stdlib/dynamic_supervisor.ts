@@ -135,9 +135,14 @@ export class DynamicSupervisor {
     return this.ref.call({ type: "start", definition, options });
   }
 
-  /** Stops a child; false if it is not a child of this supervisor. @throws InvalidArgumentError for what is no ref */
+  /**
+   * Stops a child and waits for its end, which no timeout of calls cuts short; the supervisor serves nobody else meanwhile.
+   *
+   * @returns false if it is not a child of this supervisor.
+   * @throws InvalidArgumentError for what is no ref
+   */
   terminateChild(ref: ActorRef): Promise<boolean> {
-    return this.ref.call({ type: "terminate", ref });
+    return this.ref.call({ type: "terminate", ref }, Number.POSITIVE_INFINITY);
   }
 
   /** The children in the order in which they were started. */
