@@ -185,7 +185,7 @@ impl Kernel {
                 self.calls.queued(slot_of(word), actor, cell);
             }
             ENTRY_CAST => record.queued += 1,
-            _ => {}
+            _ => self.signal_moved(slot_of(word), cell),
         }
         self.schedule(actor);
     }
@@ -205,12 +205,13 @@ impl Kernel {
         true
     }
 
-    /// Puts a signal of the kernel's own at the end of a mailbox.
-    pub(super) fn enqueue_signal(&mut self, actor: ActorIndex, signal: Signal) {
+    /// Puts a signal of the kernel's own at the end of a mailbox, and gives its cell.
+    pub(super) fn enqueue_signal(&mut self, actor: ActorIndex, signal: Signal) -> u32 {
         let word = self.store_signal(signal);
         self.table.add_pending(actor, 1);
-        self.table.get_mut(actor).mailbox.push_back(&mut self.pool, word);
+        let cell = self.table.get_mut(actor).mailbox.push_back(&mut self.pool, word);
         self.schedule(actor);
+        cell
     }
 
     /// Has `handleContinue` run before the next message, unless the actor leaves.
@@ -241,6 +242,7 @@ impl Kernel {
     /// Writes a signal down for the isolate. The signal stays until the batch is consumed: the
     /// isolate may put it back. The last word of the event names it.
     pub(super) fn show_signal(&mut self, actor: ActorIndex, index: u32) -> Event {
+        self.signal_moved(index, NIL);
         self.issued_signals.push((index, self.table.get(actor).incarnation));
         let mut event = match self.signals[index as usize] {
             Some(Signal::Down { monitor, reason }) => {

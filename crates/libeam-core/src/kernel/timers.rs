@@ -39,8 +39,10 @@ struct Entry {
     key: Option<TimerKey>,
     /// Its time has come, and it is about to fire.
     due: bool,
-    /// A tick is in the mailbox.
+    /// A tick is in the mailbox, or with the isolate.
     waiting: bool,
+    /// Cell of the mailbox in which it is, or `NIL`.
+    cell: u32,
     /// User timers of the same actor, newest first.
     prev: u32,
     next: u32,
@@ -70,6 +72,7 @@ impl Alarms {
             key: None,
             due: false,
             waiting: false,
+            cell: NIL,
             prev: NIL,
             next: NIL,
             used: true,
@@ -168,9 +171,10 @@ impl Kernel {
                     self.wind(index, period_ms);
                 }
                 if !waiting {
-                    self.alarms.entries[index as usize].waiting = true;
                     let generation = self.alarms.entries[index as usize].generation;
-                    self.enqueue_signal(actor, Signal::Timer { timer: index, generation });
+                    let cell = self.enqueue_signal(actor, Signal::Timer { timer: index, generation });
+                    let entry = &mut self.alarms.entries[index as usize];
+                    (entry.waiting, entry.cell) = (true, cell);
                 }
             }
             Alarm::Idle => self.idle_fired(actor, index),
@@ -223,17 +227,33 @@ impl Kernel {
         Some(slot)
     }
 
-    /// Takes the waiting tick of a timer out of its actor's mailbox.
+    /// Takes the waiting tick of a timer out of its actor's mailbox, if it is there.
     fn withdraw_tick(&mut self, actor: ActorIndex, timer: u32) {
-        let cell = self.table.get(actor).mailbox.iter(&self.pool).find_map(|(cell, word)| {
-            let signal = (kind_of(word) == ENTRY_SIGNAL).then(|| self.signals[slot_of(word) as usize])?;
-            matches!(signal, Some(Signal::Timer { timer: other, .. }) if other == timer)
-                .then_some((cell, slot_of(word)))
-        });
-        if let Some((cell, signal)) = cell {
+        let cell = std::mem::replace(&mut self.alarms.entries[timer as usize].cell, NIL);
+        if cell != NIL {
+            let signal = slot_of(self.pool.entry(cell));
             self.take_entry_out(actor, cell);
             self.forget_signal(signal);
         }
+    }
+
+    /// A signal is in that cell of a mailbox now, or in none.
+    pub(super) fn signal_moved(&mut self, signal: u32, cell: u32) {
+        if let Some(Signal::Timer { timer, generation }) = self.signals[signal as usize]
+            && let Some(index) = self.alarms.find(timer, generation)
+        {
+            self.alarms.entries[index as usize].cell = cell;
+        }
+    }
+
+    /// Whether the ticks in a mailbox are where the books say, for checks.
+    #[must_use]
+    pub fn knows_ticks(&self, actor: ActorIndex) -> bool {
+        self.table.get(actor).mailbox.iter(&self.pool).all(|(cell, word)| {
+            let signal = if kind_of(word) == ENTRY_SIGNAL { self.signals[slot_of(word) as usize] } else { None };
+            let Some(Signal::Timer { timer, generation }) = signal else { return true };
+            self.alarms.find(timer, generation).is_some_and(|at| self.alarms.entries[at as usize].cell == cell)
+        })
     }
 
     /// Removes a user timer from its actor and from the world.
@@ -295,7 +315,8 @@ impl Kernel {
     /// A tick has been handled, or thrown away with its mailbox: a single shot is over.
     pub(super) fn tick_over(&mut self, index: u32, generation: u32) {
         let Some(index) = self.alarms.find(index, generation) else { return };
-        self.alarms.entries[index as usize].waiting = false;
+        let entry = &mut self.alarms.entries[index as usize];
+        (entry.waiting, entry.cell) = (false, NIL);
         if let Alarm::Send { slot, period_ms: 0, .. } = self.alarm(index) {
             self.forget_timer(index);
             self.outbox.push(Event::new(EVENT_FREE, NIL, &[slot]));

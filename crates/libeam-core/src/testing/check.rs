@@ -113,6 +113,7 @@ fn messages(isolate: &mut Isolate) {
         let queued = isolate.kernel.table().get(index).queued;
         assert_eq!(queued, waiting, "{actor:?} counts {queued} messages in a mailbox of {waiting}");
         assert!(isolate.kernel.knows_put_back(index), "what {actor:?} has put back last is not in its mailbox");
+        assert!(isolate.kernel.knows_ticks(index), "a tick of {actor:?} is not where its timer says");
         if isolate.flags(actor) & FLAG_STOPPING != 0 {
             continue;
         }

@@ -118,6 +118,26 @@ fn the_idle_timeout_starts_anew_with_the_messages_of_timers_and_watches() {
     isolate.wind_up();
 }
 
+/// If each tick were looked for in the mailbox, this would take half a minute.
+#[test]
+fn ticks_are_withdrawn_from_behind_any_number_of_messages() {
+    let mut isolate = isolate();
+    let actor = spawn(&mut isolate, &Spawn::root());
+    let timers: Vec<_> =
+        (0..5_000).filter_map(|_| isolate.start_timer(actor, &Handler::ok().label(1), 10, false)).collect();
+    isolate.pause(actor);
+    for _ in 0..200_000 {
+        isolate.cast(actor, &Handler::ok());
+    }
+    isolate.advance(20);
+    assert_eq!((timers.len(), isolate.kernel.knows_ticks(isolate.cell(actor).index)), (5_000, true));
+    assert!(timers.into_iter().all(|timer| isolate.cancel_timer(timer)));
+    isolate.resume(actor);
+    quiet(&mut isolate);
+    assert_eq!(ticks(&isolate, actor), []);
+    isolate.wind_up();
+}
+
 #[test]
 fn the_idle_timeout_tells_of_no_less_than_it_was_when_nothing_came_for_months() {
     const MONTH: u32 = i32::MAX as u32;
