@@ -14,7 +14,7 @@ import {
   TimeoutError,
   TypedActorRef,
 } from "libeam";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Worker } from "../support/actors.js";
 import { gone, makeProbe, watchFor } from "../support/probe.js";
 import { makeSystem } from "../support/system.js";
@@ -178,6 +178,18 @@ describe("a dynamic supervisor", () => {
     expect((await downs.take(4)).map(({ actorRef }) => actorRef)).toEqual([...refs, supervisor.getRef()]);
     expect((await rejection(supervisor.startChild(Plain))).code).toBe("ACTOR_NOT_FOUND");
     await supervisor.stop();
+  });
+
+  it("looks at no other child to start or to end one, however many there are", async () => {
+    const { system } = makeSystem();
+    const supervisor = DynamicSupervisor.start(system);
+    const list = vi.spyOn((system as any).kernel, "list");
+    const children = await Promise.all(Array.from({ length: 20 }, () => supervisor.startChild(Plain)));
+    expect(await supervisor.terminateChild(children[7] as ActorRef)).toBe(true);
+    expect(await supervisor.terminateChild(children[7] as ActorRef)).toBe(false);
+    expect(await supervisor.terminateChild(system.spawn(Plain) as ActorRef)).toBe(false);
+    expect(list).not.toHaveBeenCalled();
+    expect(await supervisor.countChildren()).toEqual({ specs: 19, active: 19 });
   });
 
   it("serves many callers at once", async () => {

@@ -19,6 +19,16 @@ export function childrenOf(cell: ActorCell): ActorRef[] {
   return refs;
 }
 
+/** How many there are. */
+export function countChildrenOf(cell: ActorCell): number {
+  if (cell.dead) return 0;
+  const { kernel } = cell;
+  kernel.args[0] = cell.index;
+  let count = 0;
+  for (const index of kernel.list(OP_CHILDREN)) if (kernel.cells[index] !== undefined) count++;
+  return count;
+}
+
 /** The parent of a cell, on whichever node; undefined for a root. */
 export function parentOf(cell: ActorCell): ActorRef | undefined {
   return cell.definition.parentElsewhere ?? cell.parent?.ref;

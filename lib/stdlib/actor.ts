@@ -8,7 +8,7 @@ import { LibeamError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import { ActorRef as Ref } from "../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition } from "../kernel/cell.js";
-import { childrenOf } from "../kernel/children.js";
+import { childrenOf, countChildrenOf } from "../kernel/children.js";
 import type { InfoMessage, LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
 import { type InitContinue, stop } from "../kernel/lifecycle.js";
 import { type ChildSupervisionOptions, DEFAULT_CHILD_SUPERVISION } from "../kernel/options.js";
@@ -192,7 +192,7 @@ export abstract class Actor<TCast = any, TCall = any, TReply = any> implements B
 
   /** How many children there are. */
   protected countChildren(): number {
-    return this.getChildren().length;
+    return countChildrenOf(ownCell(this));
   }
 
   /** Sends a message to oneself after `delayMs` milliseconds. */

@@ -16,6 +16,7 @@ import {
 import { ActorId } from "../kernel/actor_id.js";
 import { ActorRef, type RefOwner, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Definition } from "../kernel/cell.js";
+import { countChildrenOf } from "../kernel/children.js";
 import type { Cluster, NameConflict, Registry, Transport } from "../kernel/collaborators.js";
 import type { EventLoop } from "../kernel/event_loop.js";
 import type { LinkRef, TimerRef, WatchRef } from "../kernel/info.js";
@@ -33,7 +34,7 @@ import {
   type SupervisionOptions,
   type SystemTimeouts,
 } from "../kernel/options.js";
-import { OP_BACKLOG, OP_CHILDREN, OP_WHEREIS, POLICY_DROP_NEWEST } from "../kernel/protocol.js";
+import { OP_BACKLOG, OP_WHEREIS, POLICY_DROP_NEWEST } from "../kernel/protocol.js";
 import { RemoteCell } from "../kernel/remote_cell.js";
 import { checkedLink, checkedWatch, exit, link, terminationReason, unlink, unwatch, watch } from "../kernel/signals.js";
 import { setSupervision } from "../kernel/supervision.js";
@@ -63,7 +64,7 @@ import { RegisteredNames, type RegisterNameOptions } from "./registered_names.js
 import { isGuest } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
-import { StandIn } from "./remote/stand_ins.js";
+import { supervisedAs } from "./remote/stand_ins.js";
 import { mailboxPolicy, NO_ARGS, readSpawnOptions, type Spawner, type SpawnOptions } from "./spawn_options.js";
 import { SupervisorReports } from "./supervisor_reports.js";
 import { SystemGroups } from "./system_groups.js";
@@ -570,7 +571,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   async restart(ref: ActorRef): Promise<ActorRef | null> {
     const cell = cellOf(ref);
     if (this.stopping) throw new SystemShuttingDownError("restart actors");
-    const own = cell.remote instanceof StandIn ? cell.remote.cell : cell;
+    const own = supervisedAs(cell);
     if (own.remote !== undefined || own.kernel !== this.kernel || isGuest(own)) {
       throw new InvalidArgumentError("ref", `an actor that node ${this.id} supervises`, ref.id.toString());
     }
@@ -649,8 +650,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   private describe(cell: ActorCell): ActorInfo {
     const { name, behaviour, definition } = cell;
-    this.kernel.args[0] = cell.index;
-    const childCount = this.kernel.list(OP_CHILDREN).length;
+    const childCount = countChildrenOf(cell);
     const migratable =
       behaviour instanceof FunctionalActor ? behaviour._extras?.migration !== undefined : isMigratable(behaviour);
     const actorId = cell.ref.id.id;

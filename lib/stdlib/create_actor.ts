@@ -8,7 +8,7 @@
 import { InvalidArgumentError } from "../errors.js";
 import { type ActorRef, TypedActorRef } from "../kernel/actor_ref.js";
 import type { ActorCell, Behaviour, Definition, Handlers } from "../kernel/cell.js";
-import { childrenOf, parentOf } from "../kernel/children.js";
+import { childrenOf, countChildrenOf, parentOf } from "../kernel/children.js";
 import type {
   DownMessage,
   ExitMessage,
@@ -335,7 +335,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   countChildren(): number {
-    return this.getChildren().length;
+    return countChildrenOf(this.#own);
   }
 
   watch(ref: ActorRef): WatchRef {

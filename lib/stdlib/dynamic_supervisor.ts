@@ -11,9 +11,11 @@ import {
   DEFAULT_RESTART_PERIOD_MS,
   type OptionNames,
 } from "../kernel/options.js";
+import { FLAG_DEAD } from "../kernel/protocol.js";
 import { assertChildSupervisionOptions, assertOptions, cellOf } from "../kernel/validate.js";
 import { Actor, type ActorClass } from "./actor.js";
 import type { ActorDefinition, DefinitionArgs, DefinitionRef } from "./create_actor.js";
+import { supervisedAs } from "./remote/stand_ins.js";
 import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spawn_options.js";
 
 /** Limits of a dynamic supervisor. */
@@ -74,7 +76,9 @@ class SupervisorActor extends Actor {
     switch (request.type) {
       case "start": {
         const { maxChildren } = this.options;
-        if (this.countChildren() >= maxChildren) throw new MaxChildrenError(maxChildren);
+        // Without a limit nobody counts: that takes longer the more there are.
+        if (maxChildren !== Number.POSITIVE_INFINITY && this.countChildren() >= maxChildren)
+          throw new MaxChildrenError(maxChildren);
         return this.spawn(request.definition as ActorClass, request.options);
       }
       case "terminate":
@@ -85,8 +89,8 @@ class SupervisorActor extends Actor {
   }
 
   private async terminateChild(ref: ActorRef): Promise<boolean> {
-    const cell = cellOf(ref);
-    if (!this.getChildren().some(({ _cell }) => _cell === cell)) return false;
+    const child = supervisedAs(cellOf(ref));
+    if ((child.flags & FLAG_DEAD) !== 0 || child.parent !== this.self._cell) return false;
     await this.stopChild(ref);
     return true;
   }

@@ -537,6 +537,11 @@ export class StandIns {
   }
 }
 
+/** What the core of this node supervises in the place of an actor: the stand-in of a child elsewhere, or the actor itself. */
+export function supervisedAs(cell: ActorCell): ActorCell {
+  return cell.remote instanceof StandIn ? cell.remote.cell : cell;
+}
+
 /** The stand-in behind a cell. */
 export function standInOf(cell: ActorCell): StandIn | undefined {
   return cell.definition instanceof StandIn ? cell.definition : undefined;
