@@ -264,20 +264,18 @@ impl Kernel {
         if !self.known(actor) || self.table.get(actor).phase == Phase::Limbo {
             return;
         }
-        if self.table.cold_mut(actor).groups.iter().any(|(name, _)| &**name == group) {
+        if self.table.cold_mut(actor).groups.contains_key(group) {
             return;
         }
         let ticket = self.groups.join(group, actor);
-        self.table.cold_mut(actor).groups.push((group.into(), ticket));
+        self.table.cold_mut(actor).groups.insert(group.into(), ticket);
     }
 
     fn leave_group(&mut self, group: &str, actor: ActorIndex) {
         if !self.known(actor) {
             return;
         }
-        let memberships = &mut self.table.cold_mut(actor).groups;
-        if let Some(at) = memberships.iter().position(|(name, _)| &**name == group) {
-            let (_, ticket) = memberships.remove(at);
+        if let Some(ticket) = self.table.cold_mut(actor).groups.remove(group) {
             self.groups.leave(group, ticket);
         }
     }

@@ -6,6 +6,7 @@ use crate::mailbox::{Pool, Queue};
 use crate::reason::Reason;
 use crate::ring::protocol::{ENTRY_CAST, QUANTUM, kind_of};
 use crate::supervision::{RestartWindow, Supervision};
+use std::collections::BTreeMap;
 
 /// Messages per turn of an actor whose messages do not come back.
 pub const TURN_MAX: u16 = QUANTUM as u16;
@@ -202,7 +203,7 @@ pub struct Cold {
     /// Registered name.
     pub name: Option<Box<str>>,
     /// Groups, with the ticket under which each group knows this actor.
-    pub groups: Vec<(Box<str>, u64)>,
+    pub groups: BTreeMap<Box<str>, u64>,
     /// Exit under way.
     pub exit: Option<Exit>,
     /// Timer of a delayed restart.
