@@ -31,6 +31,26 @@ describe("a producer", () => {
     await leakFree(system, "monitors");
   });
 
+  it("may use the array of an emit again, whether its events are buffered or sent", async () => {
+    const system = makeSystem();
+    const { producer } = silent(system);
+    const { consumer, seen } = collect(system);
+    const scratch: number[] = [];
+    const emit = (from: number, end: number): void => {
+      scratch.splice(0, scratch.length, ...range(from, end));
+      producer.emit(scratch);
+    };
+    emit(0, 3);
+    await producer.stats();
+    emit(3, 5);
+    emit(5, 9);
+    await consumer.subscribe(producer, { maxDemand: 100 });
+    await producer.stats();
+    emit(9, 12);
+    scratch.length = 0;
+    expect(await seen.take(12)).toEqual(range(0, 12));
+  });
+
   it("is asked for nothing while nobody has subscribed", async () => {
     const system = makeSystem();
     const { producer, demands } = countUp(system);

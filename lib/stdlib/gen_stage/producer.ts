@@ -30,7 +30,10 @@ export type Produced<TState, TEvent> =
 export interface ProducerCallbacks<TState = any, TEvent = any> {
   /** Gives the first state; runs again after a crash. */
   init: (...args: any[]) => TState | Promise<TState>;
-  /** Makes events. Fewer than `demand` stay owed, more are buffered; what it throws crashes the stage. */
+  /**
+   * Makes events. Fewer than `demand` stay owed, more are buffered; what it throws crashes the stage. The array belongs
+   * to the stage afterwards: the next events need another one.
+   */
   handleDemand: (demand: number, state: TState) => Produced<TState, TEvent> | Promise<Produced<TState, TEvent>>;
   /** Runs when the stage stops, and before it is started again after a crash. */
   terminate?: ((state: TState) => void | Promise<void>) | undefined;
@@ -188,10 +191,13 @@ export class Producer<TEvent = any> extends Stage {
     this.ref.cast({ kind: "mode", mode });
   }
 
-  /** Sends events that nobody asked `handleDemand` for: what is owed first, the rest waits in the buffer. */
+  /**
+   * Sends events that nobody asked `handleDemand` for: what is owed first, the rest waits in the buffer. The array may be
+   * used again.
+   */
   emit(events: TEvent[]): void {
     if (!Array.isArray(events)) throw new InvalidArgumentError("events", "an array", events);
-    this.ref.cast({ kind: "emit", events });
+    this.ref.cast({ kind: "emit", events: events.slice() });
   }
 
   /** Events that consumers have asked for and not been sent. */

@@ -22,7 +22,10 @@ import { batchesOf, type ReadOptions, type StreamOptions } from "./streams.js";
 export interface ProducerConsumerCallbacks<TState = any, TIn = any, TOut = any> {
   /** Gives the first state; runs again after a crash. */
   init?: ((...args: any[]) => TState | Promise<TState>) | undefined;
-  /** Makes events out of events, any number of them. What it throws crashes the stage. */
+  /**
+   * Makes events out of events, any number of them. What it throws crashes the stage. The array that it gives belongs to
+   * the stage afterwards; that may be the one that it was given.
+   */
   handleEvents: (
     events: TIn[],
     from: SubscriptionRef,
