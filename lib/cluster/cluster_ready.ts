@@ -9,7 +9,7 @@
 import { InvalidArgumentError, InvalidOptionError, SystemShuttingDownError, TimeoutError } from "../errors.js";
 import type { Cluster } from "../kernel/collaborators.js";
 import type { AllOf, OptionNames } from "../kernel/options.js";
-import { assertOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { assertCluster, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import { LocalCluster } from "./local_cluster.js";
 
 /** Conditions; all of them have to hold. */
@@ -48,7 +48,7 @@ export function isClusterReady(members: string[], options: Omit<WaitForClusterOp
  * InvalidArgumentError
  */
 export async function waitForCluster(cluster: Cluster, options: WaitForClusterOptions = {}): Promise<void> {
-  if (typeof cluster?.getMembers !== "function") throw new InvalidArgumentError("cluster", "a Cluster", cluster);
+  assertCluster(cluster);
   const { nodes, timeout, minMembers } = checked(options, cluster);
   const ended = () => new SystemShuttingDownError("wait for the cluster");
   if (cluster.isClosing?.()) throw ended();

@@ -15,10 +15,10 @@
 
 // biome-ignore-all lint/suspicious/noExplicitAny: messages belong to the two ends, see collaborators.ts
 
-import { TransportError } from "../errors.js";
+import { InvalidArgumentError, TransportError } from "../errors.js";
 import type { MessageHandler, RequestHandler, Subscription, Transport } from "../kernel/collaborators.js";
 import { createLogger } from "../kernel/logger.js";
-import { assertFunction, assertTimeoutMs } from "../kernel/validate.js";
+import { assertFunction, assertName, assertTimeoutMs } from "../kernel/validate.js";
 
 /** A request that waits for its answer; held by both sides, so that either can end it. */
 interface Exchange {
@@ -37,7 +37,9 @@ export class InMemoryTransport implements Transport {
   #messageHandler: MessageHandler | undefined;
   #open = true;
 
+  /** @throws InvalidArgumentError INVALID_ARGUMENT if the node id is no usable name. */
   constructor(nodeId: string) {
+    assertName("node id", nodeId);
     this.#nodeId = nodeId;
   }
 
@@ -48,6 +50,9 @@ export class InMemoryTransport implements Transport {
 
   /** Makes a peer reachable from here; the way back needs its own `setPeer`. */
   setPeer(nodeId: string, transport: InMemoryTransport): void {
+    if (typeof transport !== "object" || transport === null || !(#peers in transport)) {
+      throw new InvalidArgumentError("peer", "an InMemoryTransport", transport);
+    }
     this.#peers.set(nodeId, transport);
   }
 

@@ -11,12 +11,12 @@
  * A node that was given up and has not noticed registers its names anew when it hears of that: they were free meanwhile.
  */
 
-import { TransportError } from "../errors.js";
+import { InvalidArgumentError, TransportError } from "../errors.js";
 import type { ActorLocation, NameConflict, NameReservation, Registry, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
 import { createLogger } from "../kernel/logger.js";
 import { TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertName, assertNonNegativeMs, assertPart } from "../kernel/validate.js";
+import { assertFunction, assertName, assertNonNegativeMs, assertPart } from "../kernel/validate.js";
 import { type Members, OwnerLog } from "../stdlib/remote/owner_log.js";
 import { type Grant, NameHomes } from "./name_homes.js";
 
@@ -165,7 +165,10 @@ export class DistributedRegistry implements Registry {
     private readonly sync: RegistrySync,
   ) {
     assertName("node id", nodeId);
-    assertPart("registry sync", sync);
+    const { connect, on } = ((sync as RegistrySync | null) ?? {}) as Partial<RegistrySync>;
+    if (typeof connect !== "function" || typeof on !== "function") {
+      throw new InvalidArgumentError("registry sync", "a RegistrySync", sync);
+    }
     // Before anybody joins and tells: names that are only looked up here come unasked.
     this.connect().catch((error) =>
       createLogger("DistributedRegistry", nodeId).error("Names are not exchanged", error),
@@ -183,6 +186,7 @@ export class DistributedRegistry implements Registry {
   }
 
   onConflict(handler: (conflict: NameConflict) => void): void {
+    assertFunction("conflict handler", handler);
     this.sync.on("conflict", handler);
   }
 

@@ -229,8 +229,15 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
    * Changes the keys: connections stay, new ones are made with this pair.
    *
    * @param accepted public keys that are let in, beside this one.
+   * @throws InvalidArgumentError INVALID_ARGUMENT for what are no keys; nothing is changed then.
    */
   rotateCurveKeys(keys: CurveKeyPair, accepted: string[] = []): void {
+    const isKey = (key: unknown): boolean => typeof key === "string";
+    if (!isKey(keys?.publicKey) || !isKey(keys.secretKey))
+      throw new InvalidArgumentError("keys", "a CurveKeyPair", keys);
+    if (!Array.isArray(accepted) || !accepted.every(isKey)) {
+      throw new InvalidArgumentError("accepted keys", "an array of public keys", accepted);
+    }
     this.keys = keys;
     this.accepted = accepted.filter((key) => key !== keys.publicKey);
     this.link?.setKeys({ ...keys, accepted: this.accepted });

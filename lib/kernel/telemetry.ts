@@ -22,6 +22,7 @@
 import { type Channel, channel, hasSubscribers } from "node:diagnostics_channel";
 import { types } from "node:util";
 import { InvalidArgumentError, LibeamError } from "../errors.js";
+import { assertFunction } from "./validate.js";
 
 /** Name of an event or of a span's prefix, for example `["libeam", "actor", "spawn"]`. */
 export type EventName = readonly string[];
@@ -132,6 +133,8 @@ export interface Telemetry {
    *
    * Emits `start {system_time}`, then `stop {duration_ms}` or `exception {duration_ms}` with `error` in the metadata.
    * What `fn` throws is thrown on, unchanged.
+   *
+   * @throws InvalidArgumentError for what is no event name, or no function
    */
   span<T>(eventName: EventName, metadata: Metadata, fn: () => T): T;
   /** Whether a handler is attached to exactly this event. */
@@ -208,6 +211,7 @@ class TelemetryHub implements Telemetry {
   }
 
   span<T>(eventName: EventName, metadata: Metadata, fn: () => T): T {
+    assertFunction("function of a span", fn);
     if (!this.#mayBeHeard(eventName)) return fn();
     const started = performance.now();
     const end = (outcome: "stop" | "exception", facts: Metadata): void =>
@@ -276,7 +280,7 @@ function checkAttachment(id: unknown, eventNames: unknown, handler: unknown): vo
   if (!Array.isArray(eventNames) || eventNames.length === 0 || !eventNames.every(isName)) {
     throw new InvalidArgumentError("event names", "a non-empty array of arrays of strings", eventNames);
   }
-  if (typeof handler !== "function") throw new InvalidArgumentError("telemetry handler", "a function", handler);
+  assertFunction("telemetry handler", handler);
 }
 
 /** The telemetry hub of this isolate. */

@@ -88,12 +88,18 @@ export function cellOf(ref: ActorRef): ActorCell {
   return cell;
 }
 
+/** Accepts what tells its members. */
+export function assertCluster(value: unknown): void {
+  const { getMembers } = (value ?? {}) as { getMembers?: unknown };
+  if (typeof getMembers !== "function") throw new InvalidArgumentError("cluster", "a Cluster", value);
+}
+
 /** Accepts what may be a part that a program brings: any object. */
 export function assertPart(what: string, value: unknown): void {
   if (typeof value !== "object" || value === null) throw new InvalidArgumentError(what, "an object", value);
 }
 
-/** Accepts what is to be called later, when nobody could be told any more. */
+/** Accepts functions, above all those that are called later, when nobody could be told any more. */
 export function assertFunction(what: string, value: unknown): void {
   if (typeof value !== "function") throw new InvalidArgumentError(what, "a function", value);
 }

@@ -2,9 +2,9 @@
  * Agent: a value behind an actor (Elixir's Agent).
  */
 
-import { InvalidArgumentError } from "../errors.js";
 import type { ActorRef } from "../kernel/actor_ref.js";
 import { isThenable } from "../kernel/outcome.js";
+import { assertFunction } from "../kernel/validate.js";
 import { Actor } from "./actor.js";
 import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spawn_options.js";
 
@@ -12,10 +12,6 @@ import { assertSpawner, type Spawner, type SpawnOptions, withArgs } from "./spaw
 type Update<T> = (state: T) => T | PromiseLike<T>;
 
 type Request<T> = { type: "get" } | { type: "update"; update: Update<T>; reply: "new" | "old" };
-
-function assertUpdate(fn: unknown): void {
-  if (typeof fn !== "function") throw new InvalidArgumentError("update of an agent", "a function", fn);
-}
 
 class AgentActor<T> extends Actor {
   private state!: T;
@@ -26,7 +22,7 @@ class AgentActor<T> extends Actor {
 
   override handleCall(request: Request<T>): unknown {
     if (request.type === "get") return this.state;
-    assertUpdate(request.update);
+    assertFunction("update of an agent", request.update);
     const old = this.state;
     return this.replace(request.update(old), (value) => (request.reply === "old" ? old : value));
   }
@@ -85,7 +81,7 @@ export class Agent<T> {
    * first value.
    */
   cast(fn: (state: T) => T | PromiseLike<T>): void {
-    assertUpdate(fn); // In the agent it would be a crash, which costs the value.
+    assertFunction("update of an agent", fn); // In the agent it would be a crash, which costs the value.
     this.ref.cast(fn);
   }
 

@@ -11,7 +11,7 @@
  * accepted before and therefore ignore the bound.
  */
 
-import { MailboxFullError } from "../errors.js";
+import { InvalidArgumentError, MailboxFullError } from "../errors.js";
 import { DEFAULT_OVERFLOW_STRATEGY, type MailboxConfig, type MailboxOverflowStrategy } from "../kernel/options.js";
 import { assertMailboxConfig } from "../kernel/validate.js";
 
@@ -133,6 +133,9 @@ export class BoundedMailbox<M = any> {
 
   /** Puts these messages in place of the present ones, whatever the bound. */
   replaceWith(messages: Iterable<M>): void {
+    if (typeof Object(messages)[Symbol.iterator] !== "function") {
+      throw new InvalidArgumentError("messages", "an iterable", messages);
+    }
     const copy = [...messages]; // The argument may be this mailbox.
     this.clear();
     for (const message of copy) this.#append(message);

@@ -25,7 +25,7 @@ import { FLAG_STARTING } from "../kernel/protocol.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
-import { assertChildSupervisionOptions, assertName, cellOf } from "../kernel/validate.js";
+import { assertChildSupervisionOptions, assertFunction, assertName, cellOf } from "../kernel/validate.js";
 import type { ActorClass } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import type { ActorSystem } from "./actor_system.js";
@@ -253,34 +253,34 @@ export class FunctionalActor implements Behaviour {
   }
 
   onTerminate(handler: () => unknown): this {
-    assertHandler("onTerminate", handler);
+    assertFunction("onTerminate", handler);
     this.#more().terminators.push(handler);
     this.#announce();
     return this;
   }
 
   onContinue(handler: (data: any) => unknown): this {
-    assertHandler("onContinue", handler);
+    assertFunction("onContinue", handler);
     this.#more().continuation = handler;
     return this;
   }
 
   preRestart(handler: (error: unknown) => unknown): this {
-    assertHandler("preRestart", handler);
+    assertFunction("preRestart", handler);
     this.#more().preRestart = handler;
     this.#announce();
     return this;
   }
 
   postRestart(handler: (error: unknown) => unknown): this {
-    assertHandler("postRestart", handler);
+    assertFunction("postRestart", handler);
     this.#more().postRestart = handler;
     return this;
   }
 
   migratable(state: { getState: () => any; setState: (state: any) => void }): this {
-    assertHandler("migratable getState", state?.getState);
-    assertHandler("migratable setState", state?.setState);
+    assertFunction("migratable getState", state?.getState);
+    assertFunction("migratable setState", state?.setState);
     this.#more().migration = state;
     return this;
   }
@@ -387,7 +387,7 @@ export class FunctionalActor implements Behaviour {
   }
 
   become(define: (self: any) => unknown, options?: { discardOld?: boolean | undefined }): void {
-    assertHandler("become", define);
+    assertFunction("become", define);
     const cell = this.#own;
     if (cell.dead) return;
     const extras = this.#more();
@@ -462,11 +462,7 @@ function isRef(value: unknown): value is ActorRef {
 
 function assertMethod(what: string, name: unknown, handler: unknown): void {
   if (typeof name !== "string") throw new InvalidArgumentError(`name in ${what}`, "a string", name);
-  assertHandler(`${what}("${name}")`, handler);
-}
-
-function assertHandler(what: string, handler: unknown): void {
-  if (typeof handler !== "function") throw new InvalidArgumentError(what, "a function", handler);
+  assertFunction(`${what}("${name}")`, handler);
 }
 
 /** Phantom key under which a definition remembers its types. */
@@ -625,7 +621,7 @@ export function createActor<TArgs extends any[]>(
 ): ActorDefinition<TArgs, AnyHandlers, AnyHandlers>;
 export function createActor(first: string | Factory, second?: Factory): ActorDefinition {
   const factory = typeof first === "function" ? first : second;
-  assertHandler("createActor", factory);
+  assertFunction("createActor", factory);
   if (typeof first === "string") assertName("actor name", first);
   const given = typeof first === "string" ? first : factory?.name;
   return new FunctionalDefinition(given || `FunctionalActor#${++anonymous}`, Boolean(given), factory as Factory);

@@ -10,6 +10,7 @@
  */
 
 import { InvalidArgumentError, messageOf } from "../errors.js";
+import { assertName } from "../kernel/validate.js";
 
 /** "degraded" works with restrictions, "unhealthy" does not work. */
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
@@ -49,14 +50,22 @@ const CHECK_TIMEOUT_MS = 5_000;
 
 const SEVERITY: Readonly<Record<HealthStatus, number>> = { healthy: 0, degraded: 1, unhealthy: 2 };
 
-/** The worst of the given states; "healthy" if there are none. */
+/** The worst of the given states; "healthy" if there are none. @throws InvalidArgumentError for what is no state */
 export function combineHealthStatus(statuses: readonly HealthStatus[]): HealthStatus {
-  return statuses.reduce<HealthStatus>((worst, each) => (SEVERITY[each] > SEVERITY[worst] ? each : worst), "healthy");
+  if (!Array.isArray(statuses)) throw new InvalidArgumentError("health states", "an array", statuses);
+  for (const each of statuses) {
+    if (!isStatus(each)) throw new InvalidArgumentError("health state", '"healthy", "degraded" or "unhealthy"', each);
+  }
+  const states: readonly HealthStatus[] = statuses;
+  return states.reduce<HealthStatus>((worst, each) => (SEVERITY[each] > SEVERITY[worst] ? each : worst), "healthy");
+}
+
+function isStatus(value: unknown): value is HealthStatus {
+  return typeof value === "string" && Object.hasOwn(SEVERITY, value);
 }
 
 function isHealth(value: unknown): value is ComponentHealth {
-  const status: unknown = typeof value === "object" && value !== null ? (value as ComponentHealth).status : undefined;
-  return typeof status === "string" && Object.hasOwn(SEVERITY, status);
+  return typeof value === "object" && value !== null && isStatus((value as ComponentHealth).status);
 }
 
 function failed(name: string, reason: string): ComponentHealth {
@@ -94,16 +103,19 @@ export class HealthAggregator {
   readonly #components = new Map<string, HealthCheckable>();
   readonly #startedMs = performance.now();
 
+  /** @throws InvalidArgumentError INVALID_ARGUMENT if the node id is no usable name. */
   constructor(nodeId: string) {
+    assertName("node id", nodeId);
     this.#nodeId = nodeId;
   }
 
   /**
    * Adds a component; the same name replaces the one before.
    *
-   * @throws InvalidArgumentError INVALID_ARGUMENT if it has no `getHealth`; nothing is registered then.
+   * @throws InvalidArgumentError INVALID_ARGUMENT if it has no `getHealth` or the name is none; nothing is registered then.
    */
   register(name: string, component: HealthCheckable): void {
+    assertName("component name", name);
     if (typeof (component as HealthCheckable | undefined)?.getHealth !== "function") {
       throw new InvalidArgumentError(`component "${name}"`, "an object with a getHealth method", component);
     }

@@ -16,7 +16,7 @@ import { InvalidArgumentError, InvalidOptionError } from "../errors.js";
 import type { Cluster, ClusterPeer, Transport } from "../kernel/collaborators.js";
 import { Emitter } from "../kernel/emitter.js";
 import { defined, type SomeOf } from "../kernel/options.js";
-import { assertName, assertOptions } from "../kernel/validate.js";
+import { assertName, assertOptions, assertPart } from "../kernel/validate.js";
 
 /** How nodes are asked. */
 export interface HeartbeatConfig {
@@ -142,6 +142,7 @@ export class HeartbeatManager extends Emitter {
 
   /** Answers a question of another node. */
   handlePing(ping: HeartbeatPing): HeartbeatPong {
+    assertPart("ping", ping);
     return pongOf(ping, this.nodeId);
   }
 

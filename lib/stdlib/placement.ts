@@ -17,6 +17,7 @@
 
 import { LibeamError, NoRoleMatchError, PlacementError } from "../errors.js";
 import type { Cluster } from "../kernel/collaborators.js";
+import { assertCluster } from "../kernel/validate.js";
 
 /** What a placement function may know. */
 export interface PlacementContext {
@@ -76,8 +77,9 @@ export class PlacementEngine {
   /** Where the search among equally loaded nodes begins. */
   #turn = 0;
 
-  /** @param loads without it all nodes count as equally loaded. */
+  /** @param loads without it all nodes count as equally loaded. @throws InvalidArgumentError for what is no cluster */
   constructor(cluster: Cluster, loads: LoadSource = NO_LOADS) {
+    assertCluster(cluster);
     this.#cluster = cluster;
     this.#loads = loads;
   }

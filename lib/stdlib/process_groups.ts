@@ -101,6 +101,7 @@ export class ProcessGroupManager {
    * LibeamError (ENTRY_LIMIT) if this node has 1,048,576 memberships.
    */
   join(group: string, member: GroupMember): void {
+    assertPart("member", member);
     if (this.backend !== undefined) {
       this.backend.join(group, member);
       return;

@@ -12,6 +12,7 @@
  * included, is the end of the consumer.
  */
 
+import { assertOptions } from "../../kernel/validate.js";
 import type { Spawner, SpawnOptions } from "../spawn_options.js";
 import { assertSignal, whenAborted } from "./abort.js";
 import { failureOf } from "./failure.js";
@@ -233,15 +234,17 @@ export class IterableConsumer<T = any> extends SubscribingStage implements Async
    * Starts a consumer without subscriptions.
    *
    * @param options `signal` makes the iteration throw.
-   * @throws InvalidArgumentError, or what `spawn` throws
+   * @throws InvalidOptionError, InvalidArgumentError, or what `spawn` throws
    */
   static start<T = any>(
     system: Spawner,
     options: { signal?: AbortSignal | undefined } = {},
     spawnOptions?: SpawnOptions,
   ): IterableConsumer<T> {
-    assertSignal(options.signal);
-    return new IterableConsumer<T>(system, new Reading<T>(), options.signal, spawnOptions);
+    assertOptions("IterableConsumer options", options, { signal: true });
+    const { signal } = options as { signal?: AbortSignal };
+    assertSignal(signal);
+    return new IterableConsumer<T>(system, new Reading<T>(), signal, spawnOptions);
   }
 
   /** @internal */

@@ -24,7 +24,7 @@ import { InvalidArgumentError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { OptionNames } from "../../kernel/options.js";
 import { assertOptions, DELAY_MS_MAX } from "../../kernel/validate.js";
-import type { Spawner } from "../spawn_options.js";
+import { assertSpawner, type Spawner } from "../spawn_options.js";
 import { assertNotAborted, assertSignal, whenAborted } from "./abort.js";
 import { Consumer } from "./consumer.js";
 import { failureOf } from "./failure.js";
@@ -58,8 +58,12 @@ export interface RunOptions {
   signal?: AbortSignal | undefined;
 }
 
+const RUN_NAMES: OptionNames<RunOptions> = { signal: true };
+
 /** How a pipeline becomes a stream. */
 export type PipelineStreamOptions = Pick<StreamOptions, "highWaterMark" | "signal">;
+
+const STREAM_NAMES: OptionNames<PipelineStreamOptions> = { highWaterMark: true, signal: true };
 
 /** What functions of a pipeline may give. */
 type Awaitable<T> = T | PromiseLike<T>;
@@ -137,7 +141,7 @@ export class Pipeline<T = any> implements AsyncIterable<T> {
    * or the sink fails with
    */
   async run(sink: PipelineSink<T>, options: RunOptions = {}): Promise<void> {
-    assertOptions("run options", options, { signal: true } satisfies OptionNames<RunOptions>);
+    assertOptions("run options", options, RUN_NAMES);
     const { signal } = options as RunOptions;
     assertNotAborted(signal);
     const run = new Run(this.origin.system);
@@ -160,19 +164,23 @@ export class Pipeline<T = any> implements AsyncIterable<T> {
   }
 
   /** The events in batches, to be read with `for await`. */
-  batches({ signal }: RunOptions = {}): AsyncIterable<T[]> {
+  batches(options: RunOptions = {}): AsyncIterable<T[]> {
+    assertOptions("reading options", options, RUN_NAMES);
+    const { signal } = options as RunOptions;
     assertSignal(signal);
     return this.read().iterable(signal);
   }
 
   /** The events as a web stream. */
   toReadable(options: PipelineStreamOptions = {}): ReadableStream<T> {
+    assertOptions("stream options", options, STREAM_NAMES);
     assertSignal(options.signal);
     return this.read().readable(options);
   }
 
   /** The events as a Node stream in object mode. */
   toNodeStream(options: PipelineStreamOptions = {}): Readable {
+    assertOptions("stream options", options, STREAM_NAMES);
     assertSignal(options.signal);
     return this.read().nodeStream(options);
   }
@@ -311,6 +319,7 @@ export function pipeline<T>(system: Spawner, source: StageOf<T>, options?: Pipel
 export function pipeline(system: Spawner, source: ActorRef, options?: PipelineOptions): Pipeline<any>;
 export function pipeline<T>(system: Spawner, source: ProducerSource<T>, options?: PipelineOptions): Pipeline<T>;
 export function pipeline(system: Spawner, source: unknown, options: PipelineOptions = {}): Pipeline<any> {
+  assertSpawner(system);
   assertOptions("pipeline options", options, PIPELINE_NAMES);
   const { maxDemand, minDemand } = options as PipelineOptions;
   subscriptionTerms({ maxDemand, minDemand });

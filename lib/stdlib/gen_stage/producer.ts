@@ -10,7 +10,7 @@
 import type { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
-import type { Spawner, SpawnOptions } from "../spawn_options.js";
+import { assertSpawner, type Spawner, type SpawnOptions } from "../spawn_options.js";
 import { assertNotAborted, whenAborted } from "./abort.js";
 import { endOf, type StageEnd } from "./failure.js";
 import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type ProducerOptions } from "./options.js";
@@ -18,7 +18,7 @@ import { Outlet } from "./outlet.js";
 import type { StageCast } from "./protocol.js";
 import { openSource, type ProducerSource, type Source, type SourceEnded } from "./source.js";
 import { assertProduced, isPending, Stage, StageActor, type StagePlan, spawnStage } from "./stage.js";
-import { batchesOf, type ReadOptions, type StreamOptions } from "./streams.js";
+import { batchesOf, type ReadOptions, type StreamOptions, streamOf } from "./streams.js";
 import { TemporaryStages } from "./temporary.js";
 
 /** Events and the next state. `"done"` in third place says that no more events will come. */
@@ -145,6 +145,7 @@ export class Producer<TEvent = any> extends Stage {
     options: FromOptions = {},
     spawnOptions: SpawnOptions = {},
   ): Producer<T> {
+    assertSpawner(system);
     const { signal, ...own } = options;
     assertNotAborted(signal);
     outletTerms(own);
@@ -216,12 +217,12 @@ export class Producer<TEvent = any> extends Stage {
   }
 
   /** The events as a web stream. @throws InvalidOptionError, InvalidArgumentError */
-  toReadable({ highWaterMark, ...options }: StreamOptions = {}): ReadableStream<TEvent> {
-    return batchesOf<TEvent>(this.owner, this.ref, options).readable({ highWaterMark, ...options });
+  toReadable(options: StreamOptions = {}): ReadableStream<TEvent> {
+    return streamOf<TEvent>(this.owner, this.ref, options).readable(options);
   }
 
   /** The events as a Node stream in object mode. @throws InvalidOptionError, InvalidArgumentError */
-  toNodeStream({ highWaterMark, ...options }: StreamOptions = {}): Readable {
-    return batchesOf<TEvent>(this.owner, this.ref, options).nodeStream({ highWaterMark, ...options });
+  toNodeStream(options: StreamOptions = {}): Readable {
+    return streamOf<TEvent>(this.owner, this.ref, options).nodeStream(options);
   }
 }

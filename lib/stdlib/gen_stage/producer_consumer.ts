@@ -16,7 +16,7 @@ import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type P
 import { Outlet } from "./outlet.js";
 import type { StageCast, SubscriptionEnd } from "./protocol.js";
 import { assertProduced, isPending, StageActor, type StagePlan, SubscribingStage, spawnStage } from "./stage.js";
-import { batchesOf, type ReadOptions, type StreamOptions } from "./streams.js";
+import { batchesOf, type ReadOptions, type StreamOptions, streamOf } from "./streams.js";
 
 /** What a producer-consumer does. */
 export interface ProducerConsumerCallbacks<TState = any, TIn = any, TOut = any> {
@@ -198,12 +198,12 @@ export class ProducerConsumer<TEvent = any> extends SubscribingStage {
   }
 
   /** The events as a web stream. @throws InvalidOptionError, InvalidArgumentError */
-  toReadable({ highWaterMark, ...options }: StreamOptions = {}): ReadableStream<TEvent> {
-    return batchesOf<TEvent>(this.owner, this.ref, options).readable({ highWaterMark, ...options });
+  toReadable(options: StreamOptions = {}): ReadableStream<TEvent> {
+    return streamOf<TEvent>(this.owner, this.ref, options).readable(options);
   }
 
   /** The events as a Node stream in object mode. @throws InvalidOptionError, InvalidArgumentError */
-  toNodeStream({ highWaterMark, ...options }: StreamOptions = {}): Readable {
-    return batchesOf<TEvent>(this.owner, this.ref, options).nodeStream({ highWaterMark, ...options });
+  toNodeStream(options: StreamOptions = {}): Readable {
+    return streamOf<TEvent>(this.owner, this.ref, options).nodeStream(options);
   }
 }

@@ -7,7 +7,7 @@ import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { InfoMessage, WatchRef } from "../../kernel/info.js";
 import { cellOf } from "../../kernel/validate.js";
 import { Actor, type ActorClass } from "../actor.js";
-import type { Spawner, SpawnOptions } from "../spawn_options.js";
+import { assertSpawner, type Spawner, type SpawnOptions } from "../spawn_options.js";
 import { whenAborted } from "./abort.js";
 import { Incoming, type Inlet, SubscriptionRef } from "./inlet.js";
 import { areNear, GONE, Line, type Saying } from "./line.js";
@@ -338,6 +338,7 @@ async function subscribeTo(producer: ActorRef, request: object): Promise<void> {
 
 /** Spawns the actor behind a stage. Its mailbox is bounded by demand, so the system's default does not apply. */
 export function spawnStage(system: Spawner, actor: ActorClass, plan: object, options: SpawnOptions = {}): ActorRef {
+  assertSpawner(system);
   const ref = system.spawn(actor, { mailbox: { maxSize: Number.POSITIVE_INFINITY }, ...options, args: [plan] });
   cellOf(ref as ActorRef);
   return ref as ActorRef;

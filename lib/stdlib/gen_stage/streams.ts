@@ -16,6 +16,8 @@ import { Readable } from "node:stream";
 import type { ReadableStreamDefaultController, UnderlyingSource, ReadableStream as WebStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
+import type { OptionNames } from "../../kernel/options.js";
+import { assertOptions } from "../../kernel/validate.js";
 import type { Spawner } from "../spawn_options.js";
 import { whenAborted } from "./abort.js";
 import { BatchIterator, IterableConsumer, type Opening, type Reading } from "./iterable_consumer.js";
@@ -29,6 +31,14 @@ export interface StreamOptions extends ReadOptions {
   /** Events that the stream itself holds; default 16 for Node streams and 0 for web streams. */
   highWaterMark?: number | undefined;
 }
+
+const STREAM_NAMES: OptionNames<StreamOptions> = {
+  maxDemand: true,
+  minDemand: true,
+  partition: true,
+  signal: true,
+  highWaterMark: true,
+};
 
 /** Batches that can be read several times, each time by other means. */
 export class Batches<T> {
@@ -177,4 +187,11 @@ export function batchesOf<T>(owner: Spawner, ref: ActorRef, options: ReadOptions
     const consumer = IterableConsumer._over(owner, reading);
     return { ready: consumer.subscribe(ref, terms), stop: () => consumer.stop() };
   });
+}
+
+/** The events of a stage, to be read as a stream. @throws InvalidOptionError, InvalidArgumentError */
+export function streamOf<T>(owner: Spawner, ref: ActorRef, options: StreamOptions): Batches<T> {
+  assertOptions("stream options", options, STREAM_NAMES);
+  const { highWaterMark: _, ...terms } = options;
+  return batchesOf(owner, ref, terms);
 }
