@@ -70,6 +70,13 @@ describe("createSystem", () => {
     expect(thrown(() => createSystem(config as any))).toBeInstanceOf(InvalidOptionError);
   });
 
+  it.each(["actorsMax", "timersPerActorMax", "stashMessagesMax"])("says how much limits.%s may be at most", (name) => {
+    const most = 16_777_216;
+    const message = `Invalid option "limits.${name}": expected a whole number from 1 to ${most}, got ${most + 1}`;
+    expect(() => createSystem({ limits: { [name]: most + 1 } })).toThrow(message);
+    expect(() => makeSystem({ limits: { [name]: most } })).not.toThrow();
+  });
+
   it("takes its defaults for what is there and undefined", async () => {
     const nothing = { nodeId: undefined, supervision: undefined, mailbox: undefined, timeouts: undefined } as any;
     const absent = {

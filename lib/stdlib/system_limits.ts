@@ -9,11 +9,11 @@ import { assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 
 /** Limits of a system. */
 export interface SystemLimits {
-  /** Live actors at most; default 4,194,304. */
+  /** Live actors at most, from 1 to 16,777,216; default 4,194,304. */
   actorsMax?: number | undefined;
-  /** Timers of one actor at most; default 100,000. */
+  /** Timers of one actor at most, from 1 to 16,777,216; default 100,000. */
   timersPerActorMax?: number | undefined;
-  /** Stashed messages of one actor at most; default 4,194,304. */
+  /** Stashed messages of one actor at most, from 1 to 16,777,216; default 4,194,304. */
   stashMessagesMax?: number | undefined;
   /** How long a stop waits for a running handler or `terminate` before it goes on without; default 5000 ms. */
   stopTimeoutMs?: number | undefined;
@@ -22,6 +22,9 @@ export interface SystemLimits {
   /** Time without a turn after which the event loop counts as hung; default 5000 ms. */
   loopHungMs?: number | undefined;
 }
+
+/** Most actors, timers or messages that a limit may allow. */
+const COUNT_MAX = 16_777_216;
 
 const DEFAULT_LIMITS: AllOf<SystemLimits> = {
   actorsMax: 4_194_304,
@@ -38,8 +41,8 @@ export function kernelLimits(limits: SystemLimits): AllOf<SystemLimits> & { seed
   const merged = { ...DEFAULT_LIMITS, ...defined(limits) };
   for (const [name, value] of Object.entries(merged)) {
     if (name.endsWith("Ms")) assertTimeoutMs(`limits.${name}`, value);
-    else if (!Number.isInteger(value) || value < 1 || value > DEFAULT_LIMITS.actorsMax * 4) {
-      throw new InvalidOptionError(`limits.${name}`, value, "a whole number of 1 or more");
+    else if (!Number.isInteger(value) || value < 1 || value > COUNT_MAX) {
+      throw new InvalidOptionError(`limits.${name}`, value, `a whole number from 1 to ${COUNT_MAX}`);
     }
   }
   return { ...merged, stopTimeoutMs: timeoutWord(merged.stopTimeoutMs), seed: Math.floor(Math.random() * 2 ** 32) };
