@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { TelemetryEvents } from "../../lib/index.js";
 
 const repository = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, repository), "utf8");
@@ -64,6 +65,14 @@ describe("the code map of docs/ARCHITECTURE.md", () => {
     const paths = filesOf("lib", "crates", "src").map((path) => `/${path}`);
     expect(names.filter((name) => !paths.some((path) => path.includes(`/${name}`)))).toEqual([]);
   });
+});
+
+test("docs/guides/observing.md has each event that may be observed, and no other one", () => {
+  const ends = ["start", "stop", "exception"];
+  const named = found(read("docs/guides/observing.md"), /^\| `([a-z_]+\.[a-z_.]+)`/gm);
+  const events = named.map((name) => (ends.includes(name.split(".")[2] ?? "") ? name.replace(/\.[a-z]+$/, "") : name));
+  const catalogue = Object.values(TelemetryEvents).flatMap((group) => Object.values<readonly string[]>(group));
+  expect([...new Set(events)].sort()).toEqual(catalogue.map(([, ...rest]) => rest.join(".")).sort());
 });
 
 test("whoever names the Rust that a build needs names the one of Cargo.toml", () => {

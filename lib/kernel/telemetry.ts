@@ -45,8 +45,8 @@ function named<const Parts extends readonly string[]>(...parts: Parts): readonly
 /**
  * Names of the events that libeam emits.
  *
- * `actor.init`, `actor.stop`, `actor.handleCall`, `actor.handleCast` and `system.shutdown` are span prefixes:
- * append "start", "stop" or "exception". The others are complete.
+ * `actor.handleCall` and `actor.handleCast` are prefixes of spans: append "start", "stop" or "exception". `actor.init` has
+ * "stop" and "exception", `actor.stop` and `system.shutdown` have "stop". The others are complete.
  */
 export const TelemetryEvents = Object.freeze({
   actor: Object.freeze({
@@ -91,19 +91,20 @@ export const TelemetryEvents = Object.freeze({
   system: Object.freeze({ shutdown: named("system", "shutdown"), loop: named("system", "loop") }),
 });
 
-const SPANS: ReadonlySet<EventName> = new Set([
-  TelemetryEvents.actor.init,
-  TelemetryEvents.actor.stop,
-  TelemetryEvents.actor.handleCall,
-  TelemetryEvents.actor.handleCast,
-  TelemetryEvents.system.shutdown,
+/** What follows the prefixes among these names. */
+const ENDS = new Map<EventName, readonly string[]>([
+  [TelemetryEvents.actor.init, ["stop", "exception"]],
+  [TelemetryEvents.actor.stop, ["stop"]],
+  [TelemetryEvents.actor.handleCall, ["start", "stop", "exception"]],
+  [TelemetryEvents.actor.handleCast, ["start", "stop", "exception"]],
+  [TelemetryEvents.system.shutdown, ["stop"]],
 ]);
 
 /** Channels of the catalogue. Held, because Node forgets a channel that nobody holds. */
 function catalogueChannels(): Channel[] {
   const names = Object.values(TelemetryEvents).flatMap((group) => Object.values<EventName>(group));
   return names
-    .flatMap((name) => (SPANS.has(name) ? ["start", "stop", "exception"].map((end) => [...name, end]) : [name]))
+    .flatMap((name) => ENDS.get(name)?.map((end) => [...name, end]) ?? [name])
     .map((name) => channel(name.join(".")));
 }
 
