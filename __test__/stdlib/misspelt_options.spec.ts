@@ -85,6 +85,11 @@ describe("a misspelt option is refused by", () => {
     ["batches", (options) => Producer.start(system, source).batches(options)],
     ["toReadable", (options) => Producer.start(system, source).toReadable(options)],
     ["child spec", (options) => ConsumerSupervisor.start(system, { actorClass: Echo, ...(options as object) })],
+    [
+      "spawn options of workers",
+      (spawnOptions) => ConsumerSupervisor.start(system, { actorClass: Echo, spawnOptions }),
+    ],
+    ["become", (options) => system.spawn(createActor((ctx) => ctx.become(() => {}, options)))],
     ["ConsumerSupervisor", (options) => ConsumerSupervisor.start(system, { actorClass: Echo }, options)],
     ["pipeline", (options) => pipeline(system, [1], options)],
     ["run", (options) => pipeline(system, [1]).run(() => {}, options)],

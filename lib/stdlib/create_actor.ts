@@ -20,12 +20,18 @@ import type {
   WatchRef,
 } from "../kernel/info.js";
 import { announceTraits, type InitContinue, stop } from "../kernel/lifecycle.js";
-import type { ChildSupervisionOptions, SomeOf } from "../kernel/options.js";
+import type { ChildSupervisionOptions, OptionNames, SomeOf } from "../kernel/options.js";
 import { FLAG_STARTING } from "../kernel/protocol.js";
 import { exit, link, setTrapExit, unlink, unwatch, watch } from "../kernel/signals.js";
 import { clearStash, stash, UNSTASH_ALL, unstash } from "../kernel/stash.js";
 import { cancelAllTimers, cancelTimer, setIdleTimeout, startTimer } from "../kernel/timers.js";
-import { assertChildSupervisionOptions, assertFunction, assertName, cellOf } from "../kernel/validate.js";
+import {
+  assertChildSupervisionOptions,
+  assertFunction,
+  assertName,
+  assertOptions,
+  cellOf,
+} from "../kernel/validate.js";
 import type { ActorClass } from "./actor.js";
 import type { ActorRegistry, NamedRef } from "./actor_registry.js";
 import type { ActorSystem } from "./actor_system.js";
@@ -166,6 +172,9 @@ const HandlerTable = function HandlerTable() {} as unknown as new () => Handlers
 // Perf: the first instances teach the engine to keep three handlers inside the object ("bytes per idle actor").
 for (let i = 0; i < 8; i++) Object.assign(new HandlerTable(), { a: undefined, b: undefined, c: undefined });
 const NO_HANDLERS: Handlers = Object.freeze(new HandlerTable());
+
+/** The names of the options of `become`. */
+const BECOME_NAMES: OptionNames<{ discardOld?: boolean | undefined }> = { discardOld: true };
 
 /** What few functional actors need. */
 class Extras {
@@ -388,6 +397,7 @@ export class FunctionalActor implements Behaviour {
 
   become(define: (self: any) => unknown, options?: { discardOld?: boolean | undefined }): void {
     assertFunction("become", define);
+    if (options !== undefined) assertOptions("become options", options, BECOME_NAMES);
     const cell = this.#own;
     if (cell.dead) return;
     const extras = this.#more();

@@ -20,7 +20,7 @@ import { assertChildSupervisionOptions, assertOptions } from "../../kernel/valid
 import type { ActorClass } from "../actor.js";
 import { type ActorDefinition, isActorDefinition } from "../create_actor.js";
 import { type ChildCounts, type ChildInfo, describeChild } from "../dynamic_supervisor.js";
-import type { Spawner, SpawnOptions } from "../spawn_options.js";
+import { readSpawnOptions, type Spawner, type SpawnOptions } from "../spawn_options.js";
 import { type Incoming, Inlet, type SubscriptionRef } from "./inlet.js";
 import type { StageCall } from "./protocol.js";
 import { StageActor, type StagePlan, SubscribingStage, spawnStage } from "./stage.js";
@@ -127,7 +127,9 @@ export class ConsumerSupervisor extends SubscribingStage {
   ): ConsumerSupervisor {
     assertOptions("child spec", childSpec, SPEC_NAMES);
     assertOptions("ConsumerSupervisor options", options, NAMES);
-    const { actorClass, args } = childSpec as ChildSpec;
+    const { actorClass, args, spawnOptions: ofWorkers } = childSpec as ChildSpec;
+    // With the first event it would be too late: the supervisor would crash for it.
+    if (ofWorkers !== undefined) readSpawnOptions(ofWorkers, { args: [], name: undefined });
     if (typeof actorClass !== "function" && !isActorDefinition(actorClass)) {
       throw new InvalidArgumentError("actorClass", "a class or a definition of actors", actorClass);
     }
