@@ -79,6 +79,7 @@ describe("an argument is refused by", () => {
     ["IterableConsumer.start", (system) => IterableConsumer.start(system), [undefined, {}]],
     ["Producer.start", (system) => Producer.start(system, source), [undefined, {}]],
     ["Producer.from", (system) => Producer.from(system, [1]), [undefined, {}]],
+    ["register", (definition) => makeSystem().register(definition), [undefined, null, 5, "Echo", {}, () => {}]],
     ["pipeline", (system) => pipeline(system, [1]), [undefined, {}]],
     [
       "ZeroMQTransport.rotateCurveKeys",
@@ -114,6 +115,8 @@ describe("an argument is refused by", () => {
       ["Pipeline.batches", (options: any) => pipeline(system, [1]).batches(options)],
       ["IterableConsumer.start", (options: any) => IterableConsumer.start(system, options)],
       ["isClusterReady", (options: any) => isClusterReady(["n1"], options)],
+      ["Producer.from", (options: any) => Producer.from(system, [1], options)],
+      ["Producer.from, for the spawn", (options: any) => Producer.from(system, [1], {}, options)],
       ["Producer.toReadable", (options: any) => Producer.start(system, source).toReadable(options)],
       ["Producer.toNodeStream", (options: any) => Producer.start(system, source).toNodeStream(options)],
       ["Pipeline.toReadable", (options: any) => pipeline(system, [1]).toReadable(options)],

@@ -361,7 +361,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   // Actors.
 
-  /** Makes a class or definition known under a name for remote spawns; a later one wins. */
+  /** Makes a class or definition known under a name for remote spawns; a later one wins. @throws InvalidArgumentError */
   registerActorClass(definition: ActorClass | ActorDefinition<any, any, any>, name?: string): void {
     this.definitions.register(definition, name);
   }

@@ -19,8 +19,9 @@ export class Definitions {
     return this.byName.size;
   }
 
-  /** Makes a class or definition known; a later one of the same name wins. */
+  /** Makes a class or definition known; a later one of the same name wins. @throws InvalidArgumentError */
   register(actor: AnyActor, name?: string): void {
+    toDefinition(actor);
     if (name !== undefined) assertName("class name", name);
     if (name !== undefined && isActorDefinition(actor)) nameDefinition(actor, name);
     const own = isActorDefinition(actor) ? actor.className : (actor as ActorClass)?.name;
@@ -55,5 +56,5 @@ export class Definitions {
 export function toDefinition(actor: unknown): Definition {
   if (isActorDefinition(actor)) return actor;
   if (typeof actor === "function" && actor.prototype instanceof Actor) return definitionOfClass(actor as ActorClass);
-  throw new InvalidArgumentError("spawn", "a class that extends Actor or the result of createActor", actor);
+  throw new InvalidArgumentError("actor", "a class that extends Actor or the result of createActor", actor);
 }

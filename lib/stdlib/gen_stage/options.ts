@@ -77,7 +77,7 @@ export interface ProducerOptions {
 }
 
 /** The names of {@link ProducerOptions}. */
-const PRODUCER_NAMES: OptionNames<ProducerOptions> = {
+export const PRODUCER_NAMES: OptionNames<ProducerOptions> = {
   bufferSize: true,
   bufferKeep: true,
   dispatcher: true,

@@ -10,10 +10,19 @@
 import type { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
-import { assertSpawner, type Spawner, type SpawnOptions } from "../spawn_options.js";
+import type { OptionNames } from "../../kernel/options.js";
+import { assertOptions } from "../../kernel/validate.js";
+import { assertSpawner, readSpawnOptions, type Spawner, type SpawnOptions } from "../spawn_options.js";
 import { assertNotAborted, whenAborted } from "./abort.js";
 import { endOf, type StageEnd } from "./failure.js";
-import { assertCallbacks, assertDemandMode, type DemandMode, outletTerms, type ProducerOptions } from "./options.js";
+import {
+  assertCallbacks,
+  assertDemandMode,
+  type DemandMode,
+  outletTerms,
+  PRODUCER_NAMES,
+  type ProducerOptions,
+} from "./options.js";
 import { Outlet } from "./outlet.js";
 import type { StageCast } from "./protocol.js";
 import { openSource, type ProducerSource, type Source, type SourceEnded } from "./source.js";
@@ -103,6 +112,8 @@ export interface FromOptions extends ProducerOptions {
   signal?: AbortSignal | undefined;
 }
 
+const FROM_NAMES: OptionNames<FromOptions> = { ...PRODUCER_NAMES, signal: true };
+
 /**
  * Emits events in response to demand.
  *
@@ -146,9 +157,11 @@ export class Producer<TEvent = any> extends Stage {
     spawnOptions: SpawnOptions = {},
   ): Producer<T> {
     assertSpawner(system);
-    const { signal, ...own } = options;
+    assertOptions("Producer.from options", options, FROM_NAMES);
+    const { signal, ...own } = options as FromOptions;
     assertNotAborted(signal);
     outletTerms(own);
+    readSpawnOptions(spawnOptions, { args: [], name: undefined });
     const reader = openSource(source);
     const { strategy, role, ...rest } = spawnOptions;
     const keeper = new TemporaryStages(system, "with its stage", { strategy, role });
