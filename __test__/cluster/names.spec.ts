@@ -21,8 +21,13 @@ interface TestNode {
   conflicts: NameConflict[];
 }
 
+/** How far clocks of nodes are behind when they hear something, in milliseconds; with fake dates only. */
+const behindMs = new Map<string, number>();
+
 function makeNode(id: string): TestNode {
   const transport = new InMemoryTransport(id);
+  const subscribe = transport.subscribe.bind(transport);
+  transport.subscribe = (topic, handler) => subscribe(topic, (message) => atItsTime(id, () => handler(message)));
   const ids = [id];
   const members = Object.assign(new EventEmitter(), { getMembers: () => ids });
   members.on("member_join", (node: string) => ids.push(node));
@@ -31,6 +36,14 @@ function makeNode(id: string): TestNode {
   const conflicts: NameConflict[] = [];
   sync.on("conflict", (conflict) => conflicts.push(conflict));
   return { id, transport, members, sync, registry: new DistributedRegistry(id, sync), conflicts };
+}
+
+function atItsTime(id: string, act: () => void): void {
+  const behind = behindMs.get(id);
+  const now = Date.now();
+  if (behind !== undefined) vi.setSystemTime(now - behind);
+  act();
+  if (behind !== undefined) vi.setSystemTime(now);
 }
 
 /** Makes two nodes see each other, as membership would. */
@@ -167,6 +180,7 @@ describe("names of a node that was given up and did not notice", () => {
   });
   afterEach(() => {
     vi.useRealTimers();
+    behindMs.clear();
   });
 
   /** Node b has two names; the others give it up, and c takes one of them. */
@@ -199,6 +213,17 @@ describe("names of a node that was given up and did not notice", () => {
     expect(b.conflicts).toEqual([{ name: "taken", actorId: "b1", winner: "c" }]);
     expect([a.conflicts, c.conflicts]).toEqual([[], []]);
     expect(b.sync.namesOf("b")).toEqual(["free"]);
+  });
+
+  it("stay with those who took them also if its clock has stood still with the node", async () => {
+    const nodes = await taken();
+    const [a, b, c] = nodes;
+    behindMs.set("b", 10_000);
+    for (const node of [a, c]) node.members.emit("member_join", "b");
+    await turns();
+    expect(await owners("taken", nodes)).toEqual(["c", "c", "c"]);
+    expect(await owners("free", nodes)).toEqual(["b", "b", "b"]);
+    expect([a.conflicts, b.conflicts.length, c.conflicts]).toEqual([[], 1, []]);
   });
 
   it("win nothing while the node does not know it yet", async () => {

@@ -57,7 +57,7 @@ export class RegistrySync extends Emitter {
       replaced: (_owner, entries) => {
         for (const name of entries.keys()) this.settle(name);
       },
-      lostBy: () => this.renew(),
+      lostBy: (_node, now) => this.renew(now),
     });
     this._homes = new NameHomes({ nodeId, transport, cluster, find: (name) => this.find(name) });
   }
@@ -115,9 +115,13 @@ export class RegistrySync extends Emitter {
     return [...(entries?.keys() ?? [])];
   }
 
-  /** The names of this node were free for others: whoever has taken one meanwhile was first. */
-  private renew(): void {
-    const since = Date.now();
+  /**
+   * The names of this node were free for others: whoever has taken one meanwhile was first.
+   *
+   * @param now the time where that is known.
+   */
+  private renew(now: number): void {
+    const since = Math.max(Date.now(), now);
     this.log.renew(({ actorId }) => ({ actorId, since }));
     for (const name of [...this.log.entries.keys()]) this.settle(name);
   }

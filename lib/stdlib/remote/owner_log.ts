@@ -11,7 +11,8 @@
  *   the receiver tells its own. Who is behind asks the owner.
  * - `want`: asks an owner for its table.
  * - `table`: one part of the answer, of at most PART_ENTRIES entries. The copy is replaced when the last part is here.
- * - `lost`: to one that had been given up and is a member again (losses.ts); `heard`: its answer, with the count of losses.
+ * - `lost`: to one that had been given up and is a member again (losses.ts), with the time where that is said; `heard`: its
+ *   answer, with the count of losses.
  *
  * # Lives
  * A node that starts again begins another life with an empty table; the copy of an earlier life goes at the first word of
@@ -61,7 +62,7 @@ type LogMessage<E> =
   | { kind: "change"; owner: string; life: number; version: number; key: string; entry: E | null }
   | { kind: "table"; owner: string; life: number; version: number; part: number; parts: number; entries: [string, E][] }
   | { kind: "want"; owner: string; from: string }
-  | { kind: "lost"; owner: string; from: string; tag: LossTag }
+  | { kind: "lost"; owner: string; from: string; tag: LossTag; now?: number }
   | { kind: "heard"; owner: string; to: string; life: number; version: number; count: number };
 
 type MessageOf<E, Kind extends LogMessage<E>["kind"]> = Extract<LogMessage<E>, { kind: Kind }>;
@@ -85,8 +86,11 @@ export interface OwnerLogOptions<E> {
   changed(owner: string, key: string, entry: E | undefined): void;
   /** All entries of another node are others now; none if it is gone. */
   replaced(owner: string, entries: ReadonlyMap<string, E>): void;
-  /** Another node had given this one up, which has not noticed; here it may renew its entries. */
-  lostBy?(node: string): void;
+  /**
+   * Another node had given this one up, which has not noticed; here it may renew its entries. `now` is the time there, ms
+   * since the epoch: the clock of a node that stood still may have stood still as well.
+   */
+  lostBy?(node: string, now: number): void;
 }
 
 /** See the module's header. */
@@ -265,12 +269,13 @@ export class OwnerLog<E> {
   }
 
   private tellLoss(node: string): void {
-    this.tell({ kind: "lost", owner: node, from: this.options.nodeId, tag: this.losses.tagFor(node) }, node);
+    const tag = this.losses.tagFor(node);
+    this.tell({ kind: "lost", owner: node, from: this.options.nodeId, tag, now: Date.now() }, node);
   }
 
   /** A node had given this one up. It takes nothing of this table before it has the answer. */
-  private takeLoss({ from, tag }: MessageOf<E, "lost">): void {
-    if (this.losses.hear(from, tag) === "lost") this.options.lostBy?.(from);
+  private takeLoss({ from, tag, now = 0 }: MessageOf<E, "lost">): void {
+    if (this.losses.hear(from, tag) === "lost") this.options.lostBy?.(from, now);
     const { life, version } = this.own;
     this.tell({ kind: "heard", owner: this.options.nodeId, to: from, life, version, count: tag[1] ?? 0 }, from);
   }
@@ -354,13 +359,13 @@ export class OwnerLog<E> {
 /** Whether something has the shape of a message; entries are looked at one by one later. */
 function isLogMessage<E>(message: unknown): message is LogMessage<E> {
   if (message === null || typeof message !== "object") return false;
-  const { kind, owner, life, version, from, to, count, key, part, parts, entries, tag } = message as Record<
+  const { kind, owner, life, version, from, to, count, key, part, parts, entries, tag, now } = message as Record<
     string,
     unknown
   >;
   if (typeof owner !== "string") return false;
   if (kind === "want") return typeof from === "string";
-  if (kind === "lost") return typeof from === "string" && isTag(tag);
+  if (kind === "lost") return typeof from === "string" && isTag(tag) && (now === undefined || isCount(now));
   if (!isCount(life) || !isCount(version)) return false;
   if (kind === "heard") return typeof to === "string" && isCount(count);
   if (kind === "change") return typeof key === "string";
