@@ -197,6 +197,8 @@ export interface NativeLink {
   connect(nodeId: string, address: string): void;
   /** Ends the connection to a node, after what waits for it. */
   disconnect(nodeId: string): void;
+  /** Whether a node speaks to this one that was not disconnected since: no last words of one that is gone. */
+  hears(nodeId: string): boolean;
   /**
    * Sends a message. Never waits. Gives the bytes that may still wait for that node, or -1 if its queue is full, -2 if there
    * is no such peer, -3 if the message is too big.

@@ -229,6 +229,12 @@ impl NativeLink {
         }
     }
 
+    /// Whether a node speaks to this one that was not disconnected since.
+    #[napi(catch_unwind)]
+    pub fn hears(&self, node: String) -> bool {
+        self.line.link.borrow().as_ref().is_some_and(|link| link.hears(&node))
+    }
+
     /// Sends a message: how many bytes may still wait, or -1 the queue is full, -2 there is no such peer, -3 it is too big.
     #[napi(catch_unwind)]
     pub fn send(&self, node: String, message: BufferSlice<'_>) -> f64 {

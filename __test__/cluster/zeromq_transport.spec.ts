@@ -13,6 +13,7 @@ import {
 } from "libeam";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { makeTransport } from "../support/loopback_transports.js";
+import { makeProbe } from "../support/probe.js";
 import { freePort } from "../support/recorder.js";
 import { nodeTimer, rejection } from "../support/time.js";
 import { wayTo } from "../support/ways.js";
@@ -104,4 +105,27 @@ it("a transport that is closed refuses a publication, whether it knows peers or 
   near.updatePeers([["far", `tcp://${far.address}`]]);
   await near.disconnect();
   expect(await rejection(near.publish("topic", 1))).toBeInstanceOf(TransportError);
+});
+
+it("the last words of a node that was removed are heard, and nothing that is said to it waits for its return", async () => {
+  const [near, far] = [makeTransport("near"), makeTransport("far")];
+  await Promise.all([near.connect(), far.connect()]);
+  const heard = makeProbe<unknown>();
+  near.onMessage(heard.push);
+  far.updatePeers([["near", `tcp://${near.address}`]]);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  await far.send("near", "first");
+  await heard.find((message) => message === "first");
+  near.removePeer("far");
+  await far.send("near", "last");
+  await heard.find((message) => message === "last");
+  expect(await rejection(near.request("far", 1, Number.POSITIVE_INFINITY))).toBeInstanceOf(PeerNotFoundError);
+  await far.disconnect();
+  await far.connect();
+  far.onRequest(() => "back");
+  await far.send("near", "next");
+  await heard.find((message) => message === "next");
+  const answer = near.request("far", 2, Number.POSITIVE_INFINITY);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  expect(await answer).toBe("back");
 });

@@ -457,6 +457,11 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     throw notSent(node, outcome);
   }
 
+  /** A node speaks that nobody has told of. The last words of one that is gone are no news of it. */
+  private meetEarly(node: string): void {
+    if (this.early.size < EARLY_NODES_MAX && this.link?.hears(node)) this.early.set(node, []);
+  }
+
   /** A node speaks before membership has told where it is: what is said to it waits until then. */
   private keepEarly(node: string, message: Early): void {
     const early = this.early.get(node);
@@ -516,7 +521,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   }
 
   private received(from: string, kind: number, number: number, bytes: Buffer, start: number, end: number): void {
-    if (!this.peers.has(from) && !this.early.has(from) && this.early.size < EARLY_NODES_MAX) this.early.set(from, []);
+    if (!this.peers.has(from) && !this.early.has(from)) this.meetEarly(from);
     try {
       this.take(from, kind, number, this.codec.decode(bytes, start, end));
     } catch (error) {

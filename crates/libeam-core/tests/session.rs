@@ -187,7 +187,7 @@ fn one_session_speaks_for_a_node_and_its_lives_only_go_on() {
     assert_eq!(roster.epoch("a"), Some(4), "it is expected");
     roster.note(&node, 7);
     assert_eq!(roster.epoch("a"), Some(7));
-    roster.forget("a");
+    roster.forget("a", None);
     assert_eq!(roster.epoch("a"), None);
 }
 
@@ -197,7 +197,7 @@ fn a_life_that_the_owner_has_forgotten_is_no_measure_for_the_next_one() {
     let node = NodeId::from("a");
     roster.expect(&node);
     let last = roster.seat(&node, 7);
-    roster.forget("a");
+    roster.forget("a", None);
     assert!(roster.is_current("a", last), "what it has said before its end counts");
     // Its clock was set back between the two lives.
     roster.expect(&node);
@@ -205,4 +205,27 @@ fn a_life_that_the_owner_has_forgotten_is_no_measure_for_the_next_one() {
     let next = roster.seat(&node, 3);
     assert!(!roster.is_current("a", last) && roster.is_current("a", next));
     assert_eq!(roster.epoch("a"), Some(3));
+}
+
+#[test]
+fn the_last_words_of_a_life_are_no_news_of_the_next_one() {
+    let mut roster = Roster::default();
+    let node = NodeId::from("a");
+    assert!(!roster.is_here("a"));
+    roster.seat(&node, 7);
+    assert!(roster.is_here("a"), "nobody expects it, and it speaks");
+    roster.forget("a", None);
+    assert!(!roster.is_here("a"), "what it says now was said before");
+    let next = roster.seat(&node, 8);
+    assert!(roster.is_here("a"));
+    // The goodbye of the life before may be slower than the first words of the next one.
+    roster.forget("a", Some(7));
+    assert!(roster.is_here("a"));
+    roster.forget("a", Some(8));
+    assert!(!roster.is_here("a"));
+    roster.expect(&node);
+    assert!(roster.is_here("a"), "it was given up and lives");
+    roster.forget("a", None);
+    roster.leave("a", next);
+    assert!(!roster.is_here("a"));
 }

@@ -5,7 +5,8 @@
 //! replaced one is stale, or order would not hold. A node is remembered while it has a session or is expected.
 //!
 //! A life that begins later by its node's clock is the later one. That clock may be set back between two lives, so which of
-//! two comes after the other is for membership to say in the end: whom the owner forgets has no life that is known.
+//! two comes after the other is for membership to say in the end: whom the owner forgets has no life that is known. What a
+//! life that was forgotten still says is its last words: it is no node that has come and is not expected yet.
 
 use crate::membership::member::NodeId;
 use std::collections::HashMap;
@@ -15,6 +16,10 @@ struct Known {
     /// The latest life; 0 if none is known.
     epoch: u64,
     session: Option<u64>,
+    /// The life of the session.
+    life: u64,
+    /// The life that was forgotten last; 0 if none was.
+    over: u64,
     expected: bool,
 }
 
@@ -38,7 +43,14 @@ impl Roster {
         let known = self.nodes.entry(node.clone()).or_default();
         known.epoch = known.epoch.max(epoch);
         known.session = Some(self.sessions);
+        known.life = epoch;
         self.sessions
+    }
+
+    /// Whether a node has a session that is not the last words of a life that was forgotten.
+    #[must_use]
+    pub fn is_here(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|known| known.session.is_some() && known.life != known.over)
     }
 
     /// A node has said which life it lives.
@@ -66,12 +78,16 @@ impl Roster {
 
     /// Somebody wants to talk to the node.
     pub fn expect(&mut self, node: &NodeId) {
-        self.nodes.entry(node.clone()).or_default().expected = true;
+        let known = self.nodes.entry(node.clone()).or_default();
+        known.expected = true;
+        known.over = 0;
     }
 
-    /// Nobody does any more: the node's life is over. What its session still brings was said before.
-    pub fn forget(&mut self, node: &str) {
+    /// Nobody does any more: the node's life is over, the one that is given or that of its session. What that still brings
+    /// was said before.
+    pub fn forget(&mut self, node: &str, life: Option<u64>) {
         if let Some(known) = self.nodes.get_mut(node) {
+            known.over = life.unwrap_or(known.life);
             known.expected = false;
             known.epoch = 0;
             self.drop_if_unknown(node);

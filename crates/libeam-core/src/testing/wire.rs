@@ -124,7 +124,7 @@ pub fn roster(bytes: &[u8]) {
             0 => seats.entry(node).or_default().push(roster.seat(node, number.into())),
             1 => roster.note(node, number.into()),
             2 => roster.expect(node),
-            3 => roster.forget(node),
+            3 => roster.forget(node, None),
             _ => {
                 if let Some(seat) = seats.get(&**node).and_then(|seats| seats.get(usize::from(number) % seats.len())) {
                     roster.leave(node, *seat);
@@ -139,7 +139,7 @@ pub fn roster(bytes: &[u8]) {
     }
     for node in &nodes {
         seats.get(&**node).into_iter().flatten().for_each(|seat| roster.leave(node, *seat));
-        roster.forget(node);
+        roster.forget(node, None);
         assert_eq!(roster.epoch(node), None, "a node is remembered that nobody knows");
     }
 }

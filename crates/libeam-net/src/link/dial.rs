@@ -103,8 +103,9 @@ impl Peer {
     pub fn remove(&self, shared: &Shared) {
         let mut told = self.told.lock();
         self.tell_down(*told, shared);
+        let life = if let Told::Up(epoch) = *told { Some(epoch) } else { None };
         *told = Told::Removed;
-        shared.roster.lock().forget(&self.node);
+        shared.roster.lock().forget(&self.node, life);
         drop(told);
         self.stop();
     }

@@ -263,6 +263,12 @@ impl Link {
         }
     }
 
+    /// Whether a node speaks to this one that was not disconnected since: it is there, or comes.
+    #[must_use]
+    pub fn hears(&self, node: &str) -> bool {
+        self.shared.roster.lock().is_here(node)
+    }
+
     /// Sends a message to a node. Never waits.
     pub fn send(&self, node: &str, message: &[u8]) -> Sent {
         self.add(node, |outgoing| outgoing.push(message))
