@@ -2,7 +2,7 @@
  * FaultyTransport over an in-memory one: what a cut stops, and what it lets through.
  */
 
-import { InMemoryTransport, TransportError } from "libeam";
+import { InMemoryTransport, type Transport, TransportError } from "libeam";
 import { FaultyTransport } from "libeam/testing";
 import { describe, expect, it } from "vitest";
 import { gate, rejection, thrown, turns } from "../support/time.js";
@@ -116,6 +116,20 @@ describe("what it wraps", () => {
     able.partition("b");
     expect((await rejection(able.publishTo?.("b", "news", 2) as Promise<void>)).code).toBe("TRANSPORT_ERROR");
     expect(sent).toEqual([["b", "news", 1]]);
+  });
+
+  it("leaves out of a publication whom it is told to, beside those that it is cut off from", async () => {
+    const left: unknown[] = [];
+    const inner = Object.assign(new InMemoryTransport("a"), {
+      publish: async (_topic: string, _message: unknown, except?: ReadonlySet<string>) =>
+        void left.push([...(except ?? [])]),
+    });
+    const able: Transport = new FaultyTransport(inner);
+    await able.publish("news", 1, new Set(["c"]));
+    (able as FaultyTransport).partition("b");
+    await able.publish("news", 2, new Set(["c"]));
+    await able.publish("news", 3);
+    expect(left).toEqual([["c"], ["b", "c"], ["b"]]);
   });
 
   it("must be a transport, and nodes must have names", () => {

@@ -86,8 +86,8 @@ export class FaultyTransport implements Transport {
     await this.#inner.send(nodeId, message);
   }
 
-  publish(topic: string, message: any): Promise<void> {
-    return this.#inner.publish(topic, message, new Set(this.#cut));
+  publish(topic: string, message: any, except: ReadonlySet<string> = new Set()): Promise<void> {
+    return this.#inner.publish(topic, message, new Set([...this.#cut, ...except]));
   }
 
   /** @throws TransportError (as a rejection) across a cut. */
