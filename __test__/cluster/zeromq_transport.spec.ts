@@ -15,7 +15,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { makeTransport } from "../support/loopback_transports.js";
 import { makeProbe } from "../support/probe.js";
 import { freePort } from "../support/recorder.js";
-import { nodeTimer, rejection } from "../support/time.js";
+import { nodeTimer, rejection, thrown } from "../support/time.js";
 import { wayTo } from "../support/ways.js";
 
 beforeEach(() => loggerConfig.configure({ level: "none" }));
@@ -128,4 +128,18 @@ it("the last words of a node that was removed are heard, and nothing that is sai
   const answer = near.request("far", 2, Number.POSITIVE_INFINITY);
   near.updatePeers([["far", `tcp://${far.address}`]]);
   expect(await answer).toBe("back");
+});
+
+it("a name that greetings have no room for is refused before anything listens", () => {
+  for (const name of [5, null, "", "é".repeat(128)] as any[]) {
+    expect(
+      thrown(() => makeTransport(name)),
+      `node ${name}`,
+    ).toBeInstanceOf(InvalidArgumentError);
+    expect(
+      thrown(() => makeTransport("near", { cluster: name })),
+      `cluster ${name}`,
+    ).toBeInstanceOf(InvalidArgumentError);
+  }
+  makeTransport("é".repeat(127), { cluster: "é".repeat(127) });
 });

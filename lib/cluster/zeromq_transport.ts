@@ -26,7 +26,7 @@ import { type NativeLink, type NativeLinkEvent, startLink } from "../kernel/nati
 import type { OptionNames } from "../kernel/options.js";
 import { isThenable } from "../kernel/outcome.js";
 import { type EventName, TelemetryEvents, telemetry } from "../kernel/telemetry.js";
-import { assertFunction, assertName, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
+import { assertFunction, assertNodeId, assertOptions, assertTimeoutMs } from "../kernel/validate.js";
 import type { ComponentHealth, HealthCheckable } from "../stdlib/health.js";
 import { type Deadline, Deadlines, type Expiring } from "../stdlib/remote/deadlines.js";
 import { noRoom } from "../stdlib/remote/peers.js";
@@ -71,6 +71,8 @@ const PUBLICATION = 4;
 /** Asks for an answer and nothing else. */
 const RECEIPT = 5;
 
+/** The cluster of a transport that names none. */
+const CLUSTER = "libeam";
 /** How long the end of a link may take, in milliseconds; a farewell takes a second at most. */
 const CLOSE_MS = 5_000;
 /** Messages that wait for the address of one node at most. */
@@ -159,8 +161,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   /** @throws InvalidOptionError, InvalidArgumentError */
   constructor(private readonly options: ZeroMQTransportOptions) {
     assertOptions("ZeroMQTransport options", options, NAMES);
-    const { nodeId, rpcPort, bindAddress = "0.0.0.0" } = options as ZeroMQTransportOptions;
-    assertName("node id", nodeId);
+    const { nodeId, rpcPort, bindAddress = "0.0.0.0", cluster = CLUSTER } = options as ZeroMQTransportOptions;
+    assertNodeId("node id", nodeId);
+    assertNodeId("cluster", cluster); // There is as much room for it.
     const port = checkedPort("rpcPort", rpcPort);
     this.bind = withPort(ipOf("bindAddress", bindAddress), port);
     this.keys = (options as ZeroMQTransportOptions).curveKeyPair;
@@ -205,7 +208,7 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
   async connect(): Promise<void> {
     await this.closing;
     if (this.link !== undefined) return;
-    const { nodeId, cluster = "libeam" } = this.options;
+    const { nodeId, cluster = CLUSTER } = this.options;
     const keys = this.keys === undefined ? undefined : { ...this.keys, accepted: this.accepted };
     this.epoch = Math.max(Date.now(), this.epoch + 1);
     try {
