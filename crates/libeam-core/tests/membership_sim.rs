@@ -313,6 +313,25 @@ fn a_new_life_is_known_whatever_its_clock_says() {
     }
 }
 
+/// The only one that a node asks may know as little as the node itself.
+#[test]
+fn a_later_life_that_has_ended_is_no_second_process() {
+    for seed in 0..seeds() {
+        let mut cluster = formed(8, seed);
+        let home = [cluster.addr(0)];
+        cluster.crash(0);
+        cluster.crash(5);
+        assert!(cluster.run_until(30 * SECOND, Cluster::converged), "seed {seed}");
+        cluster.restart(0, false, &[]);
+        cluster.clock_behind_us = 500 * SECOND;
+        cluster.restart(5, false, &home);
+        assert!(cluster.run_until(60 * SECOND, Cluster::converged), "seed {seed}: they do not find each other");
+        let told = cluster.processes[5].events.iter().any(|(_, event)| matches!(event, Event::Superseded(_)));
+        assert!(!told, "seed {seed}: n5 was taken for an old process");
+        no_faults(&cluster, seed);
+    }
+}
+
 #[test]
 fn of_two_processes_with_one_id_the_older_one_is_told() {
     for seed in 0..seeds() {

@@ -28,8 +28,8 @@
 //!    a row while there is no news exchanges tables with the second one over a stream; otherwise nobody does.
 //!    In a row, whoever they are: two members of a large cluster meet once in a hundred rounds.
 //! 6. *Hearsay.* A table that calls a member dead only makes it a suspect, whose time is as short as if all had
-//!    confirmed. Who has heard from that member lately asks it first: probably the teller was cut off. The member
-//!    contradicts, or it is silent and the next table is believed.
+//!    confirmed. Who has heard from that member lately asks it first: probably the teller was cut off, or remembers a
+//!    life before the member's clock was set back. The member contradicts, or it is silent and the next table is believed.
 //!
 //! # Ownership and order
 //! The machine owns membership and nothing else. Time is an argument in microseconds and never goes

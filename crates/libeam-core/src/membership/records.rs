@@ -36,7 +36,7 @@ impl Membership {
     /// Somebody else's table says that a member is not alive.
     fn learn_worse(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
         let from = sender.map_or_else(|| self.own.id.clone(), |sender| sender.id.clone());
-        if record.status == Status::Dead && self.asks_first(&record, &from, now_us) {
+        if !record.status.is_live() && self.asks_first(&record, &from, now_us) {
             return;
         }
         let known_epoch = self.table.get(&record.id).map(|member| member.record.epoch);
@@ -60,12 +60,17 @@ impl Membership {
 
     /// Whether somebody is said to be dead from whom this node has heard lately: it was the teller who was cut off. The
     /// member is told, and contradicts. Only if it is silent for a round of probes the word is believed when it comes again.
+    /// So it is with the end of a later life than the one that was heard from, whose clock was set back: that one calls its
+    /// own life a later one still.
     fn asks_first(&mut self, said: &Record, from: &NodeId, now_us: u64) -> bool {
         let round_us = self.config.probe_interval_us;
         let lately_us = HEARD_WITHIN * self.config.suspicion_min_us(self.cluster_len());
         let Some(member) = self.table.get_mut(&said.id) else { return false };
         let known = &member.record;
-        if said.epoch != known.epoch || said.incarnation < known.incarnation || !known.status.is_live() {
+        let is_later = said.epoch > known.epoch;
+        let is_doubtful =
+            said.epoch == known.epoch && said.status == Status::Dead && said.incarnation >= known.incarnation;
+        if !(is_later || is_doubtful) || !known.status.is_live() {
             return false;
         }
         if member.heard_us < member.asked_us {
@@ -75,8 +80,9 @@ impl Membership {
             return false;
         }
         member.asked_us = now_us;
-        let addr = known.addr;
-        self.send_to(addr, said.epoch, [verdict(said, from)].iter());
+        let (addr, epoch) = (known.addr, known.epoch);
+        let message = if is_later { Message::State(said.clone()) } else { verdict(said, from) };
+        self.send_to(addr, epoch, [message].iter());
         true
     }
 
@@ -179,10 +185,10 @@ impl Membership {
         }
     }
 
-    /// A later life of this node: a memory if this one has not joined yet (the clock was set back), a
-    /// second process otherwise.
+    /// A later life of this node: a memory if that one has ended or this one has not joined yet (the clock was set
+    /// back), a second process otherwise.
     fn meet_later_life(&mut self, now_us: u64, record: &Record) {
-        if !self.joined {
+        if !self.joined || !record.status.is_live() {
             self.own.epoch = record.epoch.saturating_add(1);
             self.announce(now_us);
         } else if !self.superseded {
