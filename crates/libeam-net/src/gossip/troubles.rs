@@ -66,9 +66,9 @@ struct Book {
 }
 
 impl Book {
-    fn tell(&mut self, key: Key, about: String, what: What) {
+    fn tell(&mut self, key: Key, about: impl fmt::Display, what: What) {
         if self.told.len() < TOLD_MAX && self.told.insert(key) {
-            self.news.push(Trouble { about, what });
+            self.news.push(Trouble { about: about.to_string(), what });
         }
     }
 }
@@ -86,7 +86,7 @@ impl Troubles {
             // Noise, and what the network repeats.
             Reject::Malformed | Reject::OtherLife | Reject::Replayed | Reject::OldLife => return,
         };
-        self.0.lock().tell(Key::Stranger(from.ip()), from.to_string(), what);
+        self.0.lock().tell(Key::Stranger(from.ip()), from, what);
     }
 
     /// A node that knows nobody has asked somebody.
@@ -99,7 +99,7 @@ impl Troubles {
         let count = book.unanswered.entry(to).or_default();
         *count += 1;
         if *count == UNANSWERED {
-            book.tell(Key::Unanswered(to), to.to_string(), What::Unanswered);
+            book.tell(Key::Unanswered(to), to, What::Unanswered);
         }
     }
 
@@ -109,7 +109,7 @@ impl Troubles {
         let key = Key::Seed(seed.to_owned());
         match error {
             None => drop(book.told.remove(&key)),
-            Some(error) => book.tell(key, seed.to_owned(), What::Unresolved(error)),
+            Some(error) => book.tell(key, seed, What::Unresolved(error)),
         }
     }
 
