@@ -6,27 +6,26 @@ import type { ActorRef } from "./actor_ref.js";
 import type { ActorCell } from "./cell.js";
 import { OP_CHILDREN } from "./protocol.js";
 
-/** The children of a cell in the order in which they were spawned. */
-export function childrenOf(cell: ActorCell): ActorRef[] {
+function childCells(cell: ActorCell): ActorCell[] {
   if (cell.dead) return [];
   const { kernel } = cell;
   kernel.args[0] = cell.index;
-  const refs: ActorRef[] = [];
+  const children: ActorCell[] = [];
   for (const index of kernel.list(OP_CHILDREN)) {
     const child = kernel.cells[index];
-    if (child !== undefined) refs.push(child.ref);
+    if (child !== undefined) children.push(child);
   }
-  return refs;
+  return children;
 }
 
-/** How many there are. */
+/** The children of a cell in the order in which they were spawned. */
+export function childrenOf(cell: ActorCell): ActorRef[] {
+  return childCells(cell).map(({ ref }) => ref);
+}
+
+/** How many there are. No refs are made for them. */
 export function countChildrenOf(cell: ActorCell): number {
-  if (cell.dead) return 0;
-  const { kernel } = cell;
-  kernel.args[0] = cell.index;
-  let count = 0;
-  for (const index of kernel.list(OP_CHILDREN)) if (kernel.cells[index] !== undefined) count++;
-  return count;
+  return childCells(cell).length;
 }
 
 /** The parent of a cell, on whichever node; undefined for a root. */

@@ -433,7 +433,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     options?: SpawnOptions<any>,
   ): DefinitionRef<D> {
     const cell = cellOf(parent);
-    if (cell.remote !== undefined || cell.kernel !== this.kernel) {
+    if (!this.isOwn(cell)) {
       throw new InvalidArgumentError("parent", `an actor of node ${this.id}`, parent.id.toString());
     }
     return this._spawnChild(cell, definition, options) as DefinitionRef<D>;
@@ -572,7 +572,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const cell = cellOf(ref);
     if (this.stopping) throw new SystemShuttingDownError("restart actors");
     const own = supervisedAs(cell);
-    if (own.remote !== undefined || own.kernel !== this.kernel || isGuest(own)) {
+    if (!this.isOwn(own) || isGuest(own)) {
       throw new InvalidArgumentError("ref", `an actor that node ${this.id} supervises`, ref.id.toString());
     }
     return (await restart(own)) ? own.ref : null;
@@ -671,6 +671,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     let count = 0;
     for (const cell of this.kernel.cells) if (cell !== undefined && !isHidden(cell)) count++;
     return count;
+  }
+
+  /** Whether an actor is of this node, and not of another system of the process. */
+  private isOwn({ remote, kernel }: ActorCell): boolean {
+    return remote === undefined && kernel === this.kernel;
   }
 
   private cellById(id: string): ActorCell | undefined {

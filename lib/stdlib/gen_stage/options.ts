@@ -5,7 +5,7 @@
 import { InvalidArgumentError, InvalidOptionError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { OptionNames } from "../../kernel/options.js";
-import { assertOptions, cellOf } from "../../kernel/validate.js";
+import { assertFunction, assertOptions, cellOf } from "../../kernel/validate.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { PartitionHashFunction } from "./dispatchers/partition.js";
 
@@ -169,7 +169,7 @@ export function assertCallbacks(what: string, callbacks: unknown, required: read
   for (const name of [...required, ...OPTIONAL_CALLBACKS]) {
     const callback = (callbacks as Record<string, unknown>)[name];
     if (callback === undefined && !required.includes(name)) continue;
-    if (typeof callback !== "function") throw new InvalidArgumentError(`${what} ${name}`, "a function", callback);
+    assertFunction(`${what} ${name}`, callback);
   }
 }
 

@@ -23,7 +23,7 @@ import type { ReadableStream } from "node:stream/web";
 import { InvalidArgumentError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { OptionNames } from "../../kernel/options.js";
-import { assertOptions, DELAY_MS_MAX } from "../../kernel/validate.js";
+import { assertFunction, assertOptions, DELAY_MS_MAX } from "../../kernel/validate.js";
 import { assertSpawner, type Spawner } from "../spawn_options.js";
 import { assertNotAborted, assertSignal, whenAborted } from "./abort.js";
 import { Consumer } from "./consumer.js";
@@ -100,9 +100,7 @@ export class Pipeline<T = any> implements AsyncIterable<T> {
   }
 
   private apply<U>(operation: Operation): Pipeline<U> {
-    if (typeof operation.apply !== "function") {
-      throw new InvalidArgumentError(`function of ${operation.type}`, "a function", operation.apply);
-    }
+    assertFunction(`function of ${operation.type}`, operation.apply);
     const last = this.steps.at(-1);
     if (last?.type !== "transform") return this.with({ type: "transform", operations: [operation] });
     const fused: Step = { type: "transform", operations: [...last.operations, operation] };
@@ -124,7 +122,7 @@ export class Pipeline<T = any> implements AsyncIterable<T> {
 
   /** Spreads the events over lanes that work side by side; events of equal keys keep their order. */
   partition(key: (event: T) => PartitionKey, lanes: number): Pipeline<T> {
-    if (typeof key !== "function") throw new InvalidArgumentError("key of a partition", "a function", key);
+    assertFunction("key of a partition", key);
     assertPositive("number of lanes", lanes, PARTITIONS_LIMIT);
     return this.with({ type: "partition", key, lanes });
   }

@@ -92,10 +92,9 @@ impl Kernel {
         }
         self.table.lower(actor, FLAG_STARTING | FLAG_RUNNING);
         self.table.get_mut(actor).unborn = true;
-        if self.table.get(actor).phase == Phase::Alive {
-            self.begin_exit(actor, Reason::NORMAL, Then::Stop);
-        } else {
-            self.begin_exit(actor, Reason::NORMAL, Then::Stop); // It may have been on its way to be started again.
+        let was_leaving = self.table.get(actor).phase != Phase::Alive;
+        self.begin_exit(actor, Reason::NORMAL, Then::Stop); // It may have been on its way to be started again.
+        if was_leaving {
             self.wake(actor);
         }
     }
