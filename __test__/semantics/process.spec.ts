@@ -1,12 +1,13 @@
 /**
- * What a system does to its process: sentences P1 to P4 of docs/SEMANTICS.md.
+ * What a system does to its process: sentences P1 to P5 of docs/SEMANTICS.md.
  */
 
 import { describe, expect, it } from "vitest";
+import { createActor } from "../../lib/index.js";
 import { Worker } from "../support/actors.js";
 import { makeProbe } from "../support/probe.js";
 import { runScript } from "../support/run_script.js";
-import { makeSystem } from "../support/system.js";
+import { logged, makeSystem } from "../support/system.js";
 
 /** What Node itself may keep: the pipes of the script's output. */
 const OURS = /^(?!PipeWrap|TTYWrap|FSReqPromise)/;
@@ -66,5 +67,17 @@ describe("a process", () => {
     expect(await inB.call("id")).toBe(inB.id.id);
     expect(life.events).toEqual(["init:a", "init:b", "terminate:a"]);
     await expect(inA.call("id")).rejects.toMatchObject({ code: expect.stringMatching(/SHUTTING|NOT_FOUND/) });
+  });
+
+  it("P5: hears what a shutdown gave up", async () => {
+    const system = makeSystem();
+    const Stubborn = createActor("Stubborn", (_ctx, self) => self.onCast("block", () => new Promise<void>(() => {})));
+    const stubborn = system.spawn(Stubborn, { name: "s" });
+    for (let i = 0; i < 3; i++) stubborn.cast("block");
+    const { id } = stubborn.id;
+    await system.shutdown({ timeout: 30 });
+    const message = "Shutdown had 30 ms and waits no longer: 2 messages were not handled, 1 actor is killed";
+    const context = { actors: [`Stubborn "s" ${id}, in a handler`] };
+    expect(logged()).toMatchObject([{ level: "warn", message, context }]);
   });
 });

@@ -19,7 +19,7 @@ import {
 } from "../../lib/index.js";
 import { makeProbe } from "../support/probe.js";
 import { runProgram } from "../support/process.js";
-import { empty, makeSystem } from "../support/system.js";
+import { empty, logged, makeSystem } from "../support/system.js";
 import { gate, nodeTimer, rejection, stateOf, thrown } from "../support/time.js";
 
 const Ping = createActor("Ping", (_ctx, self) => self.onCall("ping", () => "pong"));
@@ -298,6 +298,27 @@ describe("shutdown", () => {
     expect((await waiting).code).toMatch(/SYSTEM_SHUTTING_DOWN|ACTOR_NOT_FOUND|UNKNOWN_CALL_METHOD/);
     expect(performance.now() - start).toBeLessThan(4_000);
     expect(system.system.getActors()).toEqual([]);
+  });
+
+  it("says nothing of actors that end in time, or of messages that it was told to drop", async () => {
+    const system = makeSystem();
+    system.spawn(Ping).cast("nothing" as never);
+    await system.shutdown({ drainMailboxes: false });
+    expect(logged()).toEqual([]);
+  });
+
+  it("that a handler waits for ends with its timeout, and says who it was", async () => {
+    const system = makeSystem();
+    const probe = makeProbe<string>();
+    const Fuse = createActor("Fuse", (ctx, self) =>
+      self.onCast("blow", async () => {
+        await ctx.system.shutdown({ timeout: 30 });
+        probe.push("after");
+      }),
+    );
+    system.spawn(Fuse).cast("blow");
+    await probe.take(1);
+    expect(logged()).toMatchObject([{ level: "warn", context: { actors: [expect.stringContaining("in a handler")] } }]);
   });
 
   it("from within a handler lets the handler end", async () => {

@@ -65,6 +65,7 @@ import { isGuest } from "./remote/guests.js";
 import { isHidden } from "./remote/hidden.js";
 import { RemoteActors } from "./remote/remote_actors.js";
 import { supervisedAs } from "./remote/stand_ins.js";
+import { reportUnfinished } from "./shutdown_report.js";
 import { mailboxPolicy, NO_ARGS, readSpawnOptions, type Spawner, type SpawnOptions } from "./spawn_options.js";
 import { SupervisorReports } from "./supervisor_reports.js";
 import { SystemGroups } from "./system_groups.js";
@@ -281,7 +282,9 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   }
 
   /**
-   * Stops everything: no new actors and calls at once, then queued messages are handled, then all actors stop.
+   * Stops everything: no new actors and calls at once, then queued messages are handled, then all actors stop. What is not
+   * done in time is given up, with a warning that names the actors; a handler that awaits the shutdown is, because each of
+   * them waits for the other.
    *
    * @param options `timeout` in milliseconds for all of it (default 5000); `drainMailboxes` (default true).
    * @throws InvalidOptionError, as a rejection; the shutdown has not begun then.
@@ -309,10 +312,13 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     const deadline = start + timeoutMs;
     const drained = (): boolean => !this.mailboxes.isBusy();
     if (drainMailboxes) await until(drained, deadline);
+    const messages = drainMailboxes ? this.backlog() : 0;
     const left = Math.max(deadline - performance.now(), SHUTDOWN_GRACE_MS);
     const roots = this.liveCells().filter(isRoot);
     await withTimeout(Promise.all(roots.map((cell) => stop(cell))), left);
-    for (const cell of this.liveCells()) if (isRoot(cell)) exit(null, cell, "kill");
+    const late = this.liveCells();
+    reportUnfinished(this.log, { timeoutMs, messages, actors: late });
+    for (const cell of late) if (isRoot(cell)) exit(null, cell, "kill");
     await until(() => this.countActors() === 0, performance.now() + SHUTDOWN_GRACE_MS);
     // What is left has a `terminate` that does not end: it is given up, and whoever waits for it goes on.
     for (const cell of this.liveCells()) gone(cell, 0);
@@ -335,8 +341,7 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   /** How the system is. */
   getHealth(): ComponentHealth {
-    const [low, high] = this.backlog();
-    const totalMailboxSize = high * 2 ** 32 + low;
+    const totalMailboxSize = this.backlog();
     const { lastBlock } = this.kernel.loop;
     const details = {
       actorCount: this.countActors(),
@@ -354,9 +359,11 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
     return health("healthy", "System is healthy");
   }
 
-  private backlog(): [number, number] {
+  /** Messages in all mailboxes. */
+  private backlog(): number {
     this.kernel.control(OP_BACKLOG);
-    return [this.kernel.results[0], this.kernel.results[1]];
+    const [low, high] = this.kernel.results;
+    return high * 2 ** 32 + low;
   }
 
   // Actors.
