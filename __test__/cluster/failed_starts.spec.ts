@@ -38,6 +38,15 @@ describe("a node that cannot be started", () => {
     expect(addresses()).toEqual([undefined, undefined]);
   });
 
+  it("because of what it should wait for has joined nobody", async () => {
+    const start = vi.spyOn(GossipProtocol.prototype, "start");
+    for (const ready of [null, 5, { minMember: 2 }, { nodes: "a" }, { timeout: -1 }]) {
+      const error = await rejection(startNode("a", [], { ready } as never));
+      expect(error).toMatchObject({ code: "INVALID_OPTION" });
+    }
+    expect(start).not.toHaveBeenCalled();
+  });
+
   it("says which of its ports cannot be used", async () => {
     const port = await rejection(startNode("a", [], { port: 65_534 }));
     expect(port.context).toMatchObject({ option: "port", got: "65534" });

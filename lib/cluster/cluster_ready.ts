@@ -79,13 +79,19 @@ export async function waitForCluster(cluster: Cluster, options: WaitForClusterOp
   }
 }
 
-function checked(options: WaitForClusterOptions, cluster: Cluster): AllOf<WaitForClusterOptions> {
-  assertOptions("waitForCluster options", options, NAMES);
-  const { nodes = [], timeout = WAIT_FOR_CLUSTER_MS } = options as WaitForClusterOptions;
-  const membersMin = options.nodes !== undefined || cluster instanceof LocalCluster ? 0 : MEMBERS_MIN;
-  const { minMembers = membersMin } = options as WaitForClusterOptions;
+/** Refuses what no wait could begin with. @throws InvalidOptionError */
+export function assertWaitOptions(what: string, options: unknown): asserts options is WaitForClusterOptions {
+  assertOptions(what, options, NAMES);
+  const { minMembers = 0, nodes = [], timeout = WAIT_FOR_CLUSTER_MS } = options as WaitForClusterOptions;
   assertTimeoutMs("timeout", timeout);
   assertConditions(minMembers, nodes);
+}
+
+function checked(options: WaitForClusterOptions, cluster: Cluster): AllOf<WaitForClusterOptions> {
+  assertWaitOptions("waitForCluster options", options);
+  const { nodes = [], timeout = WAIT_FOR_CLUSTER_MS } = options;
+  const membersMin = options.nodes !== undefined || cluster instanceof LocalCluster ? 0 : MEMBERS_MIN;
+  const { minMembers = membersMin } = options;
   return { nodes, timeout, minMembers };
 }
 

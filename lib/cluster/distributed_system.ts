@@ -19,7 +19,7 @@ import { ProcessGroupManager } from "../stdlib/process_groups.js";
 import type { SystemLimits } from "../stdlib/system_limits.js";
 import { checkedPort, ipOf, isUnspecified, PORT_MAX, portOf, withPort } from "./addresses.js";
 import { ClusterKeyring, type Keyring } from "./cluster_keyring.js";
-import type { WaitForClusterOptions } from "./cluster_ready.js";
+import { assertWaitOptions, type WaitForClusterOptions } from "./cluster_ready.js";
 import { resolveCookie } from "./cookie.js";
 import type { SupervisionConfig } from "./create_system.js";
 import { DistributedCluster } from "./distributed_cluster.js";
@@ -129,6 +129,7 @@ export async function startNode(config: DistributedConfig, seams: Seams = {}): P
   const { bindAddress = "0.0.0.0" } = config;
   assertNodeId("nodeId", nodeId);
   if (!Array.isArray(seedNodes)) throw new InvalidOptionError("seedNodes", seedNodes, "an array of addresses");
+  if (ready !== undefined) assertWaitOptions("ready", ready);
   const { rpc, gossip: gossipPort } = portsOf(config);
   const advertise = advertisedIp(config);
   const { auth, authenticator } = keysOf(config);
