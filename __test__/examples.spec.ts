@@ -48,4 +48,31 @@ describe.runIf(examples.length > 0)("examples", () => {
     },
     EXAMPLE_TIMEOUT_MS + 5_000,
   );
+
+  test.each(["word_count.ts", "log_pipeline.ts", "word_count_cluster.ts"])(
+    "%s refuses what it cannot read",
+    async (demo) => {
+      for (const [name, why] of [
+        ["nowhere.txt", 'cannot read "nowhere.txt": ENOENT'],
+        ["lib", '"lib" is a folder'],
+      ] as const) {
+        const refused = await refusal([demo, join(repository, "README.md"), name]);
+        expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining(why) });
+      }
+    },
+  );
+
+  test.each(["word_count.ts", "log_pipeline.ts"])("%s refuses a SEED that is none", async (demo) => {
+    const refused = await refusal([demo], { SEED: "abc" });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('SEED is "abc"') });
+  });
 });
+
+/** How an example that is expected to fail has ended. */
+function refusal([demo, ...args]: string[], env = {}): Promise<{ code: number; stderr: string }> {
+  const command = ["--import", "tsx", join("examples", demo as string), ...args];
+  return run(process.execPath, command, { cwd: repository, env: { ...process.env, ...env } }).then(
+    ({ stdout }) => Promise.reject(new Error(`it ended well: ${stdout}`)),
+    (error) => error,
+  );
+}

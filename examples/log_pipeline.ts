@@ -13,6 +13,7 @@
  */
 
 import { ConsumerSupervisor, createActor, createSystem, loggerConfig, Producer, ProducerConsumer } from "libeam";
+import { filesOr, seedGiven } from "./command_line/input.ts";
 import {
   addEntry,
   areEqual,
@@ -34,14 +35,13 @@ const LINES_PER_PART = 50;
 const STORE_MS = 10;
 const CRASH_SHARE = 0.01;
 
-const files = process.argv.length > 2 ? process.argv.slice(2) : largestFiles(3);
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-const chance = random(seed);
+const files = filesOr(() => largestFiles(3));
+const SEED = seedGiven();
+const chance = random(SEED);
 loggerConfig.configure({ level: "none" }); // Or every crash would be in the log.
 
 const stored: Totals = new Map();
-let [linesRead, linesStored, partsStored, crashes] = [0, 0, 0, 0];
-let [exhausted, inFlightMax, heapMax] = [false, 0, 0];
+let [linesRead, linesStored, partsStored, crashes, inFlightMax, heapMax, exhausted] = [0, 0, 0, 0, 0, 0, false];
 let finish = () => {};
 const finished = new Promise<void>((resolve) => {
   finish = resolve;
@@ -112,7 +112,7 @@ await system.shutdown();
 const plain = emptyPart();
 for await (const line of linesOf(files)) addEntry(plain, parse(line));
 const exact = areEqual(stored, plain.totals);
-console.log(`${files.length} files, ${linesRead} lines in ${seconds} s, SEED=${seed}`);
+console.log(`${files.length} files, ${linesRead} lines in ${seconds} s, SEED=${SEED}`);
 console.log(`${partsStored} partial totals stored, ${crashes} crashes of workers on the way`);
 console.log(`at most ${inFlightMax} lines in flight, at most ${Math.ceil(heapMax / 2 ** 20)} MiB of heap`);
 console.log("pipeline  ", sumOf(stored), `${stored.size} keys`);

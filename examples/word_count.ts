@@ -10,6 +10,7 @@
  */
 
 import { type ActorRef, type ActorRefFrom, createActor, createSystem, loggerConfig } from "libeam";
+import { filesOr, seedGiven } from "./command_line/input.ts";
 import { add, areEqual, type Batch, countWords, projectFiles, readBatches, type Totals } from "./word_count/text.ts";
 
 const COUNTERS = 8;
@@ -66,14 +67,14 @@ const Chaos = createActor("Chaos", (ctx, self, victims: ActorRef[], seed: number
 
 loggerConfig.configure({ level: "none" }); // Or every crash would be in the log.
 
-const files = process.argv.length > 2 ? process.argv.slice(2) : projectFiles();
+const SEED = seedGiven();
+const files = filesOr(projectFiles);
 const batches = readBatches(files, LINES_PER_BATCH);
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-console.log(`${files.length} files in ${batches.length} batches, ${COUNTERS} counters, SEED=${seed}`);
+console.log(`${files.length} files in ${batches.length} batches, ${COUNTERS} counters, SEED=${SEED}`);
 
 const system = createSystem();
 const counters = await system.spawn(Team).call("counters");
-const chaos = system.spawn(Chaos, { args: [counters, seed] });
+const chaos = system.spawn(Chaos, { args: [counters, SEED] });
 
 const counted: Totals = new Map();
 const queue = [...batches];

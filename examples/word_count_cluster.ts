@@ -10,6 +10,7 @@
  */
 
 import { createSystem, loggerConfig } from "libeam";
+import { filesOr } from "./command_line/input.ts";
 import { areEqual, countWords, projectFiles, readBatches, type Totals } from "./word_count/text.ts";
 import { Collector } from "./word_count_cluster/actors.ts";
 import { endProcesses, startProcess } from "./word_count_cluster/processes.ts";
@@ -32,7 +33,7 @@ const tell = (line: string) => console.log(`${seconds().toFixed(1).padStart(6)} 
 loggerConfig.configure({ level: "none" }); // What happens is told below.
 const quick = process.argv.includes("--quick");
 const named = process.argv.slice(2).filter((argument) => argument !== "--quick");
-const files = named.length > 0 ? named : projectFiles();
+const files = filesOr(projectFiles, named);
 const text = readBatches(files, LINES_PER_BATCH).slice(0, quick ? BATCHES_QUICK : undefined);
 
 const common = { type: "distributed", port: 0, bindAddress: "127.0.0.1", cookie: COOKIE } as const;
