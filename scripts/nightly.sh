@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# What takes too long for every push: large simulated clusters, the long specs, fuzzing, the full benchmark. It goes on
-# after a step that fails, says at the end which did, and prints the seeds that were played. One to two hours on two cores.
+# What takes too long for every push: large simulated clusters, the long specs, fuzzing, the suite on other versions of
+# Node, the full benchmark. It goes on after a step that fails, says at the end which did, and prints the seeds that were
+# played. One to two hours on two cores.
 #
 #   scripts/nightly.sh                      everything
-#   scripts/nightly.sh simulation fuzz      these steps: simulation, large, long, fuzz, benchmark
+#   scripts/nightly.sh simulation fuzz      these steps: simulation, large, long, fuzz, runtimes, benchmark
 #
 # LIBEAM_NIGHTLY_SEEDS is the number of histories per scenario (1000), LIBEAM_NIGHTLY_LARGE_SEEDS of 1,000 nodes (3; about
 # 90 s of CPU and 1.5 GB of memory each).
@@ -38,15 +39,19 @@ fuzz() {
   fi
 }
 
+runtimes() {
+  npm run --silent test:runtimes -- --suite
+}
+
 benchmark() {
   npm run --silent bench
 }
 
-steps=(simulation large long fuzz benchmark)
+steps=(simulation large long fuzz runtimes benchmark)
 [ "$#" -eq 0 ] || steps=("$@")
 for step in "${steps[@]}"; do
   case "$step" in
-    simulation | large | long | fuzz | benchmark) ;;
+    simulation | large | long | fuzz | runtimes | benchmark) ;;
     *)
       echo "nightly: no step is called $step" >&2
       exit 2
@@ -55,7 +60,7 @@ for step in "${steps[@]}"; do
 done
 
 # The specs and the benchmark run what is built.
-case " ${steps[*]} " in *" long "* | *" benchmark "*) npm run --silent build || exit 1 ;; esac
+case " ${steps[*]} " in *" long "* | *" runtimes "* | *" benchmark "*) npm run --silent build || exit 1 ;; esac
 
 for step in "${steps[@]}"; do
   at=$SECONDS

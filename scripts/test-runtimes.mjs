@@ -1,7 +1,9 @@
 // Installs the built package into an empty project, as a user would, and runs two examples there on every runtime that
 // libeam promises: Node 20 (or whatever runs this script), 22 and 24, Deno and Bun.
 //
-//   node scripts/test-runtimes.mjs [--keep]
+//   node scripts/test-runtimes.mjs [--keep] [--suite]
+//
+// With --suite the whole test suite runs as well, on each Node but the one that runs this script, which `npm test` uses.
 //
 // The runtimes come from npm packages that hold the bare executable, so none of their install scripts has to be
 // allowed. Node runs the examples compiled, which checks the published types too; Deno and Bun run the TypeScript as it
@@ -10,15 +12,17 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { hostLevel, nativeFile, root } from "./native-file.mjs";
 
 const EXAMPLES = ["counter", "supervision", "chat_cluster"];
 const RUN_TIMEOUT_MS = 60_000;
 const INSTALL_TIMEOUT_MS = 300_000;
+const SUITE_TIMEOUT_MS = 1_800_000;
 
-const { values: options } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
+const flag = { type: "boolean", default: false };
+const { values: options } = parseArgs({ options: { keep: flag, suite: flag } });
 const host = `${process.platform}-${process.arch}`;
 const windows = process.platform === "win32";
 
@@ -123,7 +127,23 @@ function test(runtime, project, work) {
     const reason = failureOf(command, runtime.args(example), project, RUN_TIMEOUT_MS);
     if (reason) failures.push(`${example}: ${reason}`);
   }
+  if (options.suite && runtime.package === nodePackage() && failures.length === 0) {
+    const reason = suiteFailure(command);
+    if (reason) failures.push(`suite: ${reason}`);
+  }
   return { version, failures };
+}
+
+/** Runs the test suite of this repository on another Node; the processes that it starts use that one too. */
+function suiteFailure(command) {
+  const { status, signal, error } = spawnSync(command, [join(root, "node_modules", "vitest", "vitest.mjs"), "run"], {
+    cwd: root,
+    timeout: SUITE_TIMEOUT_MS,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, PATH: `${dirname(command)}${delimiter}${process.env.PATH}` },
+  });
+  if (status === 0) return undefined;
+  return error?.message ?? (signal ? `ended by ${signal}` : `exit code ${status}`);
 }
 
 for (const file of ["dist/index.js", nativeFile(hostLevel()), ...EXAMPLES.map((name) => `examples/${name}.ts`)]) {
