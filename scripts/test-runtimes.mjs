@@ -1,5 +1,6 @@
-// Installs the built package into an empty project, as a user would, and runs two examples there on every runtime that
-// libeam promises: Node 20 (or whatever runs this script), 22 and 24, Deno and Bun.
+// Installs the built package into an empty project, as a user would, and runs the examples there (not the demos, which have
+// folders of their own) on every runtime that libeam promises: Node 20 (or whatever runs this script), 22 and 24, Deno and
+// Bun.
 //
 //   node scripts/test-runtimes.mjs [--keep] [--suite]
 //
@@ -16,7 +17,10 @@ import { delimiter, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { hostLevel, nativeFile, root } from "./native-file.mjs";
 
-const EXAMPLES = ["counter", "supervision", "chat_cluster"];
+const EXAMPLES = readdirSync(join(root, "examples"))
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.slice(0, -".ts".length))
+  .filter((name) => !existsSync(join(root, "examples", name)));
 const RUN_TIMEOUT_MS = 60_000;
 const INSTALL_TIMEOUT_MS = 300_000;
 const SUITE_TIMEOUT_MS = 1_800_000;
@@ -146,7 +150,7 @@ function suiteFailure(command) {
   return error?.message ?? (signal ? `ended by ${signal}` : `exit code ${status}`);
 }
 
-for (const file of ["dist/index.js", nativeFile(hostLevel()), ...EXAMPLES.map((name) => `examples/${name}.ts`)]) {
+for (const file of ["dist/index.js", nativeFile(hostLevel())]) {
   if (existsSync(join(root, file))) continue;
   console.error(`runtimes: ${file} is missing; run \`npm run build\` first.`);
   process.exit(1);
