@@ -5,8 +5,14 @@ use libeam_core::membership::config::MembershipConfig;
 use libeam_core::membership::envelope::{Key, Keyring};
 use libeam_core::membership::member::{Event, NodeId, Status};
 use libeam_net::gossip::{Gossip, GossipOptions, read_said};
+#[cfg(unix)]
+use std::fs::File;
 use std::io::Write;
+#[cfg(unix)]
+use std::io::{Read, stdout};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+#[cfg(unix)]
+use std::process::{Command, exit};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -172,4 +178,47 @@ fn strangers_and_noise_change_nothing() {
     assert!(snapshot.rejected > 0);
     assert!(snapshot.members.iter().all(|member| member.status == Status::Alive));
     drop((silent, liar, d));
+}
+
+/// Set in the process that has few files.
+#[cfg(unix)]
+const FEW_FILES: &str = "LIBEAM_TEST_FEW_FILES";
+
+/// The limit is the whole process's, so a process of its own has it.
+#[cfg(unix)]
+#[test]
+fn a_node_that_has_no_file_left_goes_on() {
+    let run = Command::new("sh")
+        .args(["-c", "ulimit -n 48 && exec \"$0\" --exact --nocapture in_a_process_with_few_files"])
+        .arg(std::env::current_exe().expect("a test has a file"))
+        .env(FEW_FILES, "1")
+        .output()
+        .expect("there is a shell");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+#[cfg(unix)]
+#[test]
+fn in_a_process_with_few_files() {
+    if std::env::var_os(FEW_FILES).is_none() {
+        return; // Run by the test before.
+    }
+    let node = Node::start("a", 1, &[], None);
+    let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    files.pop();
+    let mut waits = TcpStream::connect(node.gossip.addr()).expect("the last file is for this");
+    assert!(File::open("/dev/null").is_err(), "none is left for the other end");
+    node.gossip.leave();
+    let end = Instant::now() + PATIENCE;
+    while !node.gossip.take_news().gone {
+        if node.rung.recv_timeout(end.saturating_duration_since(Instant::now())).is_err() {
+            println!("the node does nothing any more");
+            let _ = stdout().flush();
+            exit(1); // Its end would be waited for as well.
+        }
+    }
+    drop(files);
+    waits.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
+    waits.write_all(&u32::MAX.to_le_bytes()).expect("loopback takes bytes");
+    assert!(!waits.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "it is served");
 }

@@ -21,7 +21,8 @@
 //! comes from them is lost, datagrams and streams alike. It is empty unless somebody fills it, and nothing else reads it.
 //!
 //! Failure. Errors of single packets and streams are answers ("refused", "unreachable"), never errors
-//! of the driver. If the UDP socket itself fails, the driver logs it and goes on trying.
+//! of the driver. If the UDP socket itself fails, the driver logs it and goes on trying. While no stream can be accepted,
+//! because the process has too many files open, everything else goes on.
 
 mod blocks;
 mod said;
@@ -49,7 +50,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use streams::{Answer, Request, Streams};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use troubles::Troubles;
@@ -68,6 +69,9 @@ pub const EVENTS_MAX: usize = 65_536;
 const PORT_ATTEMPTS: usize = 16;
 /// Time after which a machine that wants nothing is looked at all the same.
 const IDLE: Duration = Duration::from_secs(10);
+/// Time without new streams when one could not be accepted: mostly the process has too many files open, and the socket goes
+/// on saying that somebody waits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time between two news of packets that were not let in, in microseconds.
 const REJECTS_INTERVAL_US: u64 = 1_000_000;
 /// Bytes of a datagram that are read; longer ones are none of ours.
@@ -327,6 +331,14 @@ fn bind(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, std::net::TcpListe
     }
 }
 
+/// The next stream, when a pause is over.
+async fn accept(tcp: &TcpListener, pause_end: Option<Instant>) -> io::Result<(TcpStream, SocketAddr)> {
+    if let Some(end) = pause_end {
+        sleep_until(end).await;
+    }
+    tcp.accept().await
+}
+
 /// A node that listens everywhere is reached here by others on this machine.
 fn advertised(ip: IpAddr) -> IpAddr {
     match ip {
@@ -374,6 +386,7 @@ impl<F: Fn()> Driver<F> {
     ) {
         let (mut streams, mut requests, mut answers) = Streams::new();
         let mut buffer = vec![0; DATAGRAM_BYTES];
+        let mut pause_end = None;
         loop {
             self.speak();
             self.flush(&udp, &mut streams).await;
@@ -388,7 +401,10 @@ impl<F: Fn()> Driver<F> {
                 },
                 Some(request) = requests.recv() => self.serve(request),
                 Some(answer) = answers.recv() => self.answered(&answer),
-                accepted = tcp.accept() => if let Ok((stream, from)) = accepted { streams.serve(stream, from) },
+                accepted = accept(&tcp, pause_end) => {
+                    pause_end = accepted.is_err().then(|| Instant::now() + ACCEPT_PAUSE);
+                    if let Ok((stream, from)) = accepted { streams.serve(stream, from) }
+                }
                 Some(command) = commands.recv() => if !self.obey(command) { return },
                 Some(addrs) = seeds.changed() => self.machine.join(&addrs, self.clock.now_us()),
                 () = sleep_until(due) => {
