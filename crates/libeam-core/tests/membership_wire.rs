@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+const HOUR_US: u64 = 3_600_000_000;
+
 fn id() -> impl Strategy<Value = NodeId> {
     "[a-z0-9-]{1,40}".prop_map(|text| NodeId::from(text.as_str()))
 }
@@ -180,7 +182,6 @@ fn run_alone(node: &mut Membership, until_us: u64) {
 /// Two days later the sender is dead, and even its record is gone: a recording of it is refused all the same.
 #[test]
 fn a_recording_does_not_become_useful_with_time() {
-    const HOUR_US: u64 = 3_600_000_000;
     let key = Key::new(1, b"secret");
     let (mut a, mut b) = (node("a", 1, Keyring::of(key.clone())), life(7, &key));
     let (_, table) = meet(&mut a, &mut b);
@@ -217,6 +218,82 @@ fn a_node_whose_clock_was_set_back_moves_past_its_future() {
     }
     assert_eq!((asked, earlier.own().epoch), (2, 10));
     assert_eq!(a.table().get("b").map(|member| member.record.epoch), Some(10));
+}
+
+/// A node that has met a later life of `b` and, days later, has forgotten all of it but the numbers of its packets; an earlier
+/// life of `b`; and the time.
+fn days_after_a_later_life(key: &Key) -> (Membership, Membership, u64) {
+    let (mut a, mut later) = (node("a", 1, Keyring::of(key.clone())), life(9, key));
+    meet(&mut a, &mut later);
+    let now_us = 50 * HOUR_US;
+    run_alone(&mut a, now_us);
+    while a.poll_event().is_some() {}
+    assert!(a.table().get("b").is_none());
+    (a, life(5, key), now_us)
+}
+
+#[test]
+fn a_node_moves_past_a_future_that_was_forgotten_when_it_joins() {
+    let key = Key::new(1, b"secret");
+    let (mut a, mut earlier, now_us) = days_after_a_later_life(&key);
+    earlier.join(&[a.own().addr], now_us);
+    while let Some(output) = earlier.poll_output() {
+        let Output::Request { token, bytes, .. } = output else { continue };
+        let response = a.handle_request(now_us, earlier.own().addr, &bytes);
+        earlier.handle_response(now_us, token, response.as_deref().map_err(|_| RequestError::Unanswered));
+    }
+    assert_eq!(earlier.own().epoch, 10);
+    assert!(knows(&a, "b") && knows(&earlier, "a"));
+}
+
+/// A third node has let it in, so it is a member; nothing that it says is believed by whoever remembers the numbers.
+#[test]
+fn a_member_moves_past_a_future_that_was_forgotten() {
+    let key = Key::new(1, b"secret");
+    let (mut a, mut earlier, now_us) = days_after_a_later_life(&key);
+    let mut third = Envelope::new(Keyring::of(key), 10);
+    let state = Message::State(earlier.own().clone());
+    let news = third.seal(("c", 1), a.own().epoch, |out| state.encode(out));
+    a.handle_datagram(now_us, SocketAddr::from(([127, 0, 0, 1], 3)), &news).expect("it is let in");
+    let news = third.seal(("c", 1), 5, |out| Message::State(a.own().clone()).encode(out));
+    earlier.handle_datagram(now_us, SocketAddr::from(([127, 0, 0, 1], 3)), &news).expect("it is let in");
+    let until_us = now_us + 60_000_000;
+    let mut clock_us = now_us;
+    while clock_us < until_us {
+        let due = [&a, &earlier].into_iter().filter_map(Membership::poll_timeout).min().expect("there are rounds");
+        clock_us = clock_us.max(due);
+        a.handle_timeout(clock_us);
+        earlier.handle_timeout(clock_us);
+        talk(clock_us, &mut a, &mut earlier);
+    }
+    assert_eq!(earlier.own().epoch, 10);
+    assert!(knows(&a, "b") && knows(&earlier, "a"));
+}
+
+/// Delivers what two nodes have for each other, until there is nothing left.
+fn talk(now_us: u64, one: &mut Membership, other: &mut Membership) {
+    let mut quiet = 0;
+    let (mut from, mut to) = (one, other);
+    while quiet < 2 {
+        quiet += 1;
+        while let Some(output) = from.poll_output() {
+            quiet = 0;
+            match output {
+                Output::Datagram { to: addr, bytes } if addr == to.own().addr => {
+                    let _ = to.handle_datagram(now_us, from.own().addr, &bytes);
+                }
+                Output::Request { token, to: addr, bytes } if addr == to.own().addr => {
+                    let response = to.handle_request(now_us, from.own().addr, &bytes);
+                    from.handle_response(now_us, token, response.as_deref().map_err(|_| RequestError::Unanswered));
+                }
+                Output::Request { token, .. } => {
+                    from.handle_response(now_us, token, Err(RequestError::Unreachable));
+                }
+                Output::Datagram { .. } => {}
+            }
+        }
+        std::mem::swap(&mut from, &mut to);
+    }
 }
 
 /// The names of seeds are looked up again and again, and may mean other addresses each time.

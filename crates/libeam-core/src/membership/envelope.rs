@@ -259,6 +259,12 @@ impl Envelope {
         Ok(())
     }
 
+    /// The latest life of a source from which a packet has come, for as long as it is remembered.
+    #[must_use]
+    pub fn latest_life(&self, source: &str) -> Option<u64> {
+        self.seen.get(source).map(|seen| seen.epoch)
+    }
+
     /// Sources that are remembered.
     #[must_use]
     pub fn sources_len(&self) -> usize {

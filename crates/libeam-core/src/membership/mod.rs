@@ -379,9 +379,20 @@ impl Membership {
     /// A process speaks whose id has a later life: it is told, nobody else would do it.
     fn tell_old_life(&mut self, from: SocketAddr, bytes: &[u8]) {
         let Ok(opened) = self.envelope.open(bytes) else { return };
-        let Some(known) = self.table.get(&opened.source).map(|member| member.record.clone()) else { return };
+        let Some(later) = self.later_life((&opened.source, opened.epoch), from) else { return };
         let epoch = opened.epoch;
-        self.send_to(from, epoch, [Message::State(known)].iter());
+        self.send_to(from, epoch, [Message::State(later)].iter());
+    }
+
+    /// What is known of a later life of a node. Of one that was forgotten only the numbers of its packets are left; it is
+    /// over, at whatever address.
+    fn later_life(&self, (id, epoch): (&NodeId, u64), addr: SocketAddr) -> Option<Record> {
+        if let Some(known) = self.table.get(id) {
+            return (known.record.epoch > epoch).then(|| known.record.clone());
+        }
+        let later = self.envelope.latest_life(id).filter(|&latest| latest > epoch)?;
+        let (incarnation, status, meta) = (0, Status::Dead, Arc::default());
+        Some(Record { id: id.clone(), epoch: later, incarnation, status, addr, meta })
     }
 
     /// A member has sealed something: it lives.

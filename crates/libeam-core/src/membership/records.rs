@@ -27,6 +27,13 @@ impl Membership {
             self.learn_of_self(now_us, &record, sender);
             return;
         }
+        if self.table.get(&record.id).is_none()
+            && let Some(later) = self.later_life((&record.id, record.epoch), record.addr)
+        {
+            // Nothing that this life says would be let in. It is told so when it is met, and calls itself a later one.
+            self.remember(now_us, later);
+            return;
+        }
         match record.status {
             Status::Alive => self.learn_alive(now_us, record, sender),
             Status::Suspect | Status::Dead | Status::Left => self.learn_worse(now_us, record, sender),

@@ -155,7 +155,7 @@ impl Membership {
     pub fn handle_request(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>, Reject> {
         let opened = self.envelope.open(bytes).inspect_err(|_| self.rejected += 1)?;
         if opened.target == ANY_LIFE {
-            return self.introduce(&opened).inspect_err(|_| self.rejected += 1);
+            return self.introduce(&opened, from).inspect_err(|_| self.rejected += 1);
         }
         let opened = self.admit(bytes).inspect_err(|_| self.rejected += 1)?;
         let (source, epoch, body) = (opened.source, opened.epoch, opened.body);
@@ -180,12 +180,11 @@ impl Membership {
     }
 
     /// Says who is here to somebody who does not know, and who may be a recording: nothing changes.
-    fn introduce(&mut self, opened: &Opened<'_>) -> Result<Vec<u8>, Reject> {
+    fn introduce(&mut self, opened: &Opened<'_>, from: SocketAddr) -> Result<Vec<u8>, Reject> {
         if Messages::new(opened.body).next() != Some(Message::Sync) {
             return Err(Reject::Malformed);
         }
-        let later = self.table.get(&opened.source).filter(|known| known.record.epoch > opened.epoch);
-        let later = later.map(|known| Message::State(known.record.clone()));
+        let later = self.later_life((&opened.source, opened.epoch), from).map(Message::State);
         let own = self.own.clone();
         Ok(self.envelope.seal((&own.id, own.epoch), opened.epoch, |out| {
             Message::State(own.clone()).encode(out);
