@@ -319,6 +319,41 @@ fn a_lone_node_asks_as_often_however_often_it_was_told_its_seeds() {
     assert!(often <= 2 * once, "{often} requests in a minute, {once} otherwise");
 }
 
+/// Each of its lives is news, and whoever is news is to be probed in this round.
+#[test]
+fn a_member_that_begins_again_and_again_keeps_no_other_from_its_probes() {
+    let mut node = node("a", 1, Keyring::open());
+    let mut other = Envelope::new(Keyring::open(), 10);
+    let addrs = [2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let state = |id: &str, epoch, addr| {
+        let meta = Arc::from(&b""[..]);
+        Message::State(Record { id: NodeId::from(id), epoch, incarnation: 0, status: Status::Alive, addr, meta })
+    };
+    for epoch in 1..=1_000 {
+        let news = [state("calm", 1, addrs[0]), state("hasty", epoch, addrs[1])];
+        let packet = other.seal(("c", 1), 7, |out| news.iter().for_each(|message| message.encode(out)));
+        node.handle_datagram(0, addrs[1], &packet).expect("it is let in");
+    }
+    while node.poll_output().is_some() {}
+    let mut probed = Vec::new();
+    while let Some(now_us) = node.poll_timeout().filter(|&due_us| due_us <= 3_000_000) {
+        node.handle_timeout(now_us);
+        while let Some(output) = node.poll_output() {
+            match output {
+                Output::Datagram { bytes, .. } => {
+                    let opened = other.open(&bytes).expect("it is well-formed");
+                    probed.extend(Messages::new(opened.body).filter_map(|message| match message {
+                        Message::Ping { target, .. } => Some(target),
+                        _ => None,
+                    }));
+                }
+                Output::Request { token, .. } => node.handle_response(now_us, token, Err(RequestError::Unreachable)),
+            }
+        }
+    }
+    assert!(probed.iter().any(|id| &**id == "calm"), "probed: {probed:?}");
+}
+
 #[test]
 fn keys_change_without_losing_a_packet() {
     let (old, new) = (Key::new(1, b"old"), Key::new(2, b"new"));

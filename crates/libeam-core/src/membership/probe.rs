@@ -87,6 +87,14 @@ impl Membership {
         self.round.insert(at, id);
     }
 
+    /// So is one that is back, or in another life, and no oftener: else one that begins again and again would be all there is
+    /// to probe.
+    pub(super) fn enter_round_again(&mut self, id: NodeId) {
+        if !self.round.contains(&id) {
+            self.enter_round(id);
+        }
+    }
+
     /// No answer: asks others to try, and tries a stream.
     pub(super) fn probe_timeout(&mut self, sequence: u32) {
         let Some(probe) = self.probe.as_ref().filter(|probe| probe.sequence == sequence && !probe.acked) else {

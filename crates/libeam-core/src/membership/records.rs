@@ -115,7 +115,7 @@ impl Membership {
         } else if record.epoch > known.epoch {
             let event = if was.is_live() { Event::Restarted } else { Event::Up };
             self.table.put(record.clone(), now_us);
-            self.enter_round(record.id.clone());
+            self.enter_round_again(record.id.clone());
             self.accept(now_us, &record, event(record.clone()));
         } else if was == Status::Left || record.incarnation <= known.incarnation {
             if record.incarnation < known.incarnation {
@@ -126,7 +126,7 @@ impl Membership {
             self.table.put(record.clone(), now_us);
             match was {
                 Status::Dead => {
-                    self.enter_round(record.id.clone());
+                    self.enter_round_again(record.id.clone());
                     self.accept(now_us, &record, Event::Up(record.clone()));
                 }
                 Status::Suspect => self.accept(now_us, &record, Event::Recovered(record.clone())),
