@@ -347,6 +347,31 @@ fn of_two_processes_with_one_id_the_older_one_is_told() {
     }
 }
 
+/// Whoever joins is told of the dead, and remembers them from then on.
+#[test]
+fn the_dead_are_forgotten_however_many_have_joined_since() {
+    const GENERATIONS: usize = 30;
+    let generation_us = 20 * SECOND;
+    let config = MembershipConfig { forget_after_us: 4 * generation_us, ..MembershipConfig::lan() };
+    for seed in 0..seeds() {
+        let mut cluster = Cluster::new(config.clone(), seed);
+        let mut last = cluster.start("n0", &[]);
+        for generation in 1..GENERATIONS {
+            let seeds = [cluster.addr(last)];
+            last = cluster.start(&format!("n{generation}"), &seeds);
+            cluster.run(generation_us / 2);
+            if let Some(oldest) = generation.checked_sub(3) {
+                cluster.crash(oldest);
+            }
+            cluster.run(generation_us / 2);
+            assert!(cluster.converged(), "seed {seed}: generation {generation}");
+        }
+        let known = cluster.processes[last].machine.table().len();
+        assert!(known <= 2 + 2 * 4 + 4, "seed {seed}: the last of {GENERATIONS} nodes knows {known}");
+        no_faults(&cluster, seed);
+    }
+}
+
 #[test]
 fn metadata_reaches_all() {
     for seed in 0..seeds() {

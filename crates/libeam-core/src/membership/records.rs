@@ -96,7 +96,7 @@ impl Membership {
     /// A life that is over and was never known here: it must not come back.
     fn remember(&mut self, now_us: u64, record: Record) {
         if self.table.len() < self.config.members_max {
-            self.table.put(record, now_us);
+            self.table.remember(record, now_us);
         }
     }
 

@@ -144,7 +144,7 @@ impl Membership {
             out.reserve(table.len() * RECORD_BYTES);
             before.iter().for_each(|message| message.encode(out));
             own.encode(out);
-            table.iter().for_each(|member| member.record.encode(out));
+            table.iter().filter(|member| !member.is_hearsay).for_each(|member| member.record.encode(out));
         })
     }
 

@@ -47,6 +47,9 @@ pub struct Member {
     pub suspicion: Option<Suspicion>,
     /// When its status last changed, in microseconds.
     pub since_us: u64,
+    /// Its life was over when this node heard of it. It is not passed on: whoever joins would remember it for as long again
+    /// as whoever was there, and no life were ever forgotten by all.
+    pub is_hearsay: bool,
     /// When something that it had sealed itself last arrived, in microseconds.
     pub heard_us: u64,
     /// When it was last told that somebody else has given it up, in microseconds.
@@ -115,11 +118,13 @@ impl Table {
         let Some(&at) = self.index.get(&record.id) else {
             self.count(&record, true);
             self.index.insert(record.id.clone(), self.members.len());
-            self.members.push(Member { record, suspicion: None, since_us: now_us, heard_us: 0, asked_us: 0 });
+            let (suspicion, since_us, is_hearsay) = (None, now_us, false);
+            self.members.push(Member { record, suspicion, since_us, is_hearsay, heard_us: 0, asked_us: 0 });
             return;
         };
         self.count(&record, true);
         let member = &mut self.members[at];
+        member.is_hearsay = false;
         if record.status != Status::Suspect {
             member.suspicion = None;
         }
@@ -128,6 +133,15 @@ impl Table {
         }
         let old = std::mem::replace(&mut member.record, record);
         self.count(&old, false);
+    }
+
+    /// Adds a member whose life was over before this node heard of it.
+    pub fn remember(&mut self, record: Record, now_us: u64) {
+        let id = record.id.clone();
+        self.put(record, now_us);
+        if let Some(member) = self.get_mut(&id) {
+            member.is_hearsay = true;
+        }
     }
 
     fn count(&mut self, record: &Record, add: bool) {
