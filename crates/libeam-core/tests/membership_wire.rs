@@ -355,6 +355,31 @@ fn a_member_that_begins_again_and_again_keeps_no_other_from_its_probes() {
 }
 
 #[test]
+fn the_dead_keep_no_living_out() {
+    let config = MembershipConfig { members_max: 3, ..MembershipConfig::lan() };
+    let addr = SocketAddr::from(([127, 0, 0, 1], 2));
+    let identity = Identity { id: NodeId::from("a"), epoch: 7, addr, meta: Arc::from(&b""[..]) };
+    let mut node = Membership::new(config, identity, Keyring::open(), 0, 1);
+    let mut other = Envelope::new(Keyring::open(), 10);
+    let mut hear = |now_us, id: &str, status| {
+        let (id, meta) = (NodeId::from(id), Arc::from(&b""[..]));
+        let state = Message::State(Record { id, epoch: 1, incarnation: 0, status, addr, meta });
+        let packet = other.seal(("teller", 1), 7, |out| state.encode(out));
+        node.handle_datagram(now_us, addr, &packet).expect("it is let in");
+        let mut known: Vec<String> = node.table().iter().map(|member| member.record.id.to_string()).collect();
+        known.sort_unstable();
+        known.join(" ")
+    };
+    hear(1, "old", Status::Dead);
+    hear(2, "lives", Status::Alive);
+    assert_eq!(hear(3, "young", Status::Left), "lives old young");
+    assert_eq!(hear(4, "dead", Status::Dead), "lives old young", "what is over makes no room for itself");
+    assert_eq!(hear(5, "new", Status::Alive), "lives new young", "the oldest death is forgotten");
+    assert_eq!(hear(6, "newer", Status::Alive), "lives new newer");
+    assert_eq!(hear(7, "newest", Status::Alive), "lives new newer", "all of them live");
+}
+
+#[test]
 fn keys_change_without_losing_a_packet() {
     let (old, new) = (Key::new(1, b"old"), Key::new(2, b"new"));
     let mut rings = [Keyring::of(old.clone()), Keyring::of(old.clone()), Keyring::of(old)];

@@ -39,7 +39,8 @@
 //!
 //! # Limits
 //! `members_max` members, [`member::META_BYTES_MAX`] bytes of metadata, datagrams of
-//! `datagram_bytes_max` bytes. What is over a limit is ignored, never cut.
+//! `datagram_bytes_max` bytes. What is over a limit is ignored, never cut; but of the dead the oldest makes room for a member
+//! that lives.
 //!
 //! # Deliberately absent
 //! Names, groups and user messages (they go over sessions), consensus, and clocks: no two nodes

@@ -102,7 +102,7 @@ impl Membership {
 
     fn learn_alive(&mut self, now_us: u64, record: Record, sender: Option<&Sender>) {
         let Some(known) = self.table.get(&record.id).map(|member| &member.record) else {
-            if self.table.len() < self.config.members_max {
+            if self.table.len() < self.config.members_max || self.table.forget_oldest() {
                 self.table.put(record.clone(), now_us);
                 self.enter_round(record.id.clone());
                 self.accept(now_us, &record, Event::Up(record.clone()));

@@ -144,6 +144,18 @@ impl Table {
         }
     }
 
+    /// Forgets the member whose life has been over for the longest time; false if all live.
+    pub fn forget_oldest(&mut self) -> bool {
+        let over = self.members.iter().enumerate().filter(|(_, member)| !member.record.status.is_live());
+        let Some((at, _)) = over.min_by_key(|(_, member)| member.since_us) else { return false };
+        let forgotten = self.members.swap_remove(at);
+        self.index.remove(&forgotten.record.id);
+        if let Some(moved) = self.members.get(at) {
+            self.index.insert(moved.record.id.clone(), at);
+        }
+        true
+    }
+
     fn count(&mut self, record: &Record, add: bool) {
         self.view ^= contribution(record);
         let (live, alive) = (usize::from(record.status.is_live()), usize::from(record.status == Status::Alive));
