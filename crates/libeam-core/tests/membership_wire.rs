@@ -380,6 +380,26 @@ fn the_dead_keep_no_living_out() {
 }
 
 #[test]
+fn those_who_came_and_went_keep_nobody_from_being_heard() {
+    let config = MembershipConfig { members_max: 3, ..MembershipConfig::lan() };
+    let addr = SocketAddr::from(([127, 0, 0, 1], 2));
+    let identity = Identity { id: NodeId::from("a"), epoch: 7, addr, meta: Arc::from(&b""[..]) };
+    let mut node = Membership::new(config, identity, Keyring::open(), 0, 1);
+    for at in 0..20 {
+        let id = NodeId::from(format!("n{at}"));
+        let mut sealing = Envelope::new(Keyring::open(), 10);
+        for status in [Status::Alive, Status::Left] {
+            let (id, meta) = (id.clone(), Arc::from(&b""[..]));
+            let state = Message::State(Record { id: id.clone(), epoch: 1, incarnation: 0, status, addr, meta });
+            let packet = sealing.seal((&id, 1), 7, |out| state.encode(out));
+            assert_eq!(node.handle_datagram(at, addr, &packet), Ok(()), "{id}");
+            assert_eq!(node.handle_datagram(at, addr, &packet), Err(Reject::Replayed), "{id}");
+            assert_eq!(node.table().get(&id).map(|member| member.record.status), Some(status));
+        }
+    }
+}
+
+#[test]
 fn keys_change_without_losing_a_packet() {
     let (old, new) = (Key::new(1, b"old"), Key::new(2, b"new"));
     let mut rings = [Keyring::of(old.clone()), Keyring::of(old.clone()), Keyring::of(old)];

@@ -232,7 +232,7 @@ impl Envelope {
         let Opened { source, epoch, sequence, .. } = opened;
         let fresh = Seen { epoch: *epoch, highest: *sequence, window: 1 };
         let Some(seen) = self.seen.get_mut(source) else {
-            if self.seen.len() >= self.sources_max {
+            if self.is_full() {
                 return Err(Reject::Replayed);
             }
             self.seen.insert(source.clone(), fresh);
@@ -263,6 +263,12 @@ impl Envelope {
     #[must_use]
     pub fn latest_life(&self, source: &str) -> Option<u64> {
         self.seen.get(source).map(|seen| seen.epoch)
+    }
+
+    /// Whether a source that is new would be refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.seen.len() >= self.sources_max
     }
 
     /// Sources that are remembered.

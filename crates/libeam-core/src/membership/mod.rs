@@ -188,7 +188,8 @@ impl Membership {
         let forget = now_us + config.forget_after_us;
         let mut machine = Self {
             random,
-            envelope: Envelope::new(keys, config.members_max),
+            // Room for all members, and for as many that were forgotten.
+            envelope: Envelope::new(keys, 2 * config.members_max),
             own: Record { id, epoch, incarnation: 0, status: Status::Alive, addr, meta },
             table: Table::default(),
             rumours: Rumours::default(),
@@ -372,6 +373,9 @@ impl Membership {
         }
         // Two processes with one id have sequences of their own, and must hear of each other.
         if opened.source != self.own.id {
+            if self.envelope.is_full() {
+                self.forget_strangers();
+            }
             self.envelope.admit(&opened)?;
         }
         Ok(opened)
@@ -508,12 +512,17 @@ impl Membership {
     fn forget(&mut self, now_us: u64) {
         let oldest = now_us.saturating_sub(self.config.forget_after_us);
         self.table.retain(|member| member.since_us > oldest);
-        let table = &self.table;
         // Recordings of nodes that are forgotten are refused for as long as there is room to remember them.
         if self.envelope.sources_len() > self.config.members_max / 2 {
-            self.envelope.retain(|source| table.get(source).is_some());
+            self.forget_strangers();
         }
         self.timers.insert((now_us + self.config.forget_after_us / 24, Timer::Forget));
+    }
+
+    /// Forgets the packets of those who are no members.
+    fn forget_strangers(&mut self) {
+        let table = &self.table;
+        self.envelope.retain(|source| table.get(source).is_some());
     }
 }
 
