@@ -59,6 +59,24 @@ it.each([null, "far", [["far"]], [["far", 1]], [null]])(
   },
 );
 
+it("answers to a node that is gone are no warnings, however many were under way", async () => {
+  const [near, far] = [makeTransport("near"), makeTransport("far")];
+  await Promise.all([near.connect(), far.connect()]);
+  near.updatePeers([["far", `tcp://${far.address}`]]);
+  far.updatePeers([["near", `tcp://${near.address}`]]);
+  const asked = makeProbe<(answer: string) => void>();
+  near.onRequest(() => new Promise((resolve) => asked.push(resolve)));
+  const requests = Array.from({ length: 100 }, () => rejection(far.request("near", 1, 60_000)));
+  await asked.find(() => asked.events.length === requests.length);
+  const warnings: string[] = [];
+  loggerConfig.configure({ level: "warn", handler: ({ message }) => warnings.push(message) });
+  near.removePeer("far");
+  for (const answer of asked.events) answer("late");
+  await far.disconnect();
+  for (const error of await Promise.all(requests)) expect(error).toBeInstanceOf(TransportError);
+  expect(warnings).toEqual([]);
+});
+
 it("ends without holding up the event loop, though a node takes nothing of what waits for it", async () => {
   const [near, far] = [makeTransport("near"), makeTransport("far")];
   await Promise.all([near.connect(), far.connect()]);

@@ -592,7 +592,9 @@ export class ZeroMQTransport implements Transport, HealthCheckable {
     }
   }
 
+  /** A node that is gone waits for nothing: its calls have ended with it, and how many they were is no news. */
   private answer(node: string, kind: number, number: number, payload: unknown): void {
+    if (this.outboxes === undefined || !(this.peers.has(node) || this.early.has(node))) return;
     try {
       this.pushAnswer(node, kind, number, payload);
     } catch (error) {
