@@ -466,6 +466,64 @@ describe("a link across nodes", () => {
     await turns();
     expect(downOfA.events).toEqual([]);
   });
+
+  it("that one side undoes is no news for the other", async () => {
+    const { one, two } = await pair();
+    const [a, b] = [listener(one, true), listener(two, true)];
+    await a.ref.call("link", one.getRef(b.ref.id));
+    await turns();
+    await a.ref.call("unlink");
+    await turns();
+    expect([...a.heard.events, ...b.heard.events]).toEqual([]);
+    expect([one, two].map((system) => system._counters().links)).toEqual([0, 0]);
+  });
+
+  describe.each([
+    ["one after the other", "a", "", ["b", "b"]],
+    ["one after the other", "b", "", ["a", "a"]],
+    ["at the same time", "a", "", ["b", "b"]],
+    ["at the same time", "b", "", ["a", "a"]],
+    ["one after the other", "a", "a", ["b"]],
+    ["one after the other", "a", "b", ["b"]],
+    ["at the same time", "b", "a", ["a"]],
+    ["at the same time", "b", "b", ["a"]],
+  ])("that both make %s, when %s ends and %j has undone its own,", (when, ends, undone, told) => {
+    it.each(["one node", "two nodes"])("is two links on %s, and nothing is left of them", async (where) => {
+      const { one, two } = await pair();
+      const there = where === "one node" ? one : two;
+      const [a, b] = [listener(one, true), listener(there, true)];
+      const both = { a, b };
+      const links = [() => a.ref.call("link", one.getRef(b.ref.id)), () => b.ref.call("link", there.getRef(a.ref.id))];
+      if (when === "at the same time") await Promise.all(links.map((link) => link()));
+      else for (const link of links) await link().then(turns);
+      await turns();
+      if (undone !== "") await both[undone as "a" | "b"].ref.call("unlink");
+      await turns();
+      await (ends === "a" ? one.stop(a.ref) : there.stop(b.ref));
+      await turns();
+      expect([...a.heard.events.map(() => "a"), ...b.heard.events.map(() => "b")]).toEqual(told);
+      await vi.waitFor(() => {
+        expect([one, two].map((system) => system._counters().links)).toEqual([0, 0]);
+        expect(one._counters().actors + two._counters().actors).toBe(1);
+      });
+    });
+  });
+
+  it("leaves nothing behind, whatever other links there are", async () => {
+    const { one, two } = await pair();
+    const [a, b] = [listener(one, true), listener(two, true)];
+    await a.ref.call("link", one.getRef(b.ref.id));
+    await turns();
+    const before = [one, two].map((system) => system._counters().actors);
+    for (const ending of [0, 1]) {
+      const [c, d] = [listener(one, true), listener(two, true)];
+      await Promise.all([c.ref.call("link", one.getRef(d.ref.id)), d.ref.call("link", two.getRef(c.ref.id))]);
+      await turns();
+      await Promise.all([one.stop(c.ref), ending === 0 ? undefined : two.stop(d.ref)]);
+      await two.stop(d.ref);
+    }
+    await vi.waitFor(() => expect([one, two].map((system) => system._counters().actors)).toEqual(before));
+  });
 });
 
 describe("D20: while too much waits for a node already", () => {
@@ -596,6 +654,8 @@ describe("D20: while too much waits for a node already", () => {
     await a.ref.call("link", one.getRef(b.ref.id));
     await turns();
     crowded.isFull = false;
+    // Behind both.
+    await vi.waitFor(async () => expect(await (one.getRef(b.ref.id) as any).call("ping")).toBe("alive"));
     b.ref.cast("crash", new Error("over there"));
     expect((await a.heard.next()).reason).toMatchObject({ type: "error", error: { message: "over there" } });
     await vi.waitFor(() => expect([one, two].map((system) => system._counters().links)).toEqual([0, 0]));

@@ -68,6 +68,8 @@ export interface LinkRecord {
   linkRef: LinkRef;
   /** The other side. */
   actorRef: ActorRef;
+  /** The actor of this node that is there, or stands there for one of another node. */
+  end: ActorCell;
 }
 
 /** What most actors never need. */

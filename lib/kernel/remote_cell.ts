@@ -24,8 +24,8 @@ export interface Remote {
   shadow(): ActorCell;
   /** An actor of this node to link with in its place. */
   linkEnd(local: ActorRef): ActorCell;
-  /** A link with an actor of this node is undone; gives the actor that stands in its place, if there is one. */
-  unlinked(local: ActorRef): ActorCell | undefined;
+  /** A link with an actor of this node is undone, at whose other side was what `linkEnd` has given. */
+  unlinked(end: ActorCell): void;
 }
 
 const NOWHERE = 0xffff_ffff;

@@ -142,8 +142,8 @@ export function tie(cell: ActorCell, target: ActorCell, other: ActorRef): LinkRe
   if (status !== STATUS_OK) throw new ActorNotFoundError(other.id.id, other.id.systemId);
   const key = relationKey(index, generation);
   const linkRef = new LinkRef(undefined, cell.ref, other, key, other);
-  cell.more().links.set(key, { linkRef, actorRef: other });
-  target.more().links.set(key, { linkRef, actorRef: cell.ref });
+  cell.more().links.set(key, { linkRef, actorRef: other, end: target });
+  target.more().links.set(key, { linkRef, actorRef: cell.ref, end: cell });
   return linkRef;
 }
 
@@ -154,8 +154,8 @@ export function unlink(cell: ActorCell, linkRef: LinkRef): void {
   if (record === undefined) return;
   const { kernel } = cell;
   cell.extra?.links.delete(key);
-  const other = record.actorRef._cell;
-  (other.remote?.unlinked(cell.ref) ?? other).extra?.links.delete(key);
+  record.end.extra?.links.delete(key);
+  record.actorRef._cell.remote?.unlinked(record.end);
   kernel.args[0] = keyIndex(key);
   kernel.args[1] = keyGeneration(key);
   kernel.control(OP_UNLINK);

@@ -2,8 +2,8 @@
  * Watches and links across nodes.
  *
  * Here the actors of this node stand for those of others (shadows.ts), so that the core's own rules decide who is told
- * what. A node watches an actor of another one once, for all its watchers, until the end of that actor. A link has an end
- * on both nodes, with one name.
+ * what. A node watches an actor of another one once, for all its watchers, until the end of that actor. Each link has an
+ * end of its own on both nodes, with one name, which the node gives it that makes the link.
  *
  * Owner: which shadow, link end and watch belongs to which node; all of a node go when it does.
  */
@@ -14,7 +14,7 @@ import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { ActorCell } from "../../kernel/cell.js";
 import type { DownMessage, TerminationReason, WatchRef } from "../../kernel/info.js";
 import { stop } from "../../kernel/lifecycle.js";
-import { endAs, tie } from "../../kernel/signals.js";
+import { endAs, tie, unlink } from "../../kernel/signals.js";
 import type { Peers } from "./peers.js";
 import { type Address, addressOf, keyOf } from "./protocol.js";
 import { LinkEnd, Observer, Shadow, ShadowKeeper } from "./shadows.js";
@@ -33,7 +33,10 @@ export class Relations {
   /** Shadows by node and id of the actor that they stand for. */
   private readonly shadows = new Map<string, { node: string; cell: ActorCell }>();
   /** Link ends by the name of the link. */
-  private readonly ends = new Map<string, { node: string; cell: ActorCell; links: number }>();
+  private readonly ends = new Map<string, { node: string; cell: ActorCell }>();
+  private readonly nameOf = new WeakMap<ActorCell, string>();
+  /** Links that this node has made. */
+  private made = 0;
   /** Watches of other nodes, by node and id of the watched actor. */
   private readonly observed = new Map<string, { node: string; id: string; watchRef: WatchRef }>();
   private keeper: ActorCell | undefined;
@@ -67,12 +70,7 @@ export class Relations {
 
   /** What stands for an actor of another node in a link with one of this node. */
   linkEnd(id: ActorId, local: ActorRef): ActorCell {
-    const name = linkName(local.id, id);
-    const known = this.ends.get(name);
-    if (known !== undefined && !known.cell.dead) {
-      known.links++;
-      return known.cell;
-    }
+    const name = `${local.id.systemId}/${local.id.id} ${keyOf(id.systemId, id.id)} ${++this.made}`;
     const cell = this.makeEnd(name, id.systemId);
     const request = { kind: "link", link: name, to: addressOf(id), from: addressOf(local.id) } as const;
     this.host.peers.tell(id.systemId, request, (error) =>
@@ -88,22 +86,20 @@ export class Relations {
       this.sever(name, reason);
     };
     const { _cell: cell } = this.shadowKeeper().keep(LinkEnd, [onEnd]);
-    this.ends.set(name, { node, cell, links: 1 });
+    this.ends.set(name, { node, cell });
+    this.nameOf.set(cell, name);
     return cell;
   }
 
-  /** A link is undone from here; gives what stood at its other side. */
-  unlinked(id: ActorId, local: ActorRef): ActorCell | undefined {
-    const name = linkName(local.id, id);
+  /** A link is undone from here, at whose other side that cell stands. */
+  unlinked(cell: ActorCell): void {
+    const name = this.nameOf.get(cell) ?? "";
     const end = this.ends.get(name);
-    if (end === undefined) return undefined;
-    if (--end.links === 0) {
-      this.ends.delete(name);
-      this.host.peers.tell(end.node, { kind: "unlink", link: name });
-      setImmediate(() => void stop(end.cell)); // The link itself is undone first.
-      this.tidy();
-    }
-    return end.cell;
+    if (end === undefined) return;
+    this.ends.delete(name);
+    this.host.peers.tell(end.node, { kind: "unlink", link: name });
+    setImmediate(() => void stop(cell)); // The link itself is undone first.
+    this.tidy();
   }
 
   /** The other side of a link has ended. */
@@ -162,8 +158,11 @@ export class Relations {
   /** Undoes this side of a link that the other node has undone. */
   unlink(name: string): void {
     const end = this.ends.get(name);
+    if (end === undefined) return;
     this.ends.delete(name);
-    if (end !== undefined) endAs(end.cell, { type: "normal" });
+    // Undone before the end goes, which would be an end of a linked actor for whoever traps exits.
+    for (const { linkRef } of [...(end.cell.extra?.links.values() ?? [])]) unlink(end.cell, linkRef);
+    endAs(end.cell, { type: "normal" });
     this.tidy();
   }
 
@@ -195,9 +194,4 @@ export class Relations {
       }
     });
   }
-}
-
-/** The same on both sides. */
-function linkName(local: ActorId, remote: ActorId): string {
-  return [`${local.systemId}/${local.id}`, `${remote.systemId}/${remote.id}`].sort().join(" ");
 }

@@ -497,8 +497,8 @@ class RemoteActor implements Remote {
     return this.relations.linkEnd(this.id, local);
   }
 
-  unlinked(local: ActorRef): ActorCell | undefined {
-    return this.relations.unlinked(this.id, local);
+  unlinked(end: ActorCell): void {
+    this.relations.unlinked(end);
   }
 }
 

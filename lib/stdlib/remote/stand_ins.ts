@@ -351,9 +351,9 @@ export class StandIn implements Definition, Remote {
     return isCell(there) ? there : there.linkEnd(local);
   }
 
-  unlinked(local: ActorRef): ActorCell | undefined {
+  unlinked(end: ActorCell): void {
     const there = this.there();
-    return isCell(there) ? there : there.unlinked(local);
+    if (!isCell(there)) there.unlinked(end);
   }
 }
 
@@ -379,9 +379,7 @@ class Nowhere implements Remote {
     throw new NodeDownError(this.node);
   }
 
-  unlinked(): undefined {
-    return undefined;
-  }
+  unlinked(): void {}
 }
 
 function isCell(there: ActorCell | Remote): there is ActorCell {
