@@ -28,6 +28,8 @@ interface Entry {
   actorId: string;
   /** When it was registered, ms since the epoch by its owner's clock. */
   since: number;
+  /** Whoever registered it has said since when, and that stays so. */
+  isFixed?: boolean;
 }
 
 /** Keeps the names of all nodes. Emits `conflict` with a {@link NameConflict}. See the module's header. */
@@ -86,10 +88,11 @@ export class RegistrySync extends Emitter {
     await this.log.disconnect();
   }
 
-  /** Takes a name for an actor of this node. A restarted actor keeps its place in time. */
-  set(name: string, actorId: string): void {
-    const since = this.log.entries.get(name)?.since ?? Date.now();
-    this.log.set(name, { actorId, since });
+  /** Takes a name for an actor of this node, whose it is since then. A restarted actor keeps its place in time. */
+  set(name: string, actorId: string, since?: number): void {
+    const right =
+      this.log.entries.get(name) ?? (since === undefined ? { since: Date.now() } : { since, isFixed: true });
+    this.log.set(name, { ...right, actorId });
     this.settle(name);
   }
 
@@ -116,13 +119,14 @@ export class RegistrySync extends Emitter {
   }
 
   /**
-   * The names of this node were free for others: whoever has taken one meanwhile was first.
+   * The names of this node were free for others: whoever has taken one meanwhile was first, unless it was said since when
+   * the name is its actor's.
    *
    * @param now the time where that is known.
    */
   private renew(now: number): void {
     const since = Math.max(Date.now(), now);
-    this.log.renew(({ actorId }) => ({ actorId, since }));
+    this.log.renew((entry) => (entry.isFixed ? entry : { ...entry, since }));
     for (const name of [...this.log.entries.keys()]) this.settle(name);
   }
 
@@ -180,9 +184,9 @@ export class DistributedRegistry implements Registry {
   }
 
   /** @throws TransportError (as a rejection) for an actor of another node: names are registered where the actor is. */
-  async register(name: string, nodeId: string, actorId: string): Promise<void> {
+  async register(name: string, nodeId: string, actorId: string, since?: number): Promise<void> {
     if (nodeId !== this.nodeId) throw new TransportError("A name is registered by the node of its actor", nodeId);
-    this.sync.set(name, actorId);
+    this.sync.set(name, actorId, since);
   }
 
   async unregister(name: string): Promise<void> {

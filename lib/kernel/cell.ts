@@ -43,6 +43,8 @@ export interface Definition {
   readonly takesMethods: boolean;
   /** The parent, if it is an actor of another node. */
   readonly parentElsewhere?: ActorRef;
+  /** Since when the name with which it is spawned is its own, in ms since the epoch; undefined for its spawn. */
+  readonly nameSince?: number | undefined;
   /** Makes the behaviour of a new incarnation, puts it into the cell and runs its `init`; gives what `init` gave. */
   start(cell: ActorCell, args: readonly unknown[]): unknown;
   /** Whether there is something to run in `terminate`. */

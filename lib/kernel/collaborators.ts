@@ -161,8 +161,11 @@ export interface NameConflict {
 
 /** Names of actors across the cluster. */
 export interface Registry {
-  /** Binds a name; a later registration wins. */
-  register(name: string, nodeId: string, actorId: string): Promise<void>;
+  /**
+   * Binds a name; a later registration wins. `since` is when the name became its actor's, in ms since the epoch, for
+   * registries by which the older one of two nodes keeps a name; now if it is left out.
+   */
+  register(name: string, nodeId: string, actorId: string, since?: number): Promise<void>;
   /** Forgets a name; unknown ones are ignored. */
   unregister(name: string): Promise<void>;
   /** Where the actor of that name lives; null if there is none. */

@@ -541,7 +541,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
 
   private announceName(cell: ActorCell): void {
     const name = cell.name as string;
-    this.tellRegistry(() => this.registry.register(name, this.id, cell.ref.id.id));
+    const { nameSince } = cell.definition;
+    this.tellRegistry(() => this.registry.register(name, this.id, cell.ref.id.id, nameSince));
   }
 
   private nameLost({ name, actorId, winner }: NameConflict): void {

@@ -106,6 +106,7 @@ class Guest implements Definition {
     readonly parentElsewhere: ActorRef,
     private readonly keeper: GuestKeeper,
     private readonly host: GuestHost,
+    readonly nameSince: number | undefined,
   ) {
     this.className = inner.className;
     this.takesMethods = inner.takesMethods;
@@ -306,7 +307,7 @@ export class Guests {
 
   /** Spawns a guest; the answer comes when its `init` has ended. */
   async adopt(from: string, request: RemoteRequest & { kind: "adopt" }): Promise<Adopted> {
-    const { as, className, args, name, mailbox, parent, instead } = request;
+    const { as, className, args, name, mailbox, parent, instead, nameSince } = request;
     this.parents.add(from);
     const before = instead === undefined ? undefined : this.guests.get(instead);
     if (before !== undefined) {
@@ -319,7 +320,8 @@ export class Guests {
     const inner = this.host.registered(className);
     const keeper = this.keep();
     const parentRef = this.host.refTo(new ActorId(from, parent.id, parent.name));
-    const guest = new Guest(inner, from, as, parentRef, keeper.behaviour as GuestKeeper, this.host);
+    const since = Number.isFinite(nameSince) ? nameSince : undefined;
+    const guest = new Guest(inner, from, as, parentRef, keeper.behaviour as GuestKeeper, this.host, since);
     const started = guest.whenStarted();
     const options = { args: [...args], ...(name === undefined ? {} : { name }), ...(mailbox ? { mailbox } : {}) };
     try {

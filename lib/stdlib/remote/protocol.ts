@@ -15,8 +15,8 @@
  * - `watch`: answered with whether there is an actor to watch.
  *
  * Children on other nodes (docs/design/remote_children.md), named by the id that their parent's node gave them:
- * - `adopt`: spawn there with a parent here, in the place of `instead`; `revive`: start it again. The answer is an
- *   {@link Adopted}, and comes when `init` has ended.
+ * - `adopt`: spawn there with a parent here, in the place of `instead`, with a name that is the child's since `nameSince`;
+ *   `revive`: start it again. The answer is an {@link Adopted}, and comes when `init` has ended.
  * - `halt`: have it go down and wait; `dismiss`: end it for that reason. Answered when that is done.
  * - `crashed` in that life, to the parent's node: answered with a {@link Verdict}; `ended`: the child is gone, not by its parent's will.
  * The last four of these are repeated until they are answered, so each of them may come twice.
@@ -94,7 +94,7 @@ export type RemoteRequest =
   | SpawnRequest
   | { kind: "stop"; to: Address }
   | { kind: "watch"; to: Address }
-  | ({ kind: "adopt"; parent: Address; instead?: string } & Omit<SpawnRequest, "kind">)
+  | ({ kind: "adopt"; parent: Address; instead?: string; nameSince?: number } & Omit<SpawnRequest, "kind">)
   | { kind: "revive"; child: string }
   | { kind: "halt"; child: string }
   | { kind: "dismiss"; child: string; reason: TerminationReason }

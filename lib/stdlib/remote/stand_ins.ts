@@ -104,6 +104,8 @@ export class StandIn implements Definition, Remote {
   /** The start under way. */
   starting: Promise<unknown> | undefined;
   private everStarted = false;
+  /** Since when its name is its own, by this node's clock; see `findPlace`. */
+  private namedSince = Date.now();
   private placed = true;
   private avoid: string | undefined;
   /** An error with which it ends. */
@@ -166,7 +168,7 @@ export class StandIn implements Definition, Remote {
       className,
       args,
       parent: addressOf(this.parent.ref.id),
-      ...(name === undefined ? {} : { name }),
+      ...(name === undefined ? {} : { name, nameSince: this.namedSince }),
       ...(mailbox === undefined ? {} : { mailbox }),
       ...(instead === undefined ? {} : { instead }),
     };
@@ -185,6 +187,8 @@ export class StandIn implements Definition, Remote {
     const node = this.host.selectNode(strategy, role, { className, name, avoid: this.avoid });
     this.avoid = undefined;
     this.place = this.newPlace(node);
+    // What is left at the place of before may still have the name where nobody has told it to end. That name is this one's.
+    this.namedSince--;
     this.family.moved(this, before);
     this.cell.renewRef();
     if (before.node === node) return before.as;
