@@ -251,6 +251,28 @@ describe("a crash of a child on another node", () => {
     expect(await rejection(child.call("add", 1))).toBeInstanceOf(ActorNotFoundError);
   });
 
+  it.each([
+    ["with Stop", { strategy: "Stop" }, "exit"],
+    ["past the limit", { maxRestarts: 0 }, "killed"],
+  ] as const)("%s waits for its handler, and then tells its end", async (_, supervision, type) => {
+    const { nodes, parent } = await tree(supervision);
+    const door = gate<string>();
+    const Busy = createActor("Busy", (ctx, self) =>
+      self.onCall("work", () => door.promise).onCall("id", () => ctx.self.id),
+    );
+    systemOf(nodes, "a").registerActorClass(Busy);
+    const child = await parent.call("spawnOf", Busy, { strategy: { node: "a" } });
+    await child.call("id");
+    const downs = watchFor(systemOf(nodes, "home"), child);
+    await turns();
+    const work = child.call("work");
+    systemOf(nodes, "home").sendExit(parent, child, "go away");
+    await turns();
+    door.open("done");
+    expect(await work).toBe("done");
+    expect((await downs.next()).reason.type).toBe(type);
+  });
+
   it("is followed by the back-off of the parent's options, and messages wait for its end", async () => {
     const { spawn } = await tree({ backoff: { initialMs: 60, jitter: 0 } });
     const child = await spawn("x");

@@ -97,6 +97,54 @@ describe("a crash", () => {
       await nodeTimer(60);
     }
   });
+
+  it.each([
+    ["a crash that Stop follows", { strategy: "Stop" }, "exit"],
+    ["the crash past the limit", { maxRestarts: 0 }, "killed"],
+  ] as const)(
+    "R3: %s waits for what runs in it and below it, and its children end normally",
+    async (_, options, type) => {
+      const system = makeSystem({ supervision: options });
+      const [events, doors] = [makeProbe<string>(), [gate(), gate()]];
+      const busy = (label: string, door: Promise<void>) =>
+        createActor((_ctx, self) =>
+          self
+            .onCall("work", async () => {
+              await door;
+              events.push(`${label} has worked`);
+              return label;
+            })
+            .onTerminate(() => void events.push(`${label} terminates`)),
+        );
+      const boss = system.spawn(
+        createActor((ctx, self) => {
+          const child = ctx.spawn(busy("child", doors[0].promise));
+          return self
+            .onCall("child", () => child)
+            .onCall("work", async () => {
+              await doors[1].promise;
+              return "boss";
+            })
+            .onTerminate(() => void events.push("boss terminates"));
+        }),
+      );
+      const child = await boss.call("child");
+      const [ends, calls] = [
+        [gone(system, child), gone(system, boss)],
+        [child.call("work"), boss.call("work")],
+      ];
+      system.spawn(createActor((ctx) => ctx.exit(boss, "why")));
+      await turns();
+      expect(events.events).toEqual([]);
+      for (const door of [...doors].reverse()) {
+        door.open();
+        await turns();
+      }
+      expect(await Promise.all(calls)).toEqual(["child", "boss"]);
+      expect((await Promise.all(ends)).map((reason) => reason.type)).toEqual(["normal", type]);
+      expect(events.events).toEqual(["child has worked", "child terminates", "boss terminates"]);
+    },
+  );
 });
 
 describe("strategies", () => {

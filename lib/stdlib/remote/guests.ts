@@ -426,9 +426,9 @@ function guestOf(cell: ActorCell): Guest | undefined {
   return cell.definition instanceof Guest ? cell.definition : undefined;
 }
 
-/** Whether an actor that ends in this way has crashed. */
+/** Whether an actor that its parent's node ends in this way has crashed; with "killed" it has done so past its limit. */
 function isFailure(reason: TerminationReason | undefined): boolean {
-  return reason?.type === "error" || reason?.type === "exit";
+  return reason !== undefined && reason.type !== "normal";
 }
 
 function patience(): Promise<boolean> {

@@ -9,7 +9,7 @@
 use super::timers::Alarm;
 use super::{Event, Kernel};
 use crate::actor_id::{ActorIndex, NIL};
-use crate::reason::{Reason, ReasonKind};
+use crate::reason::Reason;
 use crate::ring::protocol::*;
 use crate::table::names::Registration;
 use crate::table::{Exit, Overflow, Phase, TURN_MAX, Then};
@@ -161,14 +161,13 @@ impl Kernel {
 
     /// Starts the exit of an actor, or hardens one that is under way.
     pub(super) fn begin_exit(&mut self, actor: ActorIndex, reason: Reason, then: Then) {
-        let kill = reason.kind == ReasonKind::Killed && then == Then::Stop;
         match self.table.get(actor).phase {
             Phase::Free | Phase::Limbo => {}
             Phase::Alive => {
                 self.table.raise(actor, exit_flags(then));
                 self.record_exit(actor, reason, then);
                 let busy = self.table.flags(actor) & (FLAG_RUNNING | FLAG_STARTING) != 0;
-                if busy && !kill {
+                if busy && then != Then::Kill {
                     self.table.get_mut(actor).phase = Phase::AwaitHandler;
                     self.arm_patience(actor);
                 } else {
@@ -177,7 +176,7 @@ impl Kernel {
             }
             Phase::Down => {
                 self.table.raise(actor, exit_flags(then));
-                if then == Then::Stop {
+                if then.is_end() {
                     self.record_exit(actor, reason, then);
                     self.exits.push_back(actor);
                     self.drain_exits();
@@ -185,10 +184,10 @@ impl Kernel {
             }
             Phase::AwaitHandler | Phase::StopChildren | Phase::Terminating => {
                 let awaiting = self.table.get(actor).phase == Phase::AwaitHandler;
-                if then == Then::Stop {
-                    self.harden_exit(actor, reason);
+                if then.is_end() {
+                    self.harden_exit(actor, reason, then);
                 }
-                if kill && awaiting {
+                if then == Then::Kill && awaiting {
                     self.handler_ended(actor);
                 }
             }
@@ -204,13 +203,13 @@ impl Kernel {
     }
 
     /// A restart under way becomes an end; an end keeps its first reason unless it is a kill.
-    fn harden_exit(&mut self, actor: ActorIndex, reason: Reason) {
-        self.table.raise(actor, exit_flags(Then::Stop));
+    fn harden_exit(&mut self, actor: ActorIndex, reason: Reason, then: Then) {
+        self.table.raise(actor, exit_flags(then));
         let Some(exit) = self.table.cold_mut(actor).exit else { return };
-        if exit.then == Then::Restart || reason.kind == ReasonKind::Killed {
+        if exit.then == Then::Restart || then == Then::Kill {
             self.reasons.retain(reason);
             self.release_reason(exit.reason);
-            self.table.cold_mut(actor).exit = Some(Exit { reason, then: Then::Stop, deadline: exit.deadline });
+            self.table.cold_mut(actor).exit = Some(Exit { reason, then, deadline: exit.deadline });
             if self.table.get(actor).phase != Phase::AwaitHandler {
                 self.clear_stash(actor, CAUSE_GONE);
                 self.clear_mailbox(actor);
@@ -275,7 +274,7 @@ impl Kernel {
         let then = self.exit_of(actor).then;
         self.table.lower(actor, FLAG_RUNNING | FLAG_STARTING);
         self.table.get_mut(actor).phase = Phase::StopChildren;
-        if then == Then::Stop {
+        if then.is_end() {
             self.clear_stash(actor, CAUSE_GONE);
             self.clear_mailbox(actor);
         }
@@ -311,12 +310,12 @@ impl Kernel {
             self.terminate(actor);
             return;
         }
-        let reason = match self.exit_of(actor).reason.kind {
-            ReasonKind::Killed => Reason::KILLED,
-            _ => Reason::NORMAL,
+        let (reason, then) = match self.exit_of(actor).then {
+            Then::Kill => (Reason::KILLED, Then::Kill),
+            Then::Stop | Then::Restart => (Reason::NORMAL, Then::Stop),
         };
         self.table.cold_mut(actor).children_stopped += 1;
-        self.begin_exit(child, reason, Then::Stop);
+        self.begin_exit(child, reason, then);
     }
 
     fn terminate(&mut self, actor: ActorIndex) {
@@ -350,7 +349,7 @@ impl Kernel {
         self.break_links(actor, exit.reason);
         match exit.then {
             Then::Restart => self.go_down(actor),
-            Then::Stop => self.finalize(actor, exit.reason),
+            Then::Stop | Then::Kill => self.finalize(actor, exit.reason),
         }
     }
 
@@ -413,7 +412,7 @@ impl Kernel {
 
 fn exit_flags(then: Then) -> u32 {
     match then {
-        Then::Stop => FLAG_EXITING | FLAG_STOPPING,
+        Then::Stop | Then::Kill => FLAG_EXITING | FLAG_STOPPING,
         Then::Restart => FLAG_EXITING,
     }
 }

@@ -143,7 +143,7 @@ impl Kernel {
         self.reasons.retain(reason);
         if self.table.exists(target) {
             match kind {
-                ReasonKind::Killed => self.begin_exit(target, Reason::KILLED, Then::Stop),
+                ReasonKind::Killed => self.begin_exit(target, Reason::KILLED, Then::Kill),
                 ReasonKind::Normal => {
                     if self.table.get(target).traps_exit {
                         self.exit_signal(target, RelationId::NONE, reason);

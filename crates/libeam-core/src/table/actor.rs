@@ -46,8 +46,18 @@ pub enum Overflow {
 pub enum Then {
     /// Nothing: the actor is gone.
     Stop,
+    /// Nothing, and no handler of it or below it is waited for.
+    Kill,
     /// The next incarnation.
     Restart,
+}
+
+impl Then {
+    /// Whether the actor is gone afterwards.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        self != Self::Restart
+    }
 }
 
 /// An exit under way.
