@@ -2,6 +2,7 @@
  * Error classes: code, message, context and name of each, and `instanceof` across two copies of the module.
  */
 
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import * as errors from "../lib/errors.js";
 
@@ -189,6 +190,14 @@ describe("values in messages", () => {
   it("cuts long strings", () => {
     expect(new InvalidOptionError("o", "x".repeat(10_000), "e").message.length).toBeLessThan(150);
   });
+});
+
+it("errors of another realm are errors", () => {
+  const foreign = runInNewContext("new TypeError('elsewhere')");
+  expect(foreign).not.toBeInstanceOf(Error);
+  expect([foreign, new DOMException("own"), new Error("own")].map(errors.isErrorLike)).toEqual([true, true, true]);
+  expect([{ message: "none" }, "none", undefined, null].map(errors.isErrorLike)).toEqual([false, false, false, false]);
+  expect(errors.messageOf(foreign)).toBe("elsewhere");
 });
 
 describe("instanceof", () => {

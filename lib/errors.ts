@@ -16,6 +16,8 @@
  * getters and proxies are harmless.
  */
 
+import { types } from "node:util";
+
 const BRAND: unique symbol = Symbol.for("libeam.error") as never;
 
 /** Longest quotation of a user's string in a message, in UTF-16 units. */
@@ -51,6 +53,12 @@ function describe(value: unknown): string {
   return typeof value === "bigint" ? `${value}n` : String(value);
 }
 
+/** Whether a value is an error, of this realm or of another one (a vm context, a test runner that has one per file). */
+export function isErrorLike(value: unknown): value is Error {
+  if (value instanceof Error || types.isNativeError(value)) return true;
+  return Object.prototype.toString.call(value) === "[object DOMException]";
+}
+
 /** A value of the user's as text. Asking it may run code that throws. */
 export function textOf(value: unknown): string {
   try {
@@ -63,7 +71,7 @@ export function textOf(value: unknown): string {
 /** The message of an error, or what was thrown instead of one, as text. */
 export function messageOf(error: unknown): string {
   try {
-    if (error instanceof Error) return String(error.message);
+    if (isErrorLike(error)) return String(error.message);
   } catch {
     return describe(error);
   }

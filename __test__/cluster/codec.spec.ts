@@ -2,6 +2,7 @@
  * Values on their way between nodes: what arrives is what was sent.
  */
 
+import { runInNewContext } from "node:vm";
 import { ActorId, ActorRef, createActor, LibeamError, MailboxFullError, TimeoutError, TransportError } from "libeam";
 import { isNativeAccelerationEnabled } from "msgpackr";
 import { describe, expect, it } from "vitest";
@@ -169,6 +170,54 @@ describe("values", () => {
     expect([read.ids, read.row]).toEqual([new Set([1]), [1, 2]]);
   });
 
+  it.each<[string, unknown]>([
+    [
+      "new Map([[1, { zero: -0 }], [new Map(), 2]])",
+      new Map<unknown, unknown>([
+        [1, { zero: -0 }],
+        [new Map(), 2],
+      ]),
+    ],
+    ["new Set([1, new Set()])", new Set([1, new Set()])],
+    ["new Date(5)", new Date(5)],
+    ["/a+/giu", /a+/giu],
+    ["new Uint8Array([1, 255])", new Uint8Array([1, 255])],
+    ["new Float64Array([-0, 1.5]).subarray(1)", new Float64Array([1.5])],
+    ["new BigInt64Array([-5n])", new BigInt64Array([-5n])],
+    ["new DataView(new Uint8Array([1, 2, 3]).buffer, 1)", new DataView(new Uint8Array([2, 3]).buffer)],
+    ["new Uint8Array([1, 2]).buffer", new Uint8Array([1, 2]).buffer],
+    ["({ list: [{ n: 1 }], nothing: undefined })", { list: [{ n: 1 }], nothing: undefined }],
+    ["new Number(3)", Object(3)],
+  ])("of another realm come as those of this one: %s", (source, own) => {
+    const foreign = runInNewContext(source);
+    expect(roundTrip(foreign)).toStrictEqual(own);
+    expect(roundTrip({ a: [foreign], b: foreign })).toStrictEqual({ a: [own], b: own });
+    const { a, b } = roundTrip({ a: foreign, b: foreign });
+    expect(a).toBe(b);
+    // Beside something that has the message copied anyway.
+    expect(roundTrip([-0, foreign])).toStrictEqual([-0, own]);
+  });
+
+  it("of classes that extend views of bytes come as what these extend", () => {
+    class Samples extends Float32Array {}
+    class Packet extends Uint8Array {}
+    const samples = new Samples([1.5, -0]);
+    const read = roundTrip<any>({ samples, again: samples, packet: new Packet([1, 2]).subarray(1) });
+    expect(read).toStrictEqual({
+      samples: new Float32Array([1.5, -0]),
+      again: new Float32Array([1.5, -0]),
+      packet: new Uint8Array([2]),
+    });
+    expect(read.samples).toBe(read.again);
+  });
+
+  it("of another realm keep cycles", () => {
+    const map = runInNewContext("const map = new Map(); map.set('self', map)");
+    const back = roundTrip(map);
+    expect(back).toBeInstanceOf(Map);
+    expect(back.get("self")).toBe(back);
+  });
+
   it("that wrap a primitive are kept", () => {
     const wrappers = [new Number(1), new Number(-0), new String("text"), new Boolean(false), Object(5n)];
     const read = roundTrip({ wrappers, again: wrappers[0] });
@@ -222,6 +271,27 @@ describe("errors", () => {
     const read: any = roundTrip(new OutOfStock("no apples"));
     expect(read).toBeInstanceOf(Error);
     expect([read.name, read.message, read.code]).toEqual(["OutOfStock", "no apples", "NO_APPLES"]);
+  });
+
+  it("of another realm are errors here, with all that they hold", () => {
+    const source = `Object.assign(new TypeError("outer", { cause: new RangeError("inner") }), { code: "E", context: { at: -0 } })`;
+    const foreign = runInNewContext(source);
+    for (const back of [
+      roundTrip(foreign),
+      roundTrip([foreign, foreign])[1],
+      roundTrip({ zero: -0, foreign }).foreign,
+    ]) {
+      expect(back).toBeInstanceOf(TypeError);
+      expect([back.message, back.code, back.context, back.stack]).toEqual(["outer", "E", { at: -0 }, foreign.stack]);
+      expect(back.cause).toBeInstanceOf(RangeError);
+      expect(back.cause.message).toBe("inner");
+    }
+    const many = roundTrip(runInNewContext(`new AggregateError([new RangeError("one"), 2], "many")`));
+    expect(many).toBeInstanceOf(AggregateError);
+    expect(many.errors).toEqual([new RangeError("one"), 2]);
+    const cyclic = roundTrip(runInNewContext(`const error = new Error("cyclic"); error.cause = error`));
+    expect(cyclic).toBeInstanceOf(Error);
+    expect(cyclic.cause).toBe(cyclic);
   });
 
   it("of several errors bring them", () => {

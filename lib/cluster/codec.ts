@@ -2,8 +2,8 @@
  * Values as bytes and back, for messages between nodes (MessagePack, by msgpackr).
  *
  * Keeps what structured clone keeps: Map, Set, Date, BigInt, undefined, NaN, −0, typed arrays, Buffer, RegExp, wrappers of
- * primitives, cycles and repeated references, fields of any name. Beyond that: errors with what they hold (error_values.ts),
- * and refs to actors, which work where they arrive. Objects of other classes come as plain ones, or as what their `toJSON`
+ * primitives, cycles and repeated references, fields of any name; of whatever realm they are. Beyond that: errors with what
+ * they hold (error_values.ts), and refs to actors, which work where they arrive. Objects of other classes come as plain ones, or as what their `toJSON`
  * says. Functions and symbols cannot be sent: encoding throws.
  *
  * Decoding runs no code of the message's. Bytes that make no sense throw TransportError; what an authenticated node may

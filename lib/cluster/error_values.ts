@@ -45,8 +45,13 @@ export function errorData(error: Error): ErrorData {
   if (code !== undefined) data.code = code;
   if (context !== undefined) data.context = context;
   if (cause !== undefined) data.cause = cause;
-  if (error instanceof AggregateError) data.errors = error.errors;
+  if (error instanceof AggregateError || isForeignAggregate(error)) data.errors = (error as AggregateError).errors;
   return data;
+}
+
+/** An AggregateError of another realm: no other error of the language has such a field. */
+function isForeignAggregate(error: Error): boolean {
+  return !(error instanceof Error) && Array.isArray((error as AggregateError).errors);
 }
 
 /** What a shell is made from, and what it is filled with; whether there are errors decides on the class. */

@@ -4,11 +4,14 @@
  * - −0, which it writes as the integer 0; wrappers of primitives; Maps of a class of their own;
  * - text of more than 64 bytes with a byte order mark at its beginning, which it drops where its native part is missing;
  * - text with lone surrogates (half an emoji, say), which has no UTF-8;
+ * - what belongs to another realm (a vm context, a test runner that has one per file) and is no plain object or array there:
+ *   msgpackr goes by classes, and would send a Map of another realm as an object without fields;
+ * - views of bytes that it has no number for: of a class of their own, or newer than it is;
  * - errors that contain themselves: a reference to what is not complete yet is read as an empty object;
  * - fields named `__proto__`, which it renames to protect those who assign them.
  *
- * Things of the last two kinds are *shells* in a {@link Knot}: made first, without anything in them, and filled last, when
- * all that they refer to is there. Only errors and plain objects can be filled; a field is defined, never assigned.
+ * Things of the last two kinds, and errors of another realm, are *shells* in a {@link Knot}: made first, without anything in
+ * them, and filled last, when all that they refer to is there. Only errors and plain objects can be filled; a field is defined, never assigned.
  *
  * Most messages have none of these, and for them this is one walk that allocates nothing but the data of errors. A message
  * that has one is copied, with its cycles and repeated references; the sender's value is never touched. Typed arrays keep
@@ -18,6 +21,7 @@
 
 import { types } from "node:util";
 import { addExtension } from "msgpackr";
+import { isErrorLike } from "../errors.js";
 import { ActorRef } from "../kernel/actor_ref.js";
 import { ErrorShell, errorData, errorParts, fillError } from "./error_values.js";
 
@@ -26,6 +30,7 @@ const EXT_MARKED_TEXT = 74;
 const EXT_WRAPPER = 75;
 const EXT_KNOT = 76;
 const EXT_UTF16 = 77;
+const EXT_VIEW = 78;
 const BYTE_ORDER_MARK = 0xfeff;
 /** The field that msgpackr renames. */
 const PROTOTYPE = "__proto__";
@@ -46,6 +51,15 @@ class Utf16 {
 /** Stands for an object that wraps a primitive. */
 class Wrapper {
   constructor(readonly primitive: unknown) {}
+}
+
+/** Stands for a view of bytes. */
+class View {
+  constructor(
+    /** Of its class in the language. */
+    readonly name: string,
+    readonly bytes: Uint8Array,
+  ) {}
 }
 
 /** Stands for a value with things in it that are filled last. */
@@ -79,6 +93,12 @@ addExtension({
   read: (primitive: unknown) => Object(primitive),
 });
 addExtension({
+  Class: View as any,
+  type: EXT_VIEW,
+  write: ({ name, bytes }: View) => [name, bytes] as never,
+  read: ([name, bytes]: [unknown, unknown]) => readView(name, bytes),
+});
+addExtension({
   Class: Knot as any,
   type: EXT_KNOT,
   write: ({ shells, value, contents }: Knot) => [shells, value, contents] as never,
@@ -87,6 +107,38 @@ addExtension({
     return value;
   },
 });
+
+/** As msgpackr itself tells them. */
+const TypedArray = Object.getPrototypeOf(Uint8Array.prototype).constructor as { new (): object; prototype: object };
+/** The name of a typed array's class in the language, of whatever realm; undefined for anything else. */
+const typedArrayName = Object.getOwnPropertyDescriptor(TypedArray.prototype, Symbol.toStringTag)?.get as () =>
+  | string
+  | undefined;
+
+/** Views that msgpackr has a number for; in a Buffer it sees bytes. */
+const KNOWN_VIEWS = new Set<unknown>([
+  ...[Buffer, DataView, Float32Array, Float64Array, BigInt64Array, BigUint64Array],
+  ...[Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array],
+]);
+
+function isKnownView(value: object): boolean {
+  return (value instanceof TypedArray || value instanceof DataView) && KNOWN_VIEWS.has(value.constructor);
+}
+
+function viewOf(value: ArrayBufferView): View {
+  const bytes = Buffer.from(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
+  return new View(typedArrayName.call(value) ?? "DataView", bytes);
+}
+
+/** A view of bytes of its own. A class that this runtime does not have leaves the bytes. */
+function readView(name: unknown, bytes: unknown): ArrayBufferView {
+  if (typeof name !== "string" || !(bytes instanceof Uint8Array))
+    throw new TypeError("a view of bytes is not complete");
+  const own = new Uint8Array(bytes);
+  const kind = (globalThis as Record<string, unknown>)[name];
+  const isView = name === "DataView" || (typeof kind === "function" && Object.hasOwn(kind, "BYTES_PER_ELEMENT"));
+  return isView ? new (kind as new (buffer: ArrayBuffer) => ArrayBufferView)(own.buffer) : own;
+}
 
 /** Only what was made for this message is filled: refs and the like may be shared. */
 function fill(shell: unknown, content: [string, unknown][]): void {
@@ -126,14 +178,35 @@ interface Search {
 function isLeaf(value: object): boolean {
   return (
     value instanceof ActorRef ||
-    ArrayBuffer.isView(value) ||
+    (ArrayBuffer.isView(value) && isKnownView(value)) ||
     value instanceof Date ||
-    (typeof (value as { toJSON?: unknown }).toJSON === "function" && !(value instanceof Error))
+    (typeof (value as { toJSON?: unknown }).toJSON === "function" && !isErrorLike(value) && !hasForeignForm(value))
   );
 }
 
 function isWrapper(value: object): boolean {
   return value.constructor !== Object && types.isBoxedPrimitive(value);
+}
+
+/** Whether msgpackr would take a value for an object with fields, and it is none. */
+function isForeign(value: object): boolean {
+  if (value.constructor === Object) return false;
+  return hasForeignForm(value) || types.isMap(value) || types.isSet(value) || isErrorLike(value);
+}
+
+function hasForeignForm(value: object): boolean {
+  if (ArrayBuffer.isView(value)) return !isKnownView(value);
+  if (types.isDate(value)) return !(value instanceof Date);
+  if (types.isRegExp(value)) return !(value instanceof RegExp);
+  return types.isArrayBuffer(value) && !(value instanceof ArrayBuffer);
+}
+
+/** What stands for a value of a foreign form. */
+function ownForm(value: object): object {
+  if (ArrayBuffer.isView(value)) return viewOf(value);
+  if (types.isDate(value)) return new Date(Date.prototype.getTime.call(value));
+  if (types.isRegExp(value)) return new RegExp(value.source, value.flags);
+  return new Uint8Array(value as ArrayBuffer).slice().buffer;
 }
 
 function finds(value: unknown, search: Search): boolean {
@@ -166,7 +239,7 @@ function findsWithin(value: object, search: Search): boolean {
     // Invariant: a cycle is walked through until what was seen is remembered, so its errors are met here after that.
     return search.seen !== undefined || finds(errorData(value), search);
   }
-  if (isWrapper(value)) return true;
+  if (isWrapper(value) || isForeign(value)) return true;
   for (const key in value) {
     if (Object.hasOwn(value, key) && (key === PROTOTYPE || finds((value as any)[key], search))) return true;
   }
@@ -193,9 +266,10 @@ class Copying {
   private copyObject(value: object): object {
     if (isWrapper(value)) return this.known(value, new Wrapper(this.copy(value.valueOf())));
     if (Array.isArray(value)) return this.copyArray(value);
-    if (value instanceof Map) return this.copyMap(value);
-    if (value instanceof Set) return this.copySet(value);
-    if (value instanceof Error) return this.copyError(value);
+    if (types.isMap(value)) return this.copyMap(value);
+    if (types.isSet(value)) return this.copySet(value);
+    if (isErrorLike(value)) return this.copyError(value);
+    if (hasForeignForm(value)) return this.known(value, ownForm(value));
     if (Object.hasOwn(value, PROTOTYPE)) return this.fillLast(value, {}, value);
     const into = this.known(value, Object.create(Object.getPrototypeOf(value)));
     for (const [key, member] of Object.entries(value)) defineField(into, key, this.copy(member));

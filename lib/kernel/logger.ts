@@ -10,7 +10,7 @@
 
 import process from "node:process";
 import { inspect } from "node:util";
-import { InvalidOptionError } from "../errors.js";
+import { InvalidOptionError, isErrorLike } from "../errors.js";
 import { assertOptions } from "./validate.js";
 
 /** Severity, rising from "debug" to "error"; "none" as the configured level silences everything. */
@@ -135,10 +135,6 @@ class LoggerConfig {
 
 /** Level and handler of all loggers of this isolate. */
 export const loggerConfig: LoggerConfig = new LoggerConfig();
-
-function isErrorLike(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
-}
 
 function toError(thrown: unknown): Error {
   return isErrorLike(thrown) ? thrown : new Error(formatValue(thrown), { cause: thrown });

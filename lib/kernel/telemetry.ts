@@ -20,8 +20,7 @@
  */
 
 import { type Channel, channel, hasSubscribers } from "node:diagnostics_channel";
-import { types } from "node:util";
-import { InvalidArgumentError, LibeamError } from "../errors.js";
+import { InvalidArgumentError, isErrorLike, LibeamError } from "../errors.js";
 import { assertFunction } from "./validate.js";
 
 /** Name of an event or of a span's prefix, for example `["libeam", "actor", "spawn"]`. */
@@ -153,7 +152,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function asError(thrown: unknown): Error {
-  if (types.isNativeError(thrown) || thrown instanceof Error) return thrown;
+  if (isErrorLike(thrown)) return thrown;
   return new LibeamError("A value that is no Error was thrown", "NON_ERROR_THROWN", undefined, { cause: thrown });
 }
 

@@ -5,7 +5,7 @@
 import { Codec } from "../cluster/codec.js";
 import { joinCluster, type System } from "../cluster/create_system.js";
 import type { DistributedCluster } from "../cluster/distributed_cluster.js";
-import { LibeamError, messageOf } from "../errors.js";
+import { isErrorLike, LibeamError, messageOf } from "../errors.js";
 import { loggerConfig } from "../kernel/logger.js";
 import { Actor, type ActorClass } from "../stdlib/actor.js";
 import { isActorDefinition } from "../stdlib/create_actor.js";
@@ -56,7 +56,7 @@ function fail(error: unknown): void {
 
 /** Where it went wrong first, if that is known. */
 function stackOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
+  if (!isErrorLike(error)) return undefined;
   return stackOf(error.cause) ?? error.stack;
 }
 

@@ -6,7 +6,7 @@
  * once; quietly if it only passes on how its producer ended. Either way its consumers are told the error.
  */
 
-import { StageError } from "../../errors.js";
+import { isErrorLike, StageError } from "../../errors.js";
 import { isOrderly, type SubscriptionEnd } from "./protocol.js";
 
 /** The end of a stage that has failed. */
@@ -30,7 +30,7 @@ export function endOf(given: unknown): StageEnd | undefined {
 export function failureOf(reason: SubscriptionEnd): { error: unknown } | undefined {
   if (isOrderly(reason)) return undefined;
   if (reason.type === "error") return { error: reason.error };
-  if (reason.type === "exit" && reason.reason instanceof Error) return { error: reason.reason };
+  if (reason.type === "exit" && isErrorLike(reason.reason)) return { error: reason.reason };
   const how = reason.type === "exit" ? `exit ${JSON.stringify(reason.reason)}` : reason.type;
   return { error: new StageError(`A producer ended abnormally (${how})`, { reason }) };
 }

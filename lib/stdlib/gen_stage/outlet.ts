@@ -9,7 +9,7 @@
  */
 
 import { inspect } from "node:util";
-import { StageError } from "../../errors.js";
+import { isErrorLike, StageError } from "../../errors.js";
 import type { ActorRef } from "../../kernel/actor_ref.js";
 import type { WatchRef } from "../../kernel/info.js";
 import { createLogger } from "../../kernel/logger.js";
@@ -342,7 +342,7 @@ export class Outlet implements DispatcherHost {
 
   /** An event could not be assigned to a partition. */
   discarded(_event: unknown, error: unknown): void {
-    const cause = error instanceof Error ? error : new StageError(`The hash of an event threw ${inspect(error)}`);
+    const cause = isErrorLike(error) ? error : new StageError(`The hash of an event threw ${inspect(error)}`);
     this.discard("it belongs to no partition", cause);
   }
 

@@ -7,7 +7,7 @@
  * why it is none other. What is no error is told as text.
  */
 
-import { messageOf, TransportError, textOf } from "../../errors.js";
+import { isErrorLike, messageOf, TransportError, textOf } from "../../errors.js";
 import type { TerminationReason } from "../../kernel/info.js";
 import { Adopted, isReply, type RemoteMessage, type RemoteRequest, type Reply } from "./protocol.js";
 
@@ -17,7 +17,7 @@ const TEXT_CHARS_MAX = 16_384;
 /** An error in place of one that could not be sent. */
 export function plainError(error: unknown, why: unknown): Error {
   const field = (name: "name" | "message" | "stack" | "code"): string | undefined => {
-    const value = read(() => (error instanceof Error ? (error as { code?: unknown } & Error)[name] : undefined));
+    const value = read(() => (isErrorLike(error) ? (error as { code?: unknown } & Error)[name] : undefined));
     return typeof value === "string" ? cut(value) : undefined;
   };
   const plain = new Error(field("message") ?? cut(textOf(error)), { cause: causeOf(why) });
