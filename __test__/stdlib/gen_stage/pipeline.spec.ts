@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import {
   ActorNotFoundError,
   CallAbortedError,
+  createActor,
   InvalidArgumentError,
   InvalidOptionError,
   type Pipeline,
@@ -747,6 +748,30 @@ describe("a run", () => {
     expect((await rejection(pipeline(system, [1]).run(() => {}))).code).toBe("SYSTEM_SHUTTING_DOWN");
   });
 
+  it("rejects when its stages are stopped while all lanes are busy", async () => {
+    const system = makeSystem();
+    const doors = [gate(), gate()];
+    let busy = 0;
+    const stopped = rejection(
+      pipeline(system, countForever(), { maxDemand: 4 })
+        .partition((n) => n, 2)
+        .map(async (n) => {
+          busy++;
+          await doors[n % 2].promise;
+          return n;
+        })
+        .run(() => {}),
+    );
+    await eventually(() => busy === 2);
+    const end = system.shutdown({ drainMailboxes: false });
+    for (const door of doors) {
+      await turns(20);
+      door.open();
+    }
+    expect((await stopped).message).toBe("The stages of a pipeline were stopped before everything was handled");
+    await end;
+  });
+
   it("rejects for what is no sink", async () => {
     const system = makeSystem();
     for (const sink of [undefined, 1, {}]) {
@@ -850,6 +875,65 @@ describe("a reading of a pipeline", () => {
       expect(error.cause).toBe("enough");
     }
     expect(thrown(() => pipeline(system, [1]).toReadable({ signal: 1 as any }))).toBeInstanceOf(InvalidArgumentError);
+    await empty(system);
+  });
+
+  it.each<[string, (described: Pipeline<number>, step: () => Promise<void>) => Promise<unknown>]>([
+    [
+      "an iteration",
+      async (described, step) => {
+        for await (const _ of described) await step();
+      },
+    ],
+    [
+      "batches",
+      async (described, step) => {
+        for await (const _ of described.batches()) await step();
+      },
+    ],
+    ["a web stream", (described, step) => described.toReadable().pipeTo(new WritableStream({ write: step }))],
+    ["a Node stream", (described, step) => pipe(described.toNodeStream(), keeping([], step))],
+  ])("fails when somebody else stops its stages: %s", async (_what, read) => {
+    for (const lanes of [1, 2]) {
+      const system = makeSystem();
+      const reached = gate();
+      const door = gate();
+      const described = pipeline(system, countForever(), { maxDemand: 4 })
+        .map((n) => n)
+        .partition((n) => n, lanes)
+        .map((n) => n);
+      const failed = rejection(
+        read(described, () => {
+          reached.open();
+          return door.promise;
+        }),
+      );
+      await reached.promise;
+      const end = system.shutdown();
+      await empty(system);
+      door.open();
+      expect((await failed).message).toBe("The stages of a pipeline were stopped before everything was handled");
+      await end;
+    }
+  });
+
+  it("ends with the actor that reads it, which is no end of the events", async () => {
+    const system = makeSystem();
+    const ends: unknown[] = [];
+    const Reader = createActor((ctx, self) =>
+      self.onCast("read", () => {
+        const read = async (): Promise<void> => {
+          for await (const _ of pipeline(ctx, countForever()).map((n) => n)) ctx.exit();
+        };
+        void read().then(
+          () => ends.push("the end"),
+          (error) => ends.push(error.code),
+        );
+      }),
+    );
+    system.spawn(Reader).cast("read");
+    await eventually(() => ends.length === 1);
+    expect(ends).toEqual(["STAGE"]);
     await empty(system);
   });
 

@@ -39,6 +39,8 @@ export class Reading<T> {
   private readonly readers: Reader<T>[] = [];
   /** The subscription whose chunk the reader works on. */
   private current: Incoming | undefined;
+  /** What failed when a subscription has ended; undefined if that is no failure. */
+  failureOf = failureOf;
   /** The end, with an error for one reader if it failed. */
   private end: { failure: { error: unknown } | undefined } | undefined;
 
@@ -64,7 +66,7 @@ export class Reading<T> {
         this.readers.shift()?.resolve({ done: false, value: next.events as T[] });
       } else {
         this.inlet.remove(next.incoming.ref.tag);
-        const failure = failureOf(next.ended);
+        const failure = this.failureOf(next.ended);
         if (failure !== undefined) this.close(failure);
       }
     }
@@ -120,6 +122,8 @@ export class Reading<T> {
     }
   }
 }
+
+const noFailure = (): undefined => undefined;
 
 interface ReaderPlan extends StagePlan {
   readonly inlet: Inlet;
@@ -224,9 +228,10 @@ export class IterableConsumer<T = any> extends SubscribingStage implements Async
     private readonly reading: Reading<T>,
     private readonly signal: AbortSignal | undefined,
     spawnOptions: SpawnOptions | undefined,
+    stopped: () => { error: unknown } | undefined = noFailure,
   ) {
     const { inlet } = reading;
-    const plan: ReaderPlan = { callbacks: { terminate: () => reading.close() }, args: [], inlet, reading };
+    const plan: ReaderPlan = { callbacks: { terminate: () => reading.close(stopped()) }, args: [], inlet, reading };
     super(system, spawnStage(system, ReaderActor, plan, spawnOptions), inlet);
   }
 
@@ -247,9 +252,13 @@ export class IterableConsumer<T = any> extends SubscribingStage implements Async
     return new IterableConsumer<T>(system, new Reading<T>(), signal, spawnOptions);
   }
 
-  /** @internal */
-  static _over<T>(system: Spawner, reading: Reading<T>): IterableConsumer<T> {
-    return new IterableConsumer<T>(system, reading, undefined, undefined);
+  /** @internal @param stopped gives what failed if the consumer is stopped before its end. */
+  static _over<T>(
+    system: Spawner,
+    reading: Reading<T>,
+    stopped?: () => { error: unknown } | undefined,
+  ): IterableConsumer<T> {
+    return new IterableConsumer<T>(system, reading, undefined, undefined, stopped);
   }
 
   /** Subscribes to a producer. @throws as `Consumer.subscribe` */

@@ -13,6 +13,9 @@
  * and a stage asks and works only while the next one lacks events; what it makes of one chunk beyond that waits in its
  * buffer. Behind `batch(n)` maxDemand counts batches and is divided by n.
  *
+ * A run or a reading that ends well has had everything. If somebody else stops its stages (a shutdown, the end of the actor
+ * that they belong to), it fails.
+ *
  * Failures: what a function or the source throws travels behind the events before it, and ends the run or the reading
  * with that error. A failing sink or key function, and a signal, end it at once. A failed source or function is a crash
  * of its stage and logged as such, once. Events under way are lost then; delivery is at most once.
@@ -27,7 +30,6 @@ import { assertFunction, assertOptions, DELAY_MS_MAX } from "../../kernel/valida
 import { assertSpawner, type Spawner } from "../spawn_options.js";
 import { assertNotAborted, assertSignal, whenAborted } from "./abort.js";
 import { Consumer } from "./consumer.js";
-import { failureOf } from "./failure.js";
 import { IterableConsumer, type Opening, type Reading } from "./iterable_consumer.js";
 import { MAX_DEMAND_LIMIT, PARTITIONS_LIMIT, subscriptionTerms } from "./options.js";
 import { Run } from "./pipeline/run.js";
@@ -196,9 +198,10 @@ export class Pipeline<T = any> implements AsyncIterable<T> {
     const { system, source, demand } = this.origin;
     const run = new Run(system);
     run.failed.catch((error: unknown) => reading.close({ error }));
-    const consumer = IterableConsumer._over(run.stages, reading);
+    const consumer = IterableConsumer._over(run.stages, reading, run.readerStopped);
     const assembly = new Assembly(run, demand);
     const subscribed = assembly.build(source, this.steps).then((lanes) => {
+      reading.failureOf = (reason) => assembly.failureOf(lanes[0], reason);
       return Promise.all(lanes.map((lane) => consumer.subscribe(lane, assembly.terms(lane))));
     });
     const stop = async (): Promise<void> => {
@@ -220,7 +223,7 @@ async function drain(lanes: Lanes, assembly: Assembly, run: Run, sink: Sink): Pr
   const callbacks = {
     handleEvents: (events: any[]) => writeAll(events, sink, run),
     handleCancel: (reason: SubscriptionEnd) => {
-      const failure = failureOf(reason);
+      const failure = assembly.failureOf(lanes[0], reason);
       if (failure !== undefined) run.fail(failure.error);
       else if (--open === 0) ended();
     },

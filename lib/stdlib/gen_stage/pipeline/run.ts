@@ -4,12 +4,18 @@
  * All stages of a run have one keeper (temporary.ts): none is started again, and when the keeper ends, all end. A run is
  * over when it has failed, when it is aborted, or when everything is handled; whoever owns it calls `stop()` then.
  *
+ * Who else stops its stages (a shutdown, the end of the actor whose children they are) does so one by one, the source first,
+ * and the others are told of an end in good order. So only `done` is one within a run; any other is a failure, since events
+ * are missing.
+ *
  * A handler that waits for a function of the user must not keep the stages from ending, so `unlessOver` lets it go when
  * the run is over. What the function does then is ignored, and no other function is called.
  */
 
 import { StageError } from "../../../errors.js";
 import type { Spawner } from "../../spawn_options.js";
+import { failureOf } from "../failure.js";
+import type { SubscriptionEnd } from "../protocol.js";
 import { TemporaryStages } from "../temporary.js";
 
 /** See the module's header. */
@@ -28,7 +34,7 @@ export class Run {
     });
     this.failed.catch(() => {});
     const stopped = (): void => {
-      if (!this.ended) this.fail(new StageError("The stages of a pipeline were stopped before everything was handled"));
+      if (!this.ended) this.fail(stoppedEarly().error);
     };
     this.stages = new TemporaryStages(system, "when told", {}, stopped);
   }
@@ -41,6 +47,14 @@ export class Run {
     this.reject(error);
     this.over();
   };
+
+  /** How a stage of this run has failed; undefined if it has sent everything. Bound, to be handed out. */
+  readonly failureOf = (reason: SubscriptionEnd): { error: unknown } | undefined => {
+    return reason.type === "done" ? undefined : (failureOf(reason) ?? stoppedEarly());
+  };
+
+  /** The failure of a reader that ends now; undefined if the run is over anyway. Bound, to be handed out. */
+  readonly readerStopped = (): { error: unknown } | undefined => (this.ended ? undefined : stoppedEarly());
 
   /** No more events are handled. */
   over(): void {
@@ -72,4 +86,8 @@ export class Run {
     this.over();
     return this.stages.end();
   }
+}
+
+function stoppedEarly(): { error: StageError } {
+  return { error: new StageError("The stages of a pipeline were stopped before everything was handled") };
 }

@@ -111,6 +111,8 @@ interface Lane {
   getRef(): ActorRef;
   /** The lane of a stage that partitions. */
   readonly lane?: number;
+  /** It was given as the source: whoever owns it may stop it. */
+  readonly given?: true;
 }
 
 /** Stages of the same step, one per lane. */
@@ -162,8 +164,13 @@ export class Assembly {
     };
   }
 
+  /** What failed when a subscription to one of the last stages has ended; undefined if it was sent everything. */
+  failureOf({ given }: Lane, reason: SubscriptionEnd): { error: unknown } | undefined {
+    return given ? failureOf(reason) : this.run.failureOf(reason);
+  }
+
   private open(source: any, options: ProducerOptions | undefined): Lanes {
-    if (isStage(source)) return [{ getRef: () => sourceRef(source) }];
+    if (isStage(source)) return [{ getRef: () => sourceRef(source), given: true }];
     return [Producer._read(this.run.stages, this.run.stages, openSource(source), options ?? {})];
   }
 
@@ -200,7 +207,7 @@ export class Assembly {
   ): Promise<ProducerConsumer> {
     let left = from.length;
     const handleCancel = (reason: SubscriptionEnd): Made => {
-      const failure = failureOf(reason);
+      const failure = this.failureOf(from[0], reason);
       if (failure !== undefined) return [[], undefined, new Failure(failure.error, "upstream")];
       return --left === 0 ? [handlers.last?.() ?? [], undefined, "done"] : NOTHING;
     };
