@@ -101,6 +101,50 @@ describe("the functions of a pipeline", () => {
     expect(await results(pipeline(system, [0, 1, 2]).filter((n) => n))).toEqual([1, 2]);
   });
 
+  it("get what an iterable holds as it is, whatever is asynchronous", async () => {
+    const system = makeSystem();
+    const promises = [1, 2, 3].map((n) => Promise.resolve(n));
+    const seen: unknown[] = [];
+    const described = pipeline(system, [0])
+      .flatMap(() => promises)
+      .filter(async (event) => seen.push(event));
+    await results(described);
+    expect(seen).toEqual(promises);
+    for (const event of seen) expect(event).toBeInstanceOf(Promise);
+    await empty(system);
+  });
+
+  it("close the iterator of a flatMap when one of them fails, at the first of its events or later", async () => {
+    const system = makeSystem();
+    for (const at of [1, 2]) {
+      for (const later of [false, true]) {
+        let closed = 0;
+        function* events(): Generator<number> {
+          try {
+            for (let n = 1; ; n++) yield n;
+          } finally {
+            closed++;
+            // biome-ignore lint/correctness/noUnsafeFinally: the first error is the one to be told
+            throw new Error("of the end");
+          }
+        }
+        const fail = (n: number): number | Promise<number> => {
+          if (n < at) return later ? Promise.resolve(n) : n;
+          const error = new Error("of the function");
+          if (later) return Promise.reject(error);
+          throw error;
+        };
+        const run = pipeline(system, [0])
+          .flatMap(events)
+          .map(fail)
+          .run(() => {});
+        expect((await rejection(run)).message).toBe("of the function");
+        expect(closed, `event ${at}, ${later ? "later" : "at once"}`).toBe(1);
+      }
+    }
+    await empty(system);
+  });
+
   it("can be none at all", async () => {
     const system = makeSystem();
     expect(await results(pipeline(system, [1, 2, 3]))).toEqual([1, 2, 3]);
@@ -732,6 +776,73 @@ describe("a run", () => {
     door.open();
     await turns(20);
     expect(calls).toEqual([0]);
+  });
+
+  it.each<[string, (described: Pipeline<number>, values: () => any, fn: (n: any) => any) => Pipeline<any>]>([
+    ["what flatMap gave goes through another function", (described, values, fn) => described.flatMap(values).map(fn)],
+    ["flatMap is still giving", (described, values) => described.flatMap(values)],
+    [
+      "flatMap gives more by flatMap",
+      (described, values, fn) => described.flatMap(values).flatMap(async (n) => [fn(n)]),
+    ],
+  ])("calls no function and reads nothing after it was aborted while %s", async (_what, apply) => {
+    const system = makeSystem();
+    for (const kind of ["a generator", "an asynchronous generator"]) {
+      const controller = new AbortController();
+      let [given, calls, closed] = [0, 0, 0];
+      const give = (): number => {
+        if (++given === 5) controller.abort();
+        return given;
+      };
+      function* endless(): Generator<Promise<number> | number> {
+        try {
+          for (;;) yield give();
+        } finally {
+          closed++;
+        }
+      }
+      async function* endlessLater(): AsyncGenerator<number> {
+        try {
+          for (; ; await turn()) yield give();
+        } finally {
+          closed++;
+        }
+      }
+      const fn = async (n: number): Promise<number> => {
+        calls++;
+        await turn();
+        return n;
+      };
+      const sync = kind === "a generator";
+      // A generator that gives for ever, with nothing asynchronous behind it, is the user's own endless loop.
+      if (sync && _what === "flatMap is still giving") continue;
+      const described = apply(pipeline(system, [1]), sync ? endless : endlessLater, fn);
+      const error = await rejection(described.run(() => {}, { signal: controller.signal }));
+      expect(error).toBeInstanceOf(CallAbortedError);
+      await eventually(() => closed === 1);
+      const before = [given, calls];
+      await turns(20);
+      expect([given, calls], kind).toEqual(before);
+      expect(given, kind).toBe(5);
+      expect(calls, kind).toBeLessThanOrEqual(5);
+    }
+    await empty(system);
+  });
+
+  it("calls no further function for the events behind the one that aborted it", async () => {
+    const system = makeSystem();
+    const controller = new AbortController();
+    const calls: string[] = [];
+    const run = pipeline(system, range(0, 10))
+      .map((n) => {
+        calls.push(`first ${n}`);
+        if (n === 2) controller.abort();
+        return n;
+      })
+      .map((n) => calls.push(`second ${n}`))
+      .run(() => {}, { signal: controller.signal });
+    expect(await rejection(run)).toBeInstanceOf(CallAbortedError);
+    expect(calls).toEqual(["first 0", "second 0", "first 1", "second 1", "first 2"]);
   });
 
   it("rejects when somebody else stops its stages", async () => {

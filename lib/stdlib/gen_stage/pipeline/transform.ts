@@ -4,7 +4,10 @@
  * Functions that follow one another run in one stage. An event goes through all of them before the next one begins, so
  * order is kept and at most one call is under way per stage. Functions may be asynchronous; a chunk whose functions all
  * answer at once costs no promise. When one throws, what was made of the events before is sent on, and the stage fails
- * behind it.
+ * behind it. When the run is over, no further function is called and nothing more is read of what a flatMap gave.
+ *
+ * What an iterable of flatMap holds is taken as it is; an async iterable's promises are waited for, as `for await` does. Its
+ * iterator is closed when it is not read to its end.
  */
 
 import { Failure } from "../failure.js";
@@ -22,99 +25,121 @@ export interface Transformed {
   failure: Failure | undefined;
 }
 
+/** The work on one chunk. */
+interface Work extends Transformed {
+  readonly operations: readonly Operation[];
+  /** Nobody wants the rest. */
+  isOver(): boolean;
+}
+
 /** Sends the events of a chunk through all functions. `isOver` says that nobody wants the rest. */
 export function transform(
   operations: readonly Operation[],
   events: readonly any[],
   isOver: () => boolean,
 ): Transformed | Promise<Transformed> {
-  const result: Transformed = { made: [], failure: undefined };
-  for (let at = 0; at < events.length; at++) {
+  const work: Work = { made: [], failure: undefined, operations, isOver };
+  for (let at = 0; at < events.length && !isOver(); at++) {
     try {
-      const pending = feed(operations, 0, events[at], result.made);
-      if (pending !== undefined) return transformRest(pending, operations, events, at + 1, result, isOver);
+      const pending = feed(work, 0, events[at]);
+      if (pending !== undefined) return transformRest(pending, work, events, at + 1);
     } catch (error) {
-      result.failure = new Failure(error, "own");
-      return result;
+      work.failure = new Failure(error, "own");
+      return work;
     }
   }
-  return result;
+  return work;
 }
 
 async function transformRest(
   first: Promise<void>,
-  operations: readonly Operation[],
+  work: Work,
   events: readonly any[],
   from: number,
-  result: Transformed,
-  isOver: () => boolean,
 ): Promise<Transformed> {
   try {
     await first;
-    for (let at = from; at < events.length && !isOver(); at++) {
-      const pending = feed(operations, 0, events[at], result.made);
+    for (let at = from; at < events.length && !work.isOver(); at++) {
+      const pending = feed(work, 0, events[at]);
       if (pending !== undefined) await pending;
     }
   } catch (error) {
-    result.failure = new Failure(error, "own");
+    work.failure = new Failure(error, "own");
   }
-  return result;
+  return work;
 }
 
-/** Sends one event through the functions from `from` on; what comes out is added to `made`. */
-function feed(operations: readonly Operation[], from: number, event: any, made: any[]): undefined | Promise<void> {
+/** Sends one event through the functions from `from` on; what comes out is added to what was made. */
+function feed(work: Work, from: number, event: any): undefined | Promise<void> {
+  const { operations } = work;
   let value = event;
   for (let at = from; at < operations.length; at++) {
+    if (work.isOver()) return undefined;
     const { type, apply } = operations[at];
     const result = apply(value);
-    if (isPending(result)) return feedLater(operations, at, value, result, made);
-    if (type === "flatMap") return feedAll(operations, at + 1, result, made);
+    if (isPending(result)) return feedLater(work, at, value, result);
+    if (type === "flatMap") return feedAll(work, at + 1, result);
     if (type === "map") value = result;
     else if (!result) return undefined;
   }
-  made.push(value);
+  work.made.push(value);
   return undefined;
 }
 
-async function feedLater(
-  operations: readonly Operation[],
-  at: number,
-  value: any,
-  pending: PromiseLike<any>,
-  made: any[],
-): Promise<void> {
+async function feedLater(work: Work, at: number, value: any, pending: PromiseLike<any>): Promise<void> {
   const result = await pending;
-  const { type } = operations[at];
-  if (type === "flatMap") await feedAll(operations, at + 1, result, made);
-  else if (type === "map") await feed(operations, at + 1, result, made);
-  else if (result) await feed(operations, at + 1, value, made);
+  const { type } = work.operations[at];
+  if (type === "flatMap") await feedAll(work, at + 1, result);
+  else if (type === "map") await feed(work, at + 1, result);
+  else if (result) await feed(work, at + 1, value);
 }
 
-function feedAll(operations: readonly Operation[], from: number, events: any, made: any[]): undefined | Promise<void> {
-  if (typeof events?.[Symbol.asyncIterator] === "function") return feedEach(operations, from, events, made);
+function feedAll(work: Work, from: number, events: any): undefined | Promise<void> {
+  if (typeof events?.[Symbol.asyncIterator] === "function") return feedEach(work, from, events);
   const iterator: Iterator<any> = (events as Iterable<any>)[Symbol.iterator]();
   try {
     for (let next = iterator.next(); !next.done; next = iterator.next()) {
-      const pending = feed(operations, from, next.value, made);
-      if (pending !== undefined) return pending.then(() => feedEach(operations, from, rest(iterator), made));
+      const pending = feed(work, from, next.value);
+      if (pending !== undefined) return feedRest(work, from, iterator, pending);
+      if (work.isOver()) break;
     }
-    return undefined;
   } catch (error) {
-    iterator.return?.();
+    leave(iterator);
     throw error;
+  }
+  if (work.isOver()) iterator.return?.();
+  return undefined;
+}
+
+/** Goes on with an iterator when the functions have answered for one of its events. */
+async function feedRest(work: Work, from: number, iterator: Iterator<any>, first: Promise<void>): Promise<void> {
+  try {
+    await first;
+    while (!work.isOver()) {
+      const next = iterator.next();
+      if (next.done) return;
+      const pending = feed(work, from, next.value);
+      if (pending !== undefined) await pending;
+    }
+  } catch (error) {
+    leave(iterator);
+    throw error;
+  }
+  iterator.return?.();
+}
+
+/** Lets go of an iterator behind an error, which is the one to be told. */
+function leave(iterator: Iterator<any>): void {
+  try {
+    iterator.return?.();
+  } catch {
+    // The language does the same.
   }
 }
 
-async function feedEach(
-  operations: readonly Operation[],
-  from: number,
-  events: Iterable<any> | AsyncIterable<any>,
-  made: any[],
-): Promise<void> {
-  for await (const event of events) await feed(operations, from, event, made);
-}
-
-/** What an iterator has left. */
-function rest(iterator: Iterator<any>): Iterable<any> {
-  return { [Symbol.iterator]: () => iterator };
+async function feedEach(work: Work, from: number, events: AsyncIterable<any>): Promise<void> {
+  for await (const event of events) {
+    await feed(work, from, event);
+    if (work.isOver()) return;
+  }
 }
