@@ -2,8 +2,8 @@
  * Loads the native addon. Only lib/kernel/native.ts imports this file.
  *
  * Places, in this order; the first one that works is the binding:
- *   1. the file that LIBEAM_NATIVE_PATH names. When it is set, nothing else is tried: whoever points at one file
- *      does not want to be handed another.
+ *   1. the file that LIBEAM_NATIVE_PATH names, from the current folder on if it is relative. When it is set, nothing else is
+ *      tried: whoever points at one file does not want to be handed another.
  *   2. the package @libeam/<platform>, which npm installs beside this one. Its version MUST be this package's: the two
  *      halves share memory layouts.
  *   3. the folder native/, in which a build from source leaves its addon in a clone.
@@ -11,11 +11,14 @@
  * In 2 and 3 there may be a further file for newer processors, which is tried first on such a machine (processor.js).
  *
  * When none works, the error lists each place with its own reason and ends with the command that repairs it.
+ *
+ * A bundler that puts this file into a bundle takes it away from 2 and 3, and leaves out the addon. What is in a bundle
+ * loads 1 only; its error says how to leave libeam out of the bundle.
  */
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addonFiles, hasX64V3 } from "./processor.js";
 
@@ -31,7 +34,11 @@ export const PLATFORMS = Object.freeze([
   "win32-x64-msvc",
 ]);
 
-const ROOT = dirname(fileURLToPath(import.meta.url));
+/** This file; undefined in a bundle of CommonJS. */
+const URL_HERE = import.meta.url;
+const ROOT = URL_HERE === undefined ? undefined : dirname(fileURLToPath(URL_HERE));
+/** The other files of this package are where this one is. */
+const IN_PACKAGE = ROOT !== undefined && existsSync(join(ROOT, "processor.js"));
 
 /**
  * The C library of a Linux process: "gnu", "musl", or undefined where the runtime keeps no diagnostic report.
@@ -63,7 +70,14 @@ function reasonOf(error) {
 }
 
 /** What the reader should type, as lines. */
-function remedy({ names, platform, arch, inClone, version, path }) {
+function remedy({ names, platform, arch, inClone, inPackage, version, path }) {
+  if (!inPackage && !path) {
+    return [
+      "libeam was put into a bundle, and its addon cannot be in one. Leave the package out of it and install it beside it:",
+      '  --external:libeam (esbuild), externals: { libeam: "module libeam" } (webpack), external: ["libeam"] (Rollup)',
+      "or set LIBEAM_NATIVE_PATH to the file of the addon.",
+    ];
+  }
   if (path) return ["Set LIBEAM_NATIVE_PATH to a file that exists and was built for this machine, or unset it."];
   if (inClone) return ["Build it (needs Rust 1.93 or newer, https://rustup.rs):", "  npm run build:native"];
   if (!names.some((name) => PLATFORMS.includes(name))) {
@@ -79,6 +93,11 @@ function remedy({ names, platform, arch, inClone, version, path }) {
   ];
   if (globalThis.Deno) lines.push("Deno also needs --allow-ffi, --allow-read, --allow-env and --allow-sys.");
   return lines;
+}
+
+/** Whether a folder is one of the repository. */
+function isClone(root) {
+  return root !== undefined && existsSync(join(root, "Cargo.toml"));
 }
 
 /** Requires a file of the platform's package, after a look at its version. */
@@ -113,16 +132,20 @@ export function loadNative({
   arch = process.arch,
   env = process.env,
   report = process.report,
-  require = createRequire(import.meta.url),
+  require = createRequire(URL_HERE ?? resolve("package.json")),
   root = ROOT,
   cpuinfo,
 } = {}) {
   const names = platformNames({ platform, arch, report });
-  const { version } = createRequire(import.meta.url)("./package.json");
+  const version = IN_PACKAGE ? createRequire(URL_HERE)("./package.json").version : undefined;
   const path = env.LIBEAM_NATIVE_PATH;
-  const places = path
-    ? [{ place: `LIBEAM_NATIVE_PATH=${path}`, load: () => require(path) }]
-    : placesOf({ names, runsV3: hasX64V3({ platform, arch, cpuinfo }), version, require, root });
+  const places = [];
+  if (path) {
+    const file = isAbsolute(path) ? path : resolve(path);
+    places.push({ place: `LIBEAM_NATIVE_PATH=${path}`, load: () => require(file) });
+  } else if (IN_PACKAGE) {
+    places.push(...placesOf({ names, runsV3: hasX64V3({ platform, arch, cpuinfo }), version, require, root }));
+  }
 
   const failures = [];
   for (const { place, load } of places) {
@@ -136,11 +159,11 @@ export function loadNative({
   const runtime = `${platform}-${arch}, ${process.release?.name ?? "node"} ${process.version}`;
   const message = [
     `libeam could not load its native addon for ${names.join(" or ")} (${runtime}).`,
-    "Tried:",
+    ...(failures.length === 0 ? [] : ["Tried:"]),
     ...failures.map(({ place, error }) => `  ${place}: ${reasonOf(error)}`),
-    ...remedy({ names, platform, arch, inClone: existsSync(join(root, "Cargo.toml")), version, path }),
+    ...remedy({ names, platform, arch, inClone: isClone(root), inPackage: IN_PACKAGE, version, path }),
   ].join("\n");
-  const error = new Error(message, { cause: failures.at(-1).error });
+  const error = new Error(message, { cause: failures.at(-1)?.error });
   error.code = "NATIVE_ADDON_NOT_LOADED";
   throw error;
 }

@@ -3,10 +3,11 @@
  * Also that the binary packages in npm/ agree with the loader and with the root package.
  */
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import native, { loadNative, type NativeBinding, PLATFORMS, platformNames } from "../../index.js";
@@ -132,6 +133,12 @@ describe("the order of places", () => {
     const require = createRequire(import.meta.url);
     expect(loadNative({ ...machine, env: { LIBEAM_NATIVE_PATH: file }, require, root })).toEqual({ name: "by path" });
 
+    // A relative one is looked for where the program runs, not in a folder of this package.
+    const relative = fakeRequire({ [resolve("build/addon.node")]: binding });
+    expect(loadNative({ ...machine, env: { LIBEAM_NATIVE_PATH: "build/addon.node" }, require: relative.require })).toBe(
+      binding,
+    );
+
     const fake = fakeRequire({});
     failure({ ...machine, env: { LIBEAM_NATIVE_PATH: "/nowhere.node" }, require: fake.require, root });
     expect(fake.asked).toEqual(["/nowhere.node"]);
@@ -192,6 +199,52 @@ describe("the error", () => {
     const error = failure({ platform: "linux", arch: "x64", report: glibc, env, require: nothing, root });
     expect(error.message).toContain("LIBEAM_NATIVE_PATH=/nowhere.node: Cannot find module");
     expect(error.message).toMatch(/Set LIBEAM_NATIVE_PATH to a file that exists.*$/);
+  });
+});
+
+describe("in a bundle", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "libeam-bundle-"));
+    writeFileSync(join(folder, "package.json"), '{ "name": "a-program", "version": "7.0.0" }');
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Puts the loader into one file, as bundlers do, and runs it. */
+  function run(file: string, change: (source: string) => string, env: Record<string, string> = {}) {
+    const source = (name: string) => readFileSync(join(repository, name), "utf8");
+    const processor = source("processor.js");
+    const loader = source("index.js").replace(/^import .* from "\.\/processor\.js";$/m, "");
+    const bundle = `${processor.replace(/^export /gm, "")}\n${loader}\nconsole.log(typeof loadNative().createKernel);`;
+    writeFileSync(join(folder, file), change(bundle));
+    const { stdout, stderr } = spawnSync(process.execPath, [file], {
+      cwd: folder,
+      encoding: "utf8",
+      env: { ...process.env, LIBEAM_NATIVE_PATH: "", ...env },
+    });
+    return { stdout, stderr };
+  }
+
+  const asModule = (source: string) => source;
+  /** What esbuild makes of a module's URL where it is none any more. */
+  const withoutUrl = (source: string) => source.replaceAll("import.meta", "({})");
+
+  test.each([
+    ["a module", asModule],
+    ["CommonJS, which has no URL", withoutUrl],
+  ])("(%s) the error says how to leave the package out, and a given file is loaded", (_what, change) => {
+    const { stderr } = run("bundle.mjs", change);
+    expect(stderr).toContain("NATIVE_ADDON_NOT_LOADED");
+    expect(stderr).toContain("libeam was put into a bundle");
+    expect(stderr).toContain("--external:libeam");
+    expect(stderr).toContain("LIBEAM_NATIVE_PATH");
+
+    const addons = join(repository, "native");
+    const addon = join(addons, readdirSync(addons).find((name) => name.endsWith(".node")) as string);
+    expect(run("bundle.mjs", change, { LIBEAM_NATIVE_PATH: addon }).stdout).toBe("function\n");
   });
 });
 
