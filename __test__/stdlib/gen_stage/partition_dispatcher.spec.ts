@@ -207,17 +207,26 @@ describe("the default hash", () => {
     12n,
     Symbol("x"),
     Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    { key: Number.NaN },
     {},
     Object.create(null),
+    {
+      toString() {
+        throw new Error("no text");
+      },
+    },
     { key: Symbol("y") },
     [],
     () => 1,
-  ])("of something else kills nobody (%#)", async (event) => {
+  ])("of something else is one of the partitions, always the same (%#)", async (event) => {
     const { producer, all } = await spread(makeSystem(), 2);
-    producer.emit([event, 0]);
-    await all[0].seen.find((other) => other === 0);
-    const { discarded, dispatched } = await producer.stats();
-    expect(discarded + dispatched).toBe(2);
+    producer.emit([event, event, 0, 1]);
+    await Promise.all(all.map(({ seen }, at) => seen.find((other) => other === at)));
+    expect(await producer.stats()).toMatchObject({ discarded: 0, dispatched: 4 });
+    expect((await producer.stats()).downstream.map(({ events }) => events).sort()).toEqual([1, 3]);
+    expect(loggedErrors()).toEqual([]);
   });
 });
 

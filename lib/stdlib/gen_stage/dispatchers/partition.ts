@@ -8,7 +8,7 @@
  */
 
 import { inspect } from "node:util";
-import { StageError, SubscriptionError } from "../../../errors.js";
+import { StageError, SubscriptionError, textOf } from "../../../errors.js";
 import { type Dispatcher, type DispatcherHost, type DispatchTarget, NO_EVENTS } from "../dispatcher.js";
 import { EventBuffer } from "../event_buffer.js";
 import type { OutletTerms } from "../options.js";
@@ -33,13 +33,13 @@ function djb2(text: string): number {
   return hash;
 }
 
-/** Numbers by their remainder, strings by djb2, objects by their `key`. */
+/** Numbers by their remainder, strings by djb2, objects by their `key`, everything else by its text. */
 function defaultHash(event: any, partitions: number): number {
-  if (typeof event === "number") return Math.abs(Math.trunc(event)) % partitions;
+  if (Number.isFinite(event)) return Math.abs(Math.trunc(event)) % partitions;
   if (typeof event === "string") return djb2(event) % partitions;
   const key = event?.key;
-  if (typeof key === "number" || typeof key === "string") return defaultHash(key, partitions);
-  return djb2(String(key ?? event)) % partitions;
+  if (Number.isFinite(key) || typeof key === "string") return defaultHash(key, partitions);
+  return djb2(textOf(key ?? event)) % partitions;
 }
 
 /** See the module's header. */
