@@ -542,7 +542,8 @@ export class ActorSystem implements RefOwner, HealthCheckable, Spawner, KernelHo
   private announceName(cell: ActorCell): void {
     const name = cell.name as string;
     const { nameSince } = cell.definition;
-    this.tellRegistry(() => this.registry.register(name, this.id, cell.ref.id.id, nameSince));
+    const since: [since?: number] = nameSince === undefined ? [] : [nameSince];
+    this.tellRegistry(() => this.registry.register(name, this.id, cell.ref.id.id, ...since));
   }
 
   private nameLost({ name, actorId, winner }: NameConflict): void {
