@@ -4,7 +4,8 @@
  * so what is counted has been handled.
  *
  * A program that casts to one actor keeps the ref in a variable, and the engine looks at it once; one that casts to many
- * takes each from a list. The burst to one actor that is the only one in a list shows what part of the difference that is.
+ * takes each from a list. The casts to one actor that is the only one in a list run the very program of those to many: what
+ * is left between the two is what the number of actors costs.
  */
 
 import { createSystem } from "libeam";
@@ -67,41 +68,37 @@ function burstTo(counters: readonly CounterRef[]): Case["run"] {
   };
 }
 
-function toOneOfList(counter: CounterRef): Case {
-  return {
-    key: "cast_burst_listed",
-    name: `cast, 1 actor in a list, burst of ${counts.cast_burst.toLocaleString("en")}`,
-    opsPerRound: counts.cast_burst,
-    run: burstTo([counter]),
+/** Batches to actors that are in a list, in turn. */
+function batchesTo(counters: readonly CounterRef[]): Case["run"] {
+  return async () => {
+    let next = 0;
+    for (let batch = 0; batch < counts.cast_batches; batch++) {
+      let last = counters[0]!;
+      for (let i = 0; i < counts.cast_batch_size; i++) {
+        last = counters[next]!;
+        last.cast("increment");
+        next = next + 1 === counters.length ? 0 : next + 1;
+      }
+      await last.call("get");
+    }
+    return takeAll(counters);
   };
 }
 
-function toMany(counters: readonly CounterRef[]): [batches: Case, burst: Case] {
+function toListed(counters: readonly CounterRef[], kind: "listed" | "many", who: string): [batches: Case, burst: Case] {
   return [
     {
-      key: "cast_batches_many",
-      name: `cast, ${many} actors, batches of ${counts.cast_batch_size}`,
+      key: `cast_batches_${kind}`,
+      name: `cast, ${who}, batches of ${counts.cast_batch_size}`,
       opsPerRound: batched,
-      elixir: ["cast_batches_many"],
-      run: async () => {
-        let next = 0;
-        for (let batch = 0; batch < counts.cast_batches; batch++) {
-          let last = counters[0]!;
-          for (let i = 0; i < counts.cast_batch_size; i++) {
-            last = counters[next]!;
-            last.cast("increment");
-            next = next + 1 === counters.length ? 0 : next + 1;
-          }
-          await last.call("get");
-        }
-        return takeAll(counters);
-      },
+      ...(kind === "many" ? { elixir: ["cast_batches_many"] } : {}),
+      run: batchesTo(counters),
     },
     {
-      key: "cast_burst_many",
-      name: `cast, ${many} actors, burst of ${counts.cast_burst.toLocaleString("en")}`,
+      key: `cast_burst_${kind}`,
+      name: `cast, ${who}, burst of ${counts.cast_burst.toLocaleString("en")}`,
       opsPerRound: counts.cast_burst,
-      elixir: ["cast_burst_many"],
+      ...(kind === "many" ? { elixir: ["cast_burst_many"] } : {}),
       run: burstTo(counters),
     },
   ];
@@ -115,12 +112,13 @@ export const casts: Suite = {
     const counters = Array.from({ length: counts.cast_actors }, () => spawnCounter(system));
     const counter = spawnCounter(system);
     const [batchesToOne, burstToOne] = toOne(counter);
-    const [batchesToMany, burstToMany] = toMany(counters);
+    const [batchesToListed, burstToListed] = toListed([counter], "listed", "1 actor in a list");
+    const [batchesToMany, burstToMany] = toListed(counters, "many", `${many} actors`);
     // The plain queues take part for drift's sake, under the names of this suite.
     const queues = [plainQueue, plainQueues].map((one) => ({ ...one, key: `casts_${one.key}` }));
     // Bursts leave megabytes that V8 marks in the background: they have a rotation of their own.
-    const steady = await compare("casts", [...queues, batchesToOne, batchesToMany], context);
-    const bursts = await compare("casts", [burstToOne, toOneOfList(counter), burstToMany], context);
+    const steady = await compare("casts", [...queues, batchesToOne, batchesToListed, batchesToMany], context);
+    const bursts = await compare("casts", [burstToOne, burstToListed, burstToMany], context);
     await system.shutdown();
     return [...steady, ...bursts];
   },
